@@ -1,0 +1,3 @@
+export function run(): void {
+  process.stdout.write(`${process.version}\n`);
+}

@@ -1,0 +1,104 @@
+// Who may import whom. First match names the room of a file; a file without a room is an error.
+import { readFileSync, globSync } from 'node:fs';
+import { posix } from 'node:path';
+
+export const rooms: readonly (readonly [room: string, files: RegExp, mayImport: readonly string[]])[] = [
+  ['exporter/runtime', /^exporter\/runtime\//, []],
+  ['exporter/contract', /^exporter\/(families|collector|system|fields|facts)\.ts$/, ['exporter/runtime']],
+  // A system sees other systems' clients and facts (Maxwell's tables live in MySQL), never their collectors.
+  [
+    'exporter/facts',
+    /^exporter\/systems\/[^/]+\/(client|address|state|facts-[^/]+)\.ts$/,
+    ['exporter/runtime', 'exporter/contract'],
+  ],
+  [
+    'exporter/collectors',
+    /^exporter\/systems\/[^/]+\/collector-[^/]+\.ts$/,
+    ['exporter/runtime', 'exporter/contract', 'exporter/facts'],
+  ],
+  [
+    'exporter/registry',
+    /^exporter\/systems\/([^/]+\/)?index\.ts$/,
+    ['exporter/contract', 'exporter/facts', 'exporter/collectors'],
+  ],
+  ['exporter/catalogue', /^exporter\/catalogue\.ts$/, ['exporter/contract', 'exporter/registry']],
+  ['exporter/config', /^exporter\/config\//, ['exporter/runtime', 'exporter/contract', 'exporter/registry']],
+  ['exporter/scrape', /^exporter\/scrape\//, ['exporter/runtime', 'exporter/contract']],
+  ['exporter', /^exporter\/[^/]+\.ts$/, ['exporter/*']],
+  // Planner and guards see types and data only: no store, no client, no clock.
+  ['remediator/policy', /^remediator\/(planner|guard|model)\.ts$|^remediator\/guards\//, []],
+  ['remediator/catalogue', /^remediator\/catalogue\.ts$/, ['exporter/contract']],
+  // The parent of services is a program of its own: it shares nothing with the remediator but the wire types.
+  ['remediator/supervisor-program', /^remediator\/supervisors\/process-(supervisor|wire)\.ts$/, ['exporter/runtime']],
+  [
+    'remediator',
+    /^remediator\//,
+    [
+      'remediator/policy',
+      'remediator/catalogue',
+      'remediator/supervisor-program',
+      'exporter/facts',
+      'exporter/contract',
+      'exporter/config',
+      'exporter/runtime',
+    ],
+  ],
+  ['checks', /^(rules|dashboards)\//, ['exporter/catalogue', 'exporter/contract', 'remediator/catalogue']],
+  ['lab', /^deploy\/lab\//, ['exporter/runtime', 'remediator/supervisor-program']],
+  ['test', /^test\//, ['*']],
+];
+
+const specifier = /(?:\bfrom\s+|\bimport\s*\(\s*|\bimport\s+)'(\.[^']+)'/g;
+
+export function roomOf(file: string): readonly [string, RegExp, readonly string[]] {
+  const room = rooms.find(([, files]) => files.test(file));
+  if (room === undefined) throw new Error(`${file} is in no room: add it to test/support/rooms.ts`);
+  return room;
+}
+
+/** One line per import that the table does not allow. */
+export function wrongImports(file: string, text: string): string[] {
+  const [room, , may] = roomOf(file);
+  return [...text.matchAll(specifier)].flatMap(([, path = '']) => {
+    const [wanted] = roomOf(posix.normalize(posix.join(posix.dirname(file), path)));
+    const allowed =
+      wanted === room ||
+      may.some((m) => m === '*' || m === wanted || (m.endsWith('/*') && wanted.startsWith(m.slice(0, -1))));
+    return allowed ? [] : [`${file}: ${room} must not import ${wanted} (${path})`];
+  });
+}
+
+/** Folders whose imports form a cycle, as paths. */
+export function cycle(graph: ReadonlyMap<string, readonly string[]>): string[] | undefined {
+  const state = new Map<string, 'open' | 'done'>();
+  const walk = (node: string, path: string[]): string[] | undefined => {
+    if (state.get(node) === 'done') return undefined;
+    if (state.get(node) === 'open') return [...path, node];
+    state.set(node, 'open');
+    for (const next of graph.get(node) ?? []) {
+      const found = walk(next, [...path, node]);
+      if (found) return found;
+    }
+    state.set(node, 'done');
+    return undefined;
+  };
+  for (const node of graph.keys()) {
+    const found = walk(node, []);
+    if (found) return found;
+  }
+  return undefined;
+}
+
+export function sources(): ReadonlyMap<string, string> {
+  const files = globSync('{exporter,remediator,rules,dashboards,deploy/lab,test}/**/*.ts');
+  return new Map(files.map((file) => [file, readFileSync(file, 'utf8')]));
+}
+
+export function graphOf(files: ReadonlyMap<string, string>): ReadonlyMap<string, readonly string[]> {
+  return new Map(
+    [...files].map(([file, text]) => [
+      file,
+      [...text.matchAll(specifier)].map(([, p = '']) => posix.normalize(posix.join(posix.dirname(file), p))),
+    ]),
+  );
+}
