@@ -3,33 +3,51 @@ import { readFileSync, globSync } from 'node:fs';
 import { posix } from 'node:path';
 
 export const rooms: readonly (readonly [room: string, files: RegExp, mayImport: readonly string[]])[] = [
-  ['exporter/runtime', /^exporter\/runtime\//, []],
-  ['exporter/contract', /^exporter\/(families|collector|system|fields|facts)\.ts$/, ['exporter/runtime']],
+  // The tagged union of facts: the one thing that even the pure parts share.
+  ['exporter/known', /^exporter\/runtime\/known\.ts$/, []],
+  ['exporter/runtime', /^exporter\/runtime\//, ['exporter/known']],
+  [
+    'exporter/contract',
+    /^exporter\/(families|collector|system|fields|facts|graph)\.ts$/,
+    ['exporter/known', 'exporter/runtime'],
+  ],
   // A system sees other systems' clients and facts (Maxwell's tables live in MySQL), never their collectors.
   [
     'exporter/facts',
-    /^exporter\/systems\/[^/]+\/(client|address|state|facts-[^/]+)\.ts$/,
-    ['exporter/runtime', 'exporter/contract'],
+    /^exporter\/systems\/[^/]+\/(client|address|families|state|facts-[^/]+)\.ts$/,
+    ['exporter/known', 'exporter/runtime', 'exporter/contract'],
   ],
   [
     'exporter/collectors',
     /^exporter\/systems\/[^/]+\/collector-[^/]+\.ts$/,
-    ['exporter/runtime', 'exporter/contract', 'exporter/facts'],
+    ['exporter/known', 'exporter/runtime', 'exporter/contract', 'exporter/facts'],
   ],
   [
     'exporter/registry',
     /^exporter\/systems\/([^/]+\/)?index\.ts$/,
     ['exporter/contract', 'exporter/facts', 'exporter/collectors'],
   ],
-  ['exporter/catalogue', /^exporter\/catalogue\.ts$/, ['exporter/contract', 'exporter/registry']],
-  ['exporter/config', /^exporter\/config\//, ['exporter/runtime', 'exporter/contract', 'exporter/registry']],
-  ['exporter/scrape', /^exporter\/scrape\//, ['exporter/runtime', 'exporter/contract']],
+  ['exporter/catalogue', /^exporter\/catalogue\.ts$/, ['exporter/contract', 'exporter/registry', 'exporter/facts']],
+  [
+    'exporter/config',
+    /^exporter\/config\//,
+    ['exporter/known', 'exporter/runtime', 'exporter/contract', 'exporter/registry'],
+  ],
+  [
+    'exporter/scrape',
+    /^exporter\/scrape\//,
+    ['exporter/known', 'exporter/runtime', 'exporter/contract', 'exporter/config'],
+  ],
   ['exporter', /^exporter\/[^/]+\.ts$/, ['exporter/*']],
   // Planner and guards see types and data only: no store, no client, no clock.
-  ['remediator/policy', /^remediator\/(planner|guard|model)\.ts$|^remediator\/guards\//, []],
+  ['remediator/policy', /^remediator\/(planner|guard|model)\.ts$|^remediator\/guards\//, ['exporter/known']],
   ['remediator/catalogue', /^remediator\/catalogue\.ts$/, ['exporter/contract']],
   // The parent of services is a program of its own: it shares nothing with the remediator but the wire types.
-  ['remediator/supervisor-program', /^remediator\/supervisors\/process-(supervisor|wire)\.ts$/, ['exporter/runtime']],
+  [
+    'remediator/supervisor-program',
+    /^remediator\/supervisors\/(process-(supervisor|wire)\.ts$|process\/)/,
+    ['exporter/runtime'],
+  ],
   [
     'remediator',
     /^remediator\//,
@@ -40,6 +58,7 @@ export const rooms: readonly (readonly [room: string, files: RegExp, mayImport: 
       'exporter/facts',
       'exporter/contract',
       'exporter/config',
+      'exporter/known',
       'exporter/runtime',
     ],
   ],

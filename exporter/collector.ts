@@ -1,0 +1,90 @@
+import type { z } from 'zod';
+import type { Clock } from './runtime/clock.ts';
+import type { FactBoard } from './facts.ts';
+import { emitter, type Emit, type Families, type Put } from './families.ts';
+
+/** What every client call takes: who asks, until when, and the clock. */
+export interface Call {
+  /** Aborts at the deadline: the client destroys its connection then. */
+  readonly signal: AbortSignal;
+  readonly clock: Clock;
+}
+
+/** One collector's part of one sweep of one target. */
+export interface CollectorCall extends Call {
+  readonly target: string;
+  readonly board: FactBoard;
+}
+
+interface CollectorSpec<Client, C extends z.ZodType, F extends Families, S> {
+  /** snake_case; the key under `collectors:` in the inventory and the label of the success and duration series. */
+  readonly name: string;
+  readonly help: string;
+  /** Off unless the inventory turns it on (`collectors: {name: {}}`). Default on. */
+  readonly defaultOn?: boolean;
+  readonly config: C;
+  readonly families: F;
+  /** What is kept from sweep to sweep, per target: a ring, the objects last seen. */
+  readonly state: () => S;
+  readonly collect: (run: {
+    readonly client: Client;
+    readonly config: z.output<C>;
+    readonly emit: Emit<F>;
+    readonly call: CollectorCall;
+    readonly state: S;
+  }) => Promise<void>;
+  /**
+   * Called instead when the target could not be opened, and after `collect` failed or ran out of time (what it had
+   * emitted is dropped then). Emits the state families that must never be silent, with `unknown`.
+   */
+  readonly unknown?: (run: {
+    readonly config: z.output<C>;
+    readonly emit: Emit<F>;
+    readonly call: CollectorCall;
+    readonly state: S;
+    readonly why: string;
+  }) => void;
+}
+
+/** A collector bound to one target: its config parsed, its state made. */
+export interface PreparedCollector<Client> {
+  readonly collect: (client: Client, put: Put, call: CollectorCall) => Promise<void>;
+  readonly unknown: (why: string, put: Put, call: CollectorCall) => void;
+}
+
+/** A collector whose config, families and state are its own business. Only the client type is left visible. */
+export interface Collector<Client> {
+  readonly name: string;
+  readonly help: string;
+  readonly defaultOn: boolean;
+  readonly config: z.ZodType;
+  readonly families: Families;
+  /** Parses the config once, at load; throws ZodError. */
+  readonly prepare: (config: unknown) => PreparedCollector<Client>;
+}
+
+/** `Client` is given by the system: `const collector = collectorOf<RedisClient>()({…})`. */
+export function collectorOf<Client>() {
+  return function defineCollector<C extends z.ZodType, F extends Families, S>(
+    spec: CollectorSpec<Client, C, F, S>,
+  ): Collector<Client> {
+    return {
+      name: spec.name,
+      help: spec.help,
+      defaultOn: spec.defaultOn ?? true,
+      config: spec.config,
+      families: spec.families,
+      prepare: (raw) => {
+        const config = spec.config.parse(raw);
+        const state = spec.state();
+        return {
+          collect: (client, put, call) =>
+            spec.collect({ client, config, emit: emitter(spec.families, put), call, state }),
+          unknown: (why, put, call) => {
+            spec.unknown?.({ config, emit: emitter(spec.families, put), call, state, why });
+          },
+        };
+      },
+    };
+  };
+}

@@ -1,0 +1,51 @@
+import { gauge } from './families.ts';
+
+/** Served from the inventory and by the sweep itself, for every target, also while it is down. */
+export const graphFamilies = {
+  targetInfo: gauge('pipemedic_target_info', 'The inventory: 1 for every target.', ['target', 'kind'], {
+    level: 'graph',
+  }),
+  memberInfo: gauge(
+    'pipemedic_pipeline_member_info',
+    'Which target plays which role in which pipeline: 1.',
+    ['pipeline', 'target', 'role'],
+    { level: 'graph' },
+  ),
+  dependencyInfo: gauge(
+    'pipemedic_dependency_info',
+    'Transitive closure: target cannot work while upstream is down. 1.',
+    ['target', 'upstream'],
+    { level: 'graph' },
+  ),
+  targetsConfigured: gauge('pipemedic_targets_configured', 'Targets in the inventory.', [], { level: 'graph' }),
+  targetUp: gauge(
+    'pipemedic_target_up',
+    '1 when the target was connected to and answered, 0 when not or when the time ran out.',
+    [],
+  ),
+  targetErrorInfo: gauge('pipemedic_target_error_info', 'Why the target is not up: 1 with the class of the error.', [
+    'class',
+  ]),
+  threshold: gauge(
+    'pipemedic_threshold',
+    'Limits set in the inventory; rules have a default for those that are not. +Inf switches an alert off.',
+    ['threshold', 'severity', 'consumergroup'],
+  ),
+  collectorSuccess: gauge('pipemedic_collector_success', '1 when the collector succeeded in this sweep.', [
+    'collector',
+  ]),
+  collectorDuration: gauge('pipemedic_collector_duration_seconds', 'Time the collector took in this sweep.', [
+    'collector',
+  ]),
+  collectorDataAge: gauge(
+    'pipemedic_collector_data_age_seconds',
+    'Age of the data served for this collector; above zero when a sweep was shared or runs in the background.',
+    ['collector'],
+    { state: 'pipemedic_collector_success' },
+  ),
+  collectorErrorInfo: gauge(
+    'pipemedic_collector_error_info',
+    'Why the collector did not succeed: 1 with the class of the error.',
+    ['collector', 'class'],
+  ),
+} as const;

@@ -1,0 +1,167 @@
+import { z } from 'zod';
+import type { Call, Collector, CollectorCall } from './collector.ts';
+import { authField, tlsField, type Auth, type Tls } from './fields.ts';
+import type { Family, Families, Put } from './families.ts';
+
+/** Prometheus label values may be anything; names of targets stand in URLs and shells too, so they are kept plain. */
+export const targetName = z
+  .string()
+  .max(100)
+  .regex(/^[A-Za-z0-9][A-Za-z0-9._:/@-]*$/, 'letters, digits and . _ : / @ -, beginning with a letter or digit');
+
+const labelName = z.string().regex(/^[a-zA-Z_][a-zA-Z0-9_]*$/, 'a Prometheus label name');
+const reserved = new Set(['target', 'instance', 'job', 'exporter', 'pipeline', 'severity', 'state', '__name__']);
+
+const limit = z.union([z.number(), z.literal('off')]);
+
+/** What every target has, whatever its kind. */
+const common = {
+  name: targetName,
+  /** Keeps the `instance` label of a user who comes from another exporter. */
+  instance: z.string().min(1).optional(),
+  auth: authField.optional(),
+  tls: tlsField.optional(),
+  labels: z
+    .record(labelName, z.string())
+    .default({})
+    .refine((l) => !Object.keys(l).some((k) => reserved.has(k) || k.startsWith('__')), {
+      message: `these label names are taken: ${[...reserved].join(', ')} and __*`,
+    }),
+};
+
+/** A connection to one target, kept from sweep to sweep while it is healthy. */
+export interface TargetClient extends AsyncDisposable {
+  /** Asks the target for a sign of life; throws TargetError. Each system says in its docstring what "up" means. */
+  readonly ping: (call: Call) => Promise<void>;
+  /** False once the connection is broken or was destroyed at a deadline: it is opened anew next time. */
+  readonly usable: () => boolean;
+}
+
+/** What a system gets to open a connection. `address` is parsed by the system's own schema. */
+export interface Opening<A> {
+  readonly target: string;
+  readonly address: A;
+  readonly auth: Auth | undefined;
+  readonly tls: Tls | undefined;
+  /** Another target of the inventory, as written there; its own `address` schema parses it. The loader has checked that it exists. */
+  readonly resolve: (name: string) => Referenced;
+}
+
+export interface Referenced {
+  readonly name: string;
+  readonly kind: string;
+  readonly address: unknown;
+  readonly auth: Auth | undefined;
+  readonly tls: Tls | undefined;
+}
+
+/** A place in a target's address that names another target. */
+export interface Reference {
+  readonly path: string;
+  readonly target: string;
+  readonly kind: string;
+}
+
+interface SystemSpec<Client extends TargetClient, T extends z.ZodType> {
+  readonly kind: string;
+  readonly help: string;
+  /** How to reach one target of this kind. */
+  readonly address: T;
+  /** Names of thresholds that may be set for a target of this kind, with what they limit. */
+  readonly thresholds: Readonly<Record<string, string>>;
+  /** The peer exporter's own `…_up` family, served beside pipemedic_target_up. */
+  readonly up?: Family<readonly []>;
+  readonly references?: (address: z.output<T>) => readonly Reference[];
+  readonly open: (opening: Opening<z.output<T>>, call: Call) => Promise<Client>;
+  readonly collectors: readonly Collector<Client>[];
+}
+
+/** One collector of one target; the client type is closed over. */
+export interface BoundCollector {
+  readonly name: string;
+  readonly collect: (client: TargetClient, put: Put, call: CollectorCall) => Promise<void>;
+  readonly unknown: (why: string, put: Put, call: CollectorCall) => void;
+}
+
+export interface BoundTarget {
+  readonly open: (call: Call) => Promise<TargetClient>;
+  readonly collectors: readonly BoundCollector[];
+}
+
+/** The client type is closed over: a registry of systems needs no type parameters. */
+export interface System {
+  readonly kind: string;
+  readonly help: string;
+  /** An object with a literal `kind`, so that the config can be a discriminated union: z.union would only say "Invalid input". */
+  readonly schema: z.ZodObject<{ kind: z.ZodLiteral<string> }>;
+  readonly thresholds: Readonly<Record<string, string>>;
+  readonly up: Family<readonly []> | undefined;
+  readonly collectors: readonly {
+    readonly name: string;
+    readonly help: string;
+    readonly defaultOn: boolean;
+    readonly families: Families;
+  }[];
+  readonly references: (target: unknown) => readonly Reference[];
+  /** Parses once, at load, and makes the state that is kept from sweep to sweep. `target` is as written in the inventory. */
+  readonly bind: (target: unknown, resolve: (name: string) => Referenced) => BoundTarget;
+}
+
+export function defineSystem<Client extends TargetClient, T extends z.ZodType>(spec: SystemSpec<Client, T>): System {
+  const schema = z.strictObject({
+    ...common,
+    kind: z.literal(spec.kind),
+    address: spec.address,
+    thresholds: z
+      .strictObject(
+        Object.fromEntries(
+          Object.keys(spec.thresholds).map((name) => [
+            name,
+            z.strictObject({ warning: limit.optional(), critical: limit.optional() }).optional(),
+          ]),
+        ),
+      )
+      .default({}),
+    collectors: z
+      .strictObject(
+        Object.fromEntries(spec.collectors.map((c) => [c.name, z.union([z.literal(false), c.config]).optional()])),
+      )
+      .default({}),
+  });
+  // From the input, not from the parsed target: a transform must not run twice.
+  const addressOf = (raw: unknown): z.output<T> => spec.address.parse((raw as { address: unknown }).address);
+  return {
+    kind: spec.kind,
+    help: spec.help,
+    schema,
+    thresholds: spec.thresholds,
+    up: spec.up,
+    collectors: spec.collectors,
+    references: (raw) => spec.references?.(addressOf(raw)) ?? [],
+    bind: (raw, resolve) => {
+      const target = schema.parse(raw);
+      const written = (raw as { collectors?: Record<string, unknown> }).collectors ?? {};
+      const opening: Opening<z.output<T>> = {
+        target: target.name,
+        address: addressOf(raw),
+        auth: target.auth,
+        tls: target.tls,
+        resolve,
+      };
+      return {
+        open: (call) => spec.open(opening, call),
+        collectors: spec.collectors
+          .filter((c) => written[c.name] !== false && (c.defaultOn || written[c.name] !== undefined))
+          .map((c) => {
+            const prepared = c.prepare(written[c.name] ?? {});
+            return {
+              name: c.name,
+              // The sweep hands back the client that this target's own `open` made.
+              collect: (client, put, call) => prepared.collect(client as Client, put, call),
+              unknown: prepared.unknown,
+            };
+          }),
+      };
+    },
+  };
+}
