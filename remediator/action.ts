@@ -1,0 +1,122 @@
+import type { z } from 'zod';
+import type { Verdict } from './guard.ts';
+import type { Advice, Json } from './model.ts';
+
+/**
+ * How far a late or doubled call can reach, honestly:
+ * cas: the target itself compares and refuses; session: bound to a session that a successor ends first;
+ * predicate: acts only while its condition holds, with a window between look and call; once: nothing fences it.
+ */
+export type FencingClass = 'read' | 'cas' | 'session' | 'predicate' | 'once';
+
+export interface Probe {
+  readonly is: 'absent' | 'present' | 'partial' | 'overtaken' | 'unknown';
+  readonly because: string;
+  readonly data?: Json;
+}
+export interface Applied {
+  /** refused only on positive proof that nothing was done; a timeout or a reset after sending is unknown */
+  readonly is: 'done' | 'refused' | 'unknown';
+  readonly code?: string;
+  readonly because: string;
+  readonly data?: Json;
+}
+export interface Checked {
+  readonly is: 'yes' | 'no' | 'unknown';
+  readonly because: string;
+  readonly data?: Json;
+  /** A `no` that no later try can change: ends the step at once, and the target is latched with this reason. */
+  readonly never?: string;
+}
+
+export interface StepRun<B> {
+  /** Facts and incarnation as captured under the claim and frozen in the journal. */
+  readonly before: B;
+  /** Data that earlier steps' results left in the journal, by step name. */
+  readonly memo: Readonly<Record<string, Json | undefined>>;
+  readonly fence: number;
+  readonly runId: string;
+  readonly attempt: number;
+  readonly signal: AbortSignal;
+  /** Progress for people; never decides anything. */
+  readonly note: (message: string, data?: Json) => void;
+}
+
+export interface Step<B> {
+  readonly name: string;
+  readonly help: string;
+  readonly fencing: FencingClass;
+  /** longest time of apply, and of verify */
+  readonly deadlineMs: number;
+  readonly verifyMs: number;
+  /** how long after an unanswered apply its effect may still appear */
+  readonly settleMs: number;
+  readonly maxAttempts: number;
+  readonly safePointAfter: boolean;
+  readonly lateCopy: 'harmless' | 'harmful';
+  /** Read-only, relative to `before`. */
+  readonly probe: (run: StepRun<B>) => Promise<Probe>;
+  /** One external call; no retries, no reconnect inside. Absent for a step that only looks (a gate, a verification). */
+  readonly apply?: (run: StepRun<B>) => Promise<Applied>;
+  readonly verify: (run: StepRun<B>) => Promise<Checked>;
+  /** Name of a compensating step to run when a later step fails; 'none' is a decision too. */
+  readonly compensate: Step<B> | 'none';
+}
+
+/** What an action saw: facts for people, a verdict for the planner, and what is frozen for the steps. */
+export interface Look<B> {
+  readonly alreadyFixed: Verdict;
+  /** In order; codes are stable. Every one is shown in the trace. */
+  readonly preconditions: Readonly<Record<string, Verdict>>;
+  /** Declared, decision-relevant facts only (incarnation, error class, needed file): hashed, no moving numbers. */
+  readonly evidence: Json;
+  /** Everything seen, for the evidence file. */
+  readonly seen: Json;
+  /** undefined while a fact that the steps need is unknown: then nothing is done. */
+  readonly before: B | undefined;
+  readonly advice: readonly Advice[];
+}
+
+interface ActionSpec<P extends z.ZodType, B, W> {
+  readonly name: string;
+  readonly help: string;
+  /** kinds of targets it works on */
+  readonly kinds: readonly string[];
+  readonly params: P;
+  /** Reads the facts; never throws for a target's fault. */
+  readonly look: (target: string, params: z.output<P>, world: W, signal: AbortSignal) => Promise<Look<B>>;
+  /** A copy with its own undo, written and fsynced before the first mutation. */
+  readonly snapshot: (before: B) => { readonly name: string; readonly text: string };
+  readonly steps: (target: string, params: z.output<P>, world: W) => readonly Step<B>[];
+  /** Watched through the soak: yes while the data moves. */
+  readonly soak: (target: string, params: z.output<P>, world: W, run: StepRun<B>) => Promise<Checked>;
+}
+
+/** Closed over its types; the runner and the journal see JSON. */
+export interface Action<W> {
+  readonly name: string;
+  readonly help: string;
+  readonly kinds: readonly string[];
+  readonly params: z.ZodType;
+  readonly look: (target: string, params: Json, world: W, signal: AbortSignal) => Promise<Look<unknown>>;
+  readonly snapshot: (before: unknown) => { readonly name: string; readonly text: string };
+  readonly steps: (target: string, params: Json, world: W) => readonly Step<unknown>[];
+  readonly soak: (target: string, params: Json, world: W, run: StepRun<unknown>) => Promise<Checked>;
+}
+
+/** `before` goes through the journal as JSON, so B must be plain data. */
+export function actionOf<W>() {
+  return function defineAction<P extends z.ZodType, B>(spec: ActionSpec<P, B, W>): Action<W> {
+    return {
+      name: spec.name,
+      help: spec.help,
+      kinds: spec.kinds,
+      params: spec.params,
+      look: (target, params, world, signal) => spec.look(target, spec.params.parse(params), world, signal),
+      snapshot: (before) => spec.snapshot(before as B),
+      steps: (target, params, world) =>
+        spec.steps(target, spec.params.parse(params), world) as unknown as readonly Step<unknown>[],
+      soak: (target, params, world, run) => spec.soak(target, spec.params.parse(params), world, run as StepRun<B>),
+    };
+  };
+}

@@ -1,0 +1,87 @@
+import type { Known } from '../exporter/runtime/known.ts';
+import type { Episode, GuardResult, Json, Latch } from './model.ts';
+
+export interface Verdict {
+  readonly is: 'allow' | 'deny' | 'unknown';
+  /** stable, snake_case */
+  readonly code: string;
+  readonly because: string;
+  /** What the verdict rests on; shown in the trace. */
+  readonly inputs: Readonly<Record<string, Json>>;
+}
+
+type Make = (code: string, because: string, inputs?: Verdict['inputs']) => Verdict;
+export const allow: Make = (code, because, inputs = {}) => ({ is: 'allow', code, because, inputs });
+export const deny: Make = (code, because, inputs = {}) => ({ is: 'deny', code, because, inputs });
+export const unsure: Make = (code, because, inputs = {}) => ({ is: 'unknown', code, because, inputs });
+
+export interface Pace {
+  /** Runs in the window, per target and policy; started by the remediator itself. */
+  readonly maxRuns: number;
+  readonly windowMs: number;
+  readonly cooldownMs: number;
+}
+
+export interface Policy {
+  readonly name: string;
+  readonly mode: 'observe' | 'approve' | 'auto';
+  /** exact label values */
+  readonly match: Readonly<Record<string, string>>;
+  readonly action: string;
+  readonly params: Json;
+  readonly pace: Pace;
+  readonly soakMs: number;
+  readonly relapseMs: number;
+}
+
+/** Everything a guard may know. Gathered before, never by a guard. */
+export interface PlanInput {
+  readonly nowMs: number;
+  readonly episode: Episode;
+  readonly clock: Known<'steady'>;
+  readonly switches: {
+    /** the switch file: ENOENT in a readable folder is clear, any other error is unreadable */
+    readonly file: 'clear' | 'set' | 'unreadable';
+    readonly fileDetail: string;
+    readonly store: 'clear' | 'set' | 'missing';
+    readonly storeDetail: string;
+  };
+  /** Policies whose match fits, in the order of the file; the first one counts. */
+  readonly policies: readonly Policy[];
+  /** Inventory targets that the alert's labels name, and how they were found. */
+  readonly candidates: readonly { readonly name: string; readonly kind: string; readonly by: 'target' | 'instance' }[];
+  /** Labels required on every alert (`require: {cluster: prod}`). */
+  readonly require: Readonly<Record<string, string>>;
+  readonly latches: readonly Latch[];
+  /** Transitive upstreams of the target with fresh facts on each. */
+  readonly upstreams: readonly { readonly target: string; readonly up: Known<boolean>; readonly why: string }[];
+  /** What the action's own look at the facts said; undefined when no policy or target was found. */
+  readonly action: ActionView | undefined;
+  readonly activeRun: { readonly id: string; readonly action: string; readonly state: string } | undefined;
+  readonly cooldown: { readonly untilMs: number; readonly runId: string } | undefined;
+  readonly budget: { readonly used: number; readonly max: number; readonly windowMs: number };
+  /** Oldest permission still good: webhook or poll older than this is stale. */
+  readonly alertFreshMs: number;
+}
+
+export interface ActionView {
+  readonly name: string;
+  /** deny `already_fixed` when the facts are healthy; unknown when they cannot be had */
+  readonly alreadyFixed: Verdict;
+  readonly preconditions: Readonly<Record<string, Verdict>>;
+}
+
+export interface Guard {
+  readonly name: string;
+  readonly help: string;
+  readonly decide: (input: PlanInput) => Verdict;
+}
+
+/** One file per guard. Pure: no clock, no chance, no I/O (lint). */
+export function defineGuard(guard: Guard): Guard {
+  return guard;
+}
+
+export function resultOf(guard: string, verdict: Verdict): GuardResult {
+  return { guard, result: verdict.is, code: verdict.code, because: verdict.because, inputs: verdict.inputs };
+}

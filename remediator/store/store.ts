@@ -1,0 +1,213 @@
+import type {
+  AlertState,
+  Decision,
+  Episode,
+  EpisodeOutcome,
+  Escalation,
+  IncomingAlert,
+  JournalEntry,
+  JournalKind,
+  Json,
+  Latch,
+  Pause,
+  Run,
+  RunOutcome,
+  RunState,
+} from '../model.ts';
+
+/**
+ * What the remediator remembers. One interface; SQLite now, MySQL later, one test suite on both. Every method is one
+ * transaction and durable when it resolves. A method that cannot write rejects with StoreError: callers stop acting,
+ * the receiver answers 503.
+ */
+export interface Store extends AsyncDisposable {
+  // --- intake
+  /** Durable (fsync) when it resolves: only then may a 2xx be written. */
+  readonly appendWebhook: (hook: NewWebhook) => Promise<number>;
+  readonly pendingWebhooks: (limit: number) => Promise<readonly StoredWebhook[]>;
+  /** One transaction: split, episode upserts, links, processed mark. Idempotent. `alerts` undefined: the body is poison and only marked. */
+  readonly processWebhook: (
+    id: number,
+    alerts: readonly IncomingAlert[] | undefined,
+    truncated: boolean,
+    nowMs: number,
+  ) => Promise<readonly EpisodeChange[]>;
+  readonly webhooksOf: (
+    episodeId: string,
+  ) => Promise<
+    readonly {
+      readonly id: number;
+      readonly receivedMs: number;
+      readonly receivedBy: string;
+      readonly status: string;
+    }[]
+  >;
+
+  // --- episodes
+  readonly openEpisodes: () => Promise<readonly Episode[]>;
+  readonly dueEpisodes: (nowMs: number) => Promise<readonly Episode[]>;
+  readonly episode: (id: string) => Promise<Episode | undefined>;
+  readonly findEpisodes: (filter: {
+    readonly alertname?: string;
+    readonly limit: number;
+  }) => Promise<readonly Episode[]>;
+  readonly setAlertState: (episodeId: string, state: AlertState, detail: string, seenMs: number) => Promise<void>;
+  /** CAS on the old value: false when another evaluator took it. */
+  readonly scheduleEval: (episodeId: string, oldMs: number | undefined, nextMs: number) => Promise<boolean>;
+  readonly closeEpisode: (
+    episodeId: string,
+    version: number,
+    outcome: EpisodeOutcome,
+    nowMs: number,
+  ) => Promise<boolean>;
+
+  // --- decisions
+  /** A new row only when reasonKey changed; else repeats + 1. Returns the stored one and whether it is new. */
+  readonly recordDecision: (
+    decision: Omit<Decision, 'id' | 'firstMs' | 'lastMs' | 'repeats'>,
+    nowMs: number,
+  ) => Promise<{ readonly decision: Decision; readonly changed: boolean }>;
+  readonly decisionsOf: (episodeId: string) => Promise<readonly Decision[]>;
+
+  // --- claim and runs
+  readonly claim: (claim: Claim, nowMs: () => number) => Promise<ClaimResult>;
+  readonly run: (id: string) => Promise<Run | undefined>;
+  readonly activeRuns: () => Promise<readonly Run[]>;
+  readonly activeRunOf: (target: string) => Promise<Run | undefined>;
+  readonly runsOf: (filter: {
+    readonly episodeId?: string;
+    readonly target?: string;
+    readonly limit: number;
+  }) => Promise<readonly Run[]>;
+  readonly budgetUsed: (scope: string, sinceMs: number) => Promise<number>;
+  /** Refuses (StoreError `fenced`) when the lease is not this holder's with this fence, or is over. `intent` marks the budget spent. */
+  readonly appendJournal: (run: Hold, entry: NewJournalEntry, nowMs: () => number) => Promise<JournalEntry>;
+  readonly journalOf: (runId: string) => Promise<readonly JournalEntry[]>;
+  readonly renewLease: (run: Hold, ttlMs: number, nowMs: () => number) => Promise<boolean>;
+  /** Takes over an active run whose lease is over (or whose holder is this one, restarted): new fence. */
+  readonly adopt: (runId: string, holder: string, ttlMs: number, nowMs: () => number) => Promise<Hold | undefined>;
+  readonly setRun: (
+    run: Hold,
+    change: { readonly state?: RunState; readonly evidencePath?: string },
+    nowMs: () => number,
+  ) => Promise<void>;
+  /** Journals `ended`, frees the lease, settles the budget (released only when no intent was written), sets the cooldown and, for outcome_unknown or `latch`, the latch. */
+  readonly endRun: (run: Hold, end: RunEnd, nowMs: () => number) => Promise<void>;
+
+  // --- latches, switch, outbox
+  readonly latches: (scope?: string) => Promise<readonly Latch[]>;
+  readonly clearLatch: (id: string, by: string, comment: string, nowMs: number) => Promise<boolean>;
+  readonly pauses: () => Promise<readonly Pause[]>;
+  readonly setPause: (pause: Pause) => Promise<void>;
+  readonly enqueue: (escalation: Escalation, nowMs: number) => Promise<boolean>;
+  readonly dueEscalations: (nowMs: number) => Promise<readonly StoredEscalation[]>;
+  readonly markEscalation: (
+    dedupeKey: string,
+    change: {
+      readonly nextMs: number;
+      readonly okMs?: number;
+      readonly error?: string;
+      readonly state?: 'open' | 'ending' | 'done';
+    },
+  ) => Promise<void>;
+  /** Escalations of the episode are ended: posted once more with endsAt now. */
+  readonly endEscalations: (episodeId: string, nowMs: number) => Promise<void>;
+  readonly audit: (entry: {
+    readonly atMs: number;
+    readonly actor: string;
+    readonly via: string;
+    readonly verb: string;
+    readonly object: string;
+    readonly detail: Json;
+  }) => Promise<void>;
+
+  // --- the ledger clock and small marks (high-water of failed messages, watchdog last seen)
+  readonly meta: (key: string) => Promise<string | undefined>;
+  readonly setMeta: (key: string, value: string) => Promise<void>;
+}
+
+export interface NewWebhook {
+  readonly source: string;
+  readonly receivedMs: number;
+  /** Which receiver took it, and the peer it came from (address), for people. */
+  readonly receivedBy: string;
+  readonly body: Buffer;
+  readonly alertCount: number;
+  readonly truncatedCount: number;
+}
+export interface StoredWebhook extends NewWebhook {
+  readonly id: number;
+}
+
+export interface EpisodeChange {
+  readonly episodeId: string;
+  readonly change: 'opened' | 'refreshed' | 'resolved_hint' | 'late_copy';
+}
+
+export interface Claim {
+  readonly runId: string;
+  readonly episodeId: string;
+  /** As read by the planner: a stale decision loses even when the other run is already over. */
+  readonly episodeVersion: number;
+  readonly attempt: number;
+  readonly decisionId: string;
+  readonly action: string;
+  readonly planHash: string;
+  readonly policy: Json;
+  readonly params: Json;
+  readonly target: string;
+  readonly actor: string;
+  readonly holder: string;
+  readonly ttlMs: number;
+  /** Each scope with its limit in the window; e.g. target:maxwell1, policy:maxwell-down, global. */
+  readonly budgets: readonly { readonly scope: string; readonly max: number; readonly windowMs: number }[];
+}
+
+export type ClaimResult =
+  | { readonly won: true; readonly run: Run; readonly hold: Hold }
+  | {
+      readonly won: false;
+      readonly code: 'paused' | 'latched' | 'cooldown' | 'leased' | 'active' | 'budget' | 'stale';
+      readonly because: string;
+    };
+
+/** Proof of ownership, handed to every write of a run. */
+export interface Hold {
+  readonly runId: string;
+  readonly target: string;
+  readonly holder: string;
+  readonly fence: number;
+}
+
+export interface NewJournalEntry {
+  readonly kind: JournalKind;
+  readonly step: string;
+  readonly attempt: number;
+  readonly outcome?: string;
+  readonly data: Json;
+}
+
+export interface RunEnd {
+  readonly outcome: RunOutcome;
+  readonly because: string;
+  readonly cooldownMs: number;
+  /** Set on the target; an open one keeps every further run away until a person clears it. */
+  readonly latch?: string;
+}
+
+export interface StoredEscalation extends Escalation {
+  readonly state: 'open' | 'ending' | 'done';
+  readonly tries: number;
+  readonly firstMs: number;
+  readonly lastOkMs: number | undefined;
+  readonly lastError: string | undefined;
+}
+
+export class StoreError extends Error {
+  readonly code: 'full' | 'fenced' | 'busy' | 'broken';
+  constructor(code: StoreError['code'], message: string, options?: { cause?: unknown }) {
+    super(message, options);
+    this.name = 'StoreError';
+    this.code = code;
+  }
+}
