@@ -64,6 +64,8 @@ export const rooms: readonly (readonly [room: string, files: RegExp, mayImport: 
   ],
   ['checks', /^(rules|dashboards)\//, ['exporter/catalogue', 'exporter/contract', 'remediator/catalogue']],
   ['lab', /^deploy\/lab\//, ['exporter/runtime', 'remediator/supervisor-program']],
+  // The demo drives the lab from outside, as a person would: by HTTP, SQL and the programs' own commands.
+  ['demo', /^deploy\/demo\//, ['lab', 'exporter/runtime']],
   ['test', /^test\//, ['*']],
 ];
 
@@ -109,7 +111,7 @@ export function cycle(graph: ReadonlyMap<string, readonly string[]>): string[] |
 }
 
 export function sources(): ReadonlyMap<string, string> {
-  const files = globSync('{exporter,remediator,rules,dashboards,deploy/lab,test}/**/*.ts');
+  const files = globSync('{exporter,remediator,rules,dashboards,deploy,test}/**/*.ts');
   return new Map(files.map((file) => [file, readFileSync(file, 'utf8')]));
 }
 

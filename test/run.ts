@@ -1,0 +1,120 @@
+// Runs every check in stages and prints one closing line. `node test/run.ts [stage…]`; no stage named = all.
+import { spawn } from 'node:child_process';
+import { globSync } from 'node:fs';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+const [major = 0] = process.versions.node.split('.').map(Number);
+if (major < 24) throw new Error(`tests need Node 24, this is ${process.version}: run them by \`make test\``);
+
+interface Counts {
+  passed: number;
+  failed: number;
+  skipped: number;
+}
+
+interface Stage {
+  readonly name: string;
+  /** Commands of which each counts as one check. */
+  readonly checks?: readonly (readonly string[])[];
+  /** Test files, with how many files run at a time. */
+  readonly tests?: { readonly files: string; readonly concurrency: number; readonly timeoutMs: number };
+}
+
+const bin = (name: string): string => join('node_modules', '.bin', name);
+
+const stages: readonly Stage[] = [
+  {
+    name: 'static',
+    checks: [
+      [bin('tsc'), '--noEmit'],
+      [bin('eslint'), '--max-warnings', '0', '.'],
+      [bin('prettier'), '--check', '--log-level', 'warn', '.'],
+      [process.execPath, '--test', '--test-reporter=dot', 'test/unit/imports.test.ts'],
+    ],
+  },
+  { name: 'unit', tests: { files: 'test/{unit,contract}/**/*.test.ts', concurrency: 2, timeoutMs: 120_000 } },
+  // Each file has its own servers or its own lab: one at a time on two cores, so that deadlines mean something.
+  { name: 'integration', tests: { files: 'test/integration/**/*.test.ts', concurrency: 1, timeoutMs: 240_000 } },
+  { name: 'e2e', tests: { files: 'test/e2e/**/*.test.ts', concurrency: 1, timeoutMs: 600_000 } },
+  { name: 'faults', tests: { files: 'test/faults/**/*.test.ts', concurrency: 1, timeoutMs: 900_000 } },
+];
+
+function run(argv: readonly string[]): Promise<number> {
+  const [command = '', ...args] = argv;
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, { stdio: ['ignore', 'inherit', 'inherit'] });
+    child.on('error', reject);
+    child.on('close', (code) => {
+      resolve(code ?? 1);
+    });
+  });
+}
+
+async function runStage(stage: Stage, dir: string): Promise<Counts> {
+  const counts: Counts = { passed: 0, failed: 0, skipped: 0 };
+  for (const check of stage.checks ?? []) {
+    const ok = (await run(check)) === 0;
+    counts[ok ? 'passed' : 'failed']++;
+    process.stdout.write(`${ok ? 'ok' : 'FAILED'}: ${check.slice(check[0] === process.execPath ? 1 : 0).join(' ')}\n`);
+  }
+  if (stage.tests === undefined) return counts;
+  const files = globSync(stage.tests.files);
+  if (files.length === 0) {
+    process.stdout.write(`FAILED: stage ${stage.name} has no test files (${stage.tests.files})\n`);
+    return { passed: 0, failed: 1, skipped: 0 };
+  }
+  const tap = join(dir, `${stage.name}.tap`);
+  const code = await run([
+    process.execPath,
+    '--test',
+    `--test-concurrency=${String(stage.tests.concurrency)}`,
+    `--test-timeout=${String(stage.tests.timeoutMs)}`,
+    '--test-reporter=spec',
+    '--test-reporter-destination=stdout',
+    '--test-reporter=tap',
+    `--test-reporter-destination=${tap}`,
+    ...files,
+  ]);
+  const report = await readFile(tap, 'utf8');
+  const total = (key: string): number => Number(new RegExp(`^# ${key} (\\d+)$`, 'm').exec(report)?.[1] ?? Number.NaN);
+  counts.passed = total('pass');
+  counts.failed = total('fail') + total('cancelled');
+  counts.skipped = total('skipped') + total('todo');
+  if (Number.isNaN(counts.passed + counts.failed) || (code !== 0 && counts.failed === 0)) {
+    return { ...counts, passed: 0, failed: 1 };
+  }
+  return counts;
+}
+
+const wanted = process.argv.slice(2);
+for (const name of wanted) {
+  if (!stages.some((s) => s.name === name)) {
+    process.stderr.write(`no stage ${name}; there are: ${stages.map((s) => s.name).join(', ')}\n`);
+    process.exit(2);
+  }
+}
+const dir = await mkdtemp(join(tmpdir(), 'pipemedic-test-'));
+const sum: Counts = { passed: 0, failed: 0, skipped: 0 };
+const lines: string[] = [];
+try {
+  for (const stage of stages.filter((s) => wanted.length === 0 || wanted.includes(s.name))) {
+    process.stdout.write(`\n=== ${stage.name}\n`);
+    const started = performance.now();
+    const counts = await runStage(stage, dir);
+    const seconds = Math.round((performance.now() - started) / 1000);
+    lines.push(
+      `${stage.name.padEnd(12)} ${String(counts.passed)} passed, ${String(counts.failed)} failed, ${String(counts.skipped)} skipped in ${String(seconds)} s`,
+    );
+    sum.passed += counts.passed;
+    sum.failed += counts.failed;
+    sum.skipped += counts.skipped;
+    if (stage.name === 'static' && counts.failed > 0) break; // nothing after it would mean much
+  }
+} finally {
+  await rm(dir, { recursive: true, force: true });
+}
+process.stdout.write(`\n${lines.join('\n')}\n`);
+process.stdout.write(`${String(sum.passed)} passed, ${String(sum.failed)} failed, ${String(sum.skipped)} skipped\n`);
+process.exitCode = sum.failed === 0 ? 0 : 1;
