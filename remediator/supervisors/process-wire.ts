@@ -87,7 +87,12 @@ export const requestSchema = z.discriminatedUnion('op', [
   }),
   z.strictObject({ id, op: z.literal('start'), ifAbsent: z.literal(true), fence, by }),
   /** Text that one incarnation wrote: the running one's unless `seq` names the last ended one. */
-  z.strictObject({ id, op: z.literal('log'), seq: count.optional(), maxBytes: count.min(1).max(maxLogBytes).optional() }),
+  z.strictObject({
+    id,
+    op: z.literal('log'),
+    seq: count.optional(),
+    maxBytes: count.min(1).max(maxLogBytes).optional(),
+  }),
 ]);
 export type Request = z.output<typeof requestSchema>;
 

@@ -68,7 +68,11 @@ export function livingOfGroup(leader: number): ProcessStat[] {
  * other users and of those that made themselves undumpable the environment cannot be read: they are not found.
  */
 export function livingWithEnv(entry: string): ProcessStat[] {
-  return allStats().filter((stat) => !isGhost(stat) && environOf(stat.pid).includes(entry));
+  return allStats().filter((stat) => !isGhost(stat) && hasEnv(stat.pid, entry));
+}
+
+export function hasEnv(pid: number, entry: string): boolean {
+  return environOf(pid).includes(entry);
 }
 
 function environOf(pid: number): string[] {

@@ -78,13 +78,7 @@ function beginOf(fd: number, mark: LogMark): { readonly at: number; readonly tru
   return whole ? { at: mark.offset, truncated: false } : { at: 0, truncated: true };
 }
 
-function withFile<T>(
-  fd: number | null,
-  path: string,
-  pid: number,
-  mark: LogMark,
-  use: (file: number | null) => T,
-): T {
+function withFile<T>(fd: number | null, path: string, pid: number, mark: LogMark, use: (file: number | null) => T): T {
   if (fd !== null) return use(fd);
   // a supervisor that was restarted: the path, or what the process itself still has open as its stdout
   for (const candidate of [path, `/proc/${pid}/fd/1`]) {

@@ -24,7 +24,7 @@ import {
   type RefusalCode,
   type Status,
 } from '../process-wire.ts';
-import { isGhost, livingOfGroup, livingWithEnv, readStat, type ProcessStat } from './proc.ts';
+import { hasEnv, isGhost, livingOfGroup, livingWithEnv, readStat, type ProcessStat } from './proc.ts';
 import { openServiceLog, readServiceLog, sealLog } from './service-log.ts';
 import type { Life, Line, Store } from './store.ts';
 
@@ -123,7 +123,7 @@ export class Service {
 
   /** Raises the fence. */
   fence(asking: Asking): number {
-    this.#checkFence(asking, { event: 'fence' });
+    this.#checkFence(asking, { event: 'fence', ...asking });
     this.#commit({ maxFence: asking.fence }, { event: 'fence', ...asking, outcome: 'accepted' });
     return this.maxFence;
   }
@@ -135,7 +135,8 @@ export class Service {
     this.#checkFence(asking, line);
     const life = this.#life;
     if (this.#shuttingDown) throw this.#refuse(asking, line, 'shutting_down', 'the supervisor is ending');
-    if (this.#orphan) throw this.#refuse(asking, line, 'orphan', 'a process of a former supervisor is alive: stop it first');
+    if (this.#orphan)
+      throw this.#refuse(asking, line, 'orphan', 'a process of a former supervisor is alive: stop it first');
     if (life !== null) throw this.#refuse(asking, line, 'running', 'the service runs');
     const { service } = this.#config;
     let opened;
@@ -150,7 +151,11 @@ export class Service {
     let child: ChildProcess;
     try {
       this.#commit(
-        { maxFence: asking.fence, seq, starting: { seq, marker, log: opened.mark, atMs: startedAtMs, bootId: this.#bootId } },
+        {
+          maxFence: asking.fence,
+          seq,
+          starting: { seq, marker, log: opened.mark, atMs: startedAtMs, bootId: this.#bootId },
+        },
         { ...line, seq, outcome: 'accepted' },
       );
       const [program, ...args] = service.argv;
@@ -175,14 +180,21 @@ export class Service {
       closeSync(opened.fd);
       throw this.#startFailed(seq, asking, await failure);
     }
-    return this.#started(child, child.pid, { seq, startedAtMs, log: opened.mark, fd: opened.fd, asking });
+    return this.#started(child, child.pid, { seq, marker, startedAtMs, log: opened.mark, fd: opened.fd, asking });
   }
 
   /**
    * Signals the group of that incarnation and waits up to `waitMs` for its end. `null`: not ended yet. Throws Refused.
    */
   async stop(of: Incarnation, signal: Signal, waitMs: number, asking: Asking): Promise<Ended | null> {
-    const line: Line = { event: 'stop-request', ...asking, signal, seq: of.seq, pid: of.pid, startTicks: of.startTicks };
+    const line: Line = {
+      event: 'stop-request',
+      ...asking,
+      signal,
+      seq: of.seq,
+      pid: of.pid,
+      startTicks: of.startTicks,
+    };
     this.#look();
     this.#checkFence(asking, line);
     const life = this.#life;
@@ -190,7 +202,7 @@ export class Service {
     if (!sameIncarnation(life.incarnation, of)) {
       throw this.#refuse(asking, line, 'overtaken', 'another incarnation of the service runs');
     }
-    const asked: Asked = { by: asking.by, fence: asking.fence, signal, atMs: this.#clock.wallMs() };
+    const asked = askedNow(life, { by: asking.by, fence: asking.fence, signal, atMs: this.#clock.wallMs() });
     this.#commit({ maxFence: asking.fence, running: { ...life, asked } }, { ...line, outcome: 'accepted' });
     try {
       this.#signal(life, signal);
@@ -227,7 +239,7 @@ export class Service {
     }
   }
 
-  /** Ends the service and closes the store. Safe to call once. */
+  /** Ends the service, with all means. Called once. */
   async shutdown(): Promise<void> {
     this.#shuttingDown = true;
     this.#look();
@@ -238,11 +250,21 @@ export class Service {
     ] as const) {
       const life = this.#life;
       if (life === null) break;
-      const asked = life.asked ?? { by: shutdownBy, fence: this.maxFence, signal, atMs: this.#clock.wallMs() };
+      const ours = { by: shutdownBy, fence: this.maxFence, signal, atMs: this.#clock.wallMs() };
+      const asked = life.asked ?? askedNow(life, ours);
       const { pid, startTicks, seq } = life.incarnation;
       this.#store.note(
         { running: { ...life, asked } },
-        { event: 'stop-request', seq, pid, startTicks, fence: this.maxFence, by: shutdownBy, signal, outcome: 'accepted' },
+        {
+          event: 'stop-request',
+          seq,
+          pid,
+          startTicks,
+          fence: this.maxFence,
+          by: shutdownBy,
+          signal,
+          outcome: 'accepted',
+        },
       );
       try {
         this.#signal(life, signal);
@@ -254,7 +276,6 @@ export class Service {
     clearInterval(this.#timer);
     this.#store.note({}, { event: 'supervisor-stop', pid: process.pid });
     if (this.#life !== null) this.#log.error({ pid: this.#life.incarnation.pid }, 'the service did not end');
-    this.#store.close();
   }
 
   #checkFence(asking: Asking, line: Line): void {
@@ -286,7 +307,14 @@ export class Service {
   #started(
     child: ChildProcess,
     pid: number,
-    start: { readonly seq: number; readonly startedAtMs: number; readonly log: Life['log']; fd: number; asking: Asking },
+    start: {
+      readonly seq: number;
+      readonly marker: string;
+      readonly startedAtMs: number;
+      readonly log: Life['log'];
+      readonly fd: number;
+      readonly asking: Asking;
+    },
   ): Incarnation {
     const stat = readStat(pid);
     // not waited for yet, so it is there, as a zombie at least
@@ -303,7 +331,14 @@ export class Service {
     this.#store.note(
       {
         starting: null,
-        running: { incarnation, log: start.log, asked: null, leaderExit: null, leaderEndedAtMs: null },
+        running: {
+          incarnation,
+          marker: start.marker,
+          log: start.log,
+          asked: null,
+          leaderExit: null,
+          leaderEndedAtMs: null,
+        },
         counts: { ...counts, starts: counts.starts + 1 },
         resume: false,
       },
@@ -316,7 +351,7 @@ export class Service {
     const { pid } = life.incarnation;
     if (this.#child !== null) process.kill(-pid, `SIG${signal}`);
     else if (life.leaderExit === null) this.#signalOrphan(life.incarnation, signal);
-    else this.#signalLeftovers(pid, signal);
+    else this.#signalLeftovers(life, signal);
   }
 
   /**
@@ -329,8 +364,11 @@ export class Service {
   }
 
   /** The leader is gone and reaped: its number may be taken again once the group is empty, so each one is compared. */
-  #signalLeftovers(leader: number, signal: Signal): void {
-    for (const seen of this.#leftovers(leader)) {
+  #signalLeftovers(life: Life, signal: Signal): void {
+    const recovered = !this.#logFds.has(life.incarnation.seq);
+    for (const seen of this.#leftovers(life.incarnation)) {
+      // while no supervisor looked, the number may have gone to a stranger's group that has lost its leader too
+      if (recovered && !hasEnv(seen.pid, `${markerName}=${life.marker}`)) continue;
       if (readStat(seen.pid)?.startTicks !== seen.startTicks) continue;
       try {
         process.kill(seen.pid, `SIG${signal}`);
@@ -340,10 +378,10 @@ export class Service {
     }
   }
 
-  #leftovers(leader: number): ProcessStat[] {
+  #leftovers({ pid, bootId }: Incarnation): ProcessStat[] {
     // As long as one of the group lives its number is not given to a new process (the kernel keeps a pid that is in use
     // as a group's id), so a process with the leader's number means that the group has ended and this is another one.
-    return readStat(leader) === undefined ? livingOfGroup(leader) : [];
+    return bootId === this.#bootId && readStat(pid) === undefined ? livingOfGroup(pid) : [];
   }
 
   #leaderEnded(exit: Exit): void {
@@ -362,12 +400,17 @@ export class Service {
     this.#store.note({ running: { ...life, leaderExit: exit, leaderEndedAtMs: this.#clock.wallMs() } }, line);
     this.#log.info({ seq, pid, exit, asked: life.asked }, 'the service ended');
     this.#leftoverSinceMs = this.#clock.monoMs();
-    if (this.#leftovers(pid).length === 0) {
-      this.#groupEnded(false);
-      return;
+    try {
+      if (this.#leftovers(life.incarnation).length === 0) {
+        this.#groupEnded(false);
+        return;
+      }
+      this.#log.warn({ seq, pid }, 'processes outlived the leader of their group');
+      if (life.asked === null) this.#signalLeftovers(life, 'TERM');
+    } catch (error) {
+      // called from an event: thrown here it would end the supervisor; the next tick looks again
+      this.#log.error({ error: messageOf(error) }, 'the group of the service could not be read');
     }
-    this.#log.warn({ seq, pid }, 'processes outlived the leader of their group');
-    if (life.asked === null) this.#signalLeftovers(pid, 'TERM');
   }
 
   /** The last of the group is gone: the incarnation is over. */
@@ -376,7 +419,7 @@ export class Service {
     if (life?.leaderExit == null) return;
     const { incarnation, asked } = life;
     const { pid, startTicks, seq } = incarnation;
-    const log = sealLog(this.#logFds.get(seq) ?? null, this.#config.service.logFile, pid, life.log);
+    const log = this.#seal(life);
     const { counts } = this.#store.state;
     const rebooted = incarnation.bootId !== this.#bootId;
     const last = {
@@ -409,6 +452,16 @@ export class Service {
     for (const wake of [...this.#onEnd]) wake();
   }
 
+  #seal({ incarnation, log }: Life): Life['log'] {
+    const { pid, seq } = incarnation;
+    try {
+      return sealLog(this.#logFds.get(seq) ?? null, this.#config.service.logFile, pid, log);
+    } catch (error) {
+      this.#log.error({ error: messageOf(error) }, 'the log of the service could not be read');
+      return { ...log, end: { at: log.offset, anchor: 'unreadable', truncated: false } };
+    }
+  }
+
   /** Takes note of what cannot announce itself: the end of an orphan and of those that outlive their leader. */
   #look(): void {
     const life = this.#life;
@@ -422,7 +475,7 @@ export class Service {
       this.#leaderEnded({ known: false, why });
       return;
     }
-    if (this.#leftovers(pid).length === 0) this.#groupEnded(true);
+    if (this.#leftovers(life.incarnation).length === 0) this.#groupEnded(true);
   }
 
   #tick(): void {
@@ -434,7 +487,7 @@ export class Service {
       const since = this.#leftoverSinceMs ?? this.#clock.monoMs();
       this.#leftoverSinceMs = since;
       if (this.#clock.monoMs() - since < (this.#config.leftoverGraceMs ?? 5_000)) return;
-      this.#signalLeftovers(life.incarnation.pid, 'KILL');
+      this.#signalLeftovers(life, 'KILL');
     } catch (error) {
       this.#log.error({ error: messageOf(error) }, 'the state of the service could not be read');
     }
@@ -487,7 +540,7 @@ export class Service {
         `processes of a start that was never recorded are alive, without their leader: end ${alive.map((p) => p.pid).join(', ')} first`,
       ]);
     }
-    const { seq, log, atMs } = starting;
+    const { seq, marker, log, atMs } = starting;
     if (leader === undefined) {
       const why = 'the supervisor died during the start and nothing of it is alive';
       this.#store.note({ starting: null, resume: false }, { event: 'start-lost', seq, why });
@@ -498,11 +551,16 @@ export class Service {
     const { counts } = this.#store.state;
     this.#store.note({
       starting: null,
-      running: { incarnation, log, asked: null, leaderExit: null, leaderEndedAtMs: null },
+      running: { incarnation, marker, log, asked: null, leaderExit: null, leaderEndedAtMs: null },
       counts: { ...counts, starts: counts.starts + 1 },
       resume: false,
     });
   }
+}
+
+/** What ended by itself stays so, also when the rest of its group is asked to end. */
+function askedNow(life: Life, asked: Asked): Asked | null {
+  return life.leaderExit === null ? asked : life.asked;
 }
 
 function publicEnded({ log: _log, ...ended }: NonNullable<Store['state']['last']>): Ended {

@@ -42,10 +42,13 @@ const stateSchema = z.object({
   maxFence: count,
   seq: count,
   /** A start whose process is not recorded yet: it is found again by `marker` in its environment. */
-  starting: z.object({ seq: count, marker: z.string(), log: logMarkSchema, atMs: count, bootId: z.string() }).nullable(),
+  starting: z
+    .object({ seq: count, marker: z.string(), log: logMarkSchema, atMs: count, bootId: z.string() })
+    .nullable(),
   running: z
     .object({
       incarnation: incarnationSchema,
+      marker: z.string(),
       log: logMarkSchema,
       asked: askedSchema.nullable(),
       leaderExit: exitSchema.nullable(),
@@ -192,7 +195,7 @@ export function openStore(stateDir: string, wallMs: () => number): Store {
 function takeLock(stateDir: string): { readonly close: () => void } {
   const lock = new DatabaseSync(join(stateDir, 'lock'), { timeout: 0 });
   try {
-    lock.exec('BEGIN EXCLUSIVE');
+    lock.exec('PRAGMA journal_mode = OFF; BEGIN EXCLUSIVE'); // nothing is ever written: no journal beside it
   } catch (cause) {
     lock.close();
     throw new ConfigError(stateDir, [
@@ -213,7 +216,8 @@ function readState(statePath: string, witnessPath: string): { readonly state: St
     return { state: fresh, outbox: [] };
   }
   const parsed = stateSchema.safeParse(parseJson(statePath));
-  if (!parsed.success) throw new ConfigError(statePath, [`not a state of this program: ${z.prettifyError(parsed.error)}`]);
+  if (!parsed.success)
+    throw new ConfigError(statePath, [`not a state of this program: ${z.prettifyError(parsed.error)}`]);
   const { outbox, ...state } = parsed.data;
   return { state, outbox };
 }
