@@ -1,0 +1,11 @@
+import { z } from 'zod';
+import { absolutePath, host, port } from '../../fields.ts';
+
+/** `{host, port}` over TCP (port 6379 when left out) or `{socket}`, an absolute path. */
+export const redisAddress = z
+  .strictObject({ host: host.optional(), port: port.optional(), socket: absolutePath.optional() })
+  .refine((a) => (a.host === undefined) !== (a.socket === undefined), 'either host (and port) or socket')
+  .refine((a) => a.socket === undefined || a.port === undefined, 'a socket has no port');
+export type RedisAddress = z.output<typeof redisAddress>;
+
+export const defaultPort = 6379;
