@@ -1,0 +1,113 @@
+import type { Call } from '../../collector.ts';
+import { TargetError } from '../../runtime/errors.ts';
+import { atLeast, type MysqlClient, type Row } from './client.ts';
+import { withGrant } from './facts-errors.ts';
+import { factKey } from '../../facts.ts';
+
+export interface BinlogPosition {
+  readonly file: string;
+  readonly position: number;
+}
+
+export interface BinlogFile {
+  readonly name: string;
+  /** What stands behind the last dot, as a number: 999999 is followed by 1000000. */
+  readonly number: number;
+  readonly sizeBytes: number;
+}
+
+export interface Binlogs {
+  /** Oldest first, as the server lists them. Empty when it writes no binary logs. */
+  readonly files: readonly BinlogFile[];
+  /** Where the server writes now; undefined when it writes no binary logs. */
+  readonly current: BinlogPosition | undefined;
+}
+
+export const binlogsFact = factKey<Binlogs>('mysql.binlogs');
+
+/**
+ * What binary logs the server has. The current position is asked first: the list that is read after it then holds the
+ * file of that position, and a file is never listed shorter than the position.
+ *
+ * Grants: REPLICATION CLIENT (MySQL, MariaDB before 10.5.2), BINLOG MONITOR (MariaDB since 10.5.2).
+ */
+export async function readBinlogs(client: MysqlClient, call: Call): Promise<Binlogs> {
+  if (!client.logBin) return { files: [], current: undefined };
+  const privilege = client.flavour === 'mariadb' && atLeast(client, 10, 5, 2) ? 'BINLOG MONITOR' : 'REPLICATION CLIENT';
+  try {
+    const [status] = await client.query(positionStatement(client), [], call);
+    return { current: currentOf(status, client.at), files: filesOf(await client.query('SHOW BINARY LOGS', [], call)) };
+  } catch (error) {
+    throw withGrant(error, client.account, privilege);
+  }
+}
+
+/**
+ * SHOW MASTER STATUS is gone in MySQL 8.4; its successor came with 8.2.
+ * MariaDB has had its own since 10.5.2: https://mariadb.com/kb/en/show-binlog-status/
+ */
+export function positionStatement(client: Pick<MysqlClient, 'flavour' | 'version'>): string {
+  if (client.flavour === 'mariadb') return atLeast(client, 10, 5, 2) ? 'SHOW BINLOG STATUS' : 'SHOW MASTER STATUS';
+  return atLeast(client, 8, 2, 0) ? 'SHOW BINARY LOG STATUS' : 'SHOW MASTER STATUS';
+}
+
+function currentOf(row: Row | undefined, at: string): BinlogPosition {
+  const file = row?.['File'];
+  const position = Number(row?.['Position']);
+  if (typeof file !== 'string' || file === '' || !Number.isFinite(position)) {
+    throw new TargetError('protocol', `mysql ${at}: writes binary logs but tells no position`);
+  }
+  return { file, position };
+}
+
+/** Rows of SHOW BINARY LOGS: Log_name, File_size and on MySQL 8 Encrypted. */
+export function filesOf(rows: readonly Row[]): readonly BinlogFile[] {
+  return rows.flatMap((row) => {
+    const name = row['Log_name'];
+    const sizeBytes = Number(row['File_size']);
+    if (typeof name !== 'string' || !Number.isFinite(sizeBytes)) return [];
+    const number = binlogNumber(name);
+    return number === undefined ? [] : [{ name, number, sizeBytes }];
+  });
+}
+
+/** `mysql-bin.a.000123` -> 123 */
+export function binlogNumber(file: string): number | undefined {
+  const [, digits] = /\.(\d+)$/.exec(file) ?? [];
+  return digits === undefined ? undefined : Number(digits);
+}
+
+function baseName(file: string): string {
+  return file.slice(0, file.lastIndexOf('.'));
+}
+
+/**
+ * -1 when `a` lies before `b`, 0 when they are the same place, 1 when after it; undefined when they are not of one
+ * series of files. File numbers are compared as numbers.
+ */
+export function comparePositions(a: BinlogPosition, b: BinlogPosition): -1 | 0 | 1 | undefined {
+  const [numberA, numberB] = [binlogNumber(a.file), binlogNumber(b.file)];
+  if (numberA === undefined || numberB === undefined || baseName(a.file) !== baseName(b.file)) return undefined;
+  const difference = numberA - numberB || a.position - b.position;
+  return difference < 0 ? -1 : difference > 0 ? 1 : 0;
+}
+
+/** The file in the list that holds a position, by its number: a path or a zero more or less does not matter. */
+export function fileOf(binlogs: Binlogs, position: BinlogPosition): BinlogFile | undefined {
+  const number = binlogNumber(position.file);
+  return binlogs.files.find((f) => f.number === number && baseName(f.name) === baseName(position.file));
+}
+
+/**
+ * Bytes of binary log from one place to another, summed over the files between them. Undefined when a file between
+ * them is missing from the list, or when `from` lies after `to`.
+ */
+export function bytesBetween(binlogs: Binlogs, from: BinlogPosition, to: BinlogPosition): number | undefined {
+  const order = comparePositions(from, to);
+  if (order === undefined || order > 0) return undefined;
+  const [first, last] = [fileOf(binlogs, from), fileOf(binlogs, to)];
+  if (first === undefined || last === undefined) return undefined;
+  const between = binlogs.files.filter((f) => f.number >= first.number && f.number < last.number);
+  if (between.length !== last.number - first.number) return undefined;
+  return between.reduce((sum, f) => sum + f.sizeBytes, 0) - from.position + to.position;
+}

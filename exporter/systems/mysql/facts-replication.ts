@@ -1,0 +1,198 @@
+import type { Call } from '../../collector.ts';
+import { factKey } from '../../facts.ts';
+import { known, unknown, type Known } from '../../runtime/known.ts';
+import { atLeast, type MysqlClient, type Row } from './client.ts';
+import type { BinlogPosition } from './facts-binlogs.ts';
+import { withGrant } from './facts-errors.ts';
+
+export const replicationStates = ['running', 'connecting', 'stopped', 'stalled', 'not_configured', 'unknown'] as const;
+export type ReplicationState = (typeof replicationStates)[number];
+
+/** One row of the replica status: one source that this server replicates from. Same for both flavours and spellings. */
+export interface ReplicaChannel {
+  /** MySQL; empty for the default channel. */
+  readonly channelName: string;
+  /** MariaDB; empty for the default connection. */
+  readonly connectionName: string;
+  readonly ioRunning: 'yes' | 'connecting' | 'no';
+  readonly sqlRunning: boolean;
+  /** From this row alone: a stall shows only over time, see watchReceiver(). */
+  readonly state: 'running' | 'connecting' | 'stopped' | 'stalled';
+  /** Why it is in this state, for people. */
+  readonly why: string;
+  /** As the server says it; unknown when it says NULL, and while the receiver is stalled (it says 0 then). */
+  readonly lagSeconds: Known<number>;
+  readonly sqlDelaySeconds: number;
+  readonly sourceHost: string;
+  readonly sourcePort: number;
+  /** 0 while it was never connected. */
+  readonly sourceServerId: number;
+  readonly sourceUuid: string;
+  readonly lastIoErrno: number;
+  readonly lastIoError: string;
+  readonly lastSqlErrno: number;
+  readonly lastSqlError: string;
+  /** How far the source's binary log was received, and executed; undefined before the first connection. */
+  readonly received: BinlogPosition | undefined;
+  readonly executed: BinlogPosition | undefined;
+  /** MariaDB: no | slave_pos | current_pos; MySQL: auto_position or no */
+  readonly gtid: 'no' | 'slave_pos' | 'current_pos' | 'auto_position';
+  /** What the receiver is doing, in the server's words. */
+  readonly ioState: string;
+  readonly sqlState: string;
+  /** MariaDB: how many heartbeats came, and how often they are sent by an idle source (0: never). */
+  readonly heartbeats: { readonly received: number; readonly periodSeconds: number } | undefined;
+  /** The row as it came, names lowercased. */
+  readonly columns: ReadonlyMap<string, string | null>;
+}
+
+/** Empty: this server is no replica. */
+export const replicationFact = factKey<readonly ReplicaChannel[]>('mysql.replication');
+
+/**
+ * Asks with the one statement that the server's version understands: none fails on a healthy server.
+ *
+ * Grants: REPLICATION CLIENT (MySQL, MariaDB before 10.5.2), REPLICA MONITOR (MariaDB since 10.5.9),
+ * REPLICATION SLAVE ADMIN between these.
+ */
+export async function readReplication(client: MysqlClient, call: Call): Promise<readonly ReplicaChannel[]> {
+  try {
+    const rows = await client.query(statusStatement(client), [], call);
+    const observedAtMs = call.clock.wallMs();
+    return rows.map((row) => channelOf(row, observedAtMs));
+  } catch (error) {
+    throw withGrant(error, client.account, statusPrivilege(client));
+  }
+}
+
+/** https://dev.mysql.com/doc/refman/8.0/en/show-replica-status.html, https://mariadb.com/kb/en/show-replica-status/ */
+export function statusStatement(client: Pick<MysqlClient, 'flavour' | 'version'>): string {
+  if (client.flavour === 'mariadb') return 'SHOW ALL SLAVES STATUS'; // plain SHOW SLAVE STATUS hides named connections
+  return atLeast(client, 8, 0, 22) ? 'SHOW REPLICA STATUS' : 'SHOW SLAVE STATUS';
+}
+
+function statusPrivilege(client: MysqlClient): string {
+  if (client.flavour === 'mysql' || !atLeast(client, 10, 5, 2)) return 'REPLICATION CLIENT';
+  return atLeast(client, 10, 5, 9) ? 'REPLICA MONITOR' : 'REPLICATION SLAVE ADMIN';
+}
+
+/** The spelling that MariaDB keeps and MySQL had before 8.4: columns are looked up by it. */
+export function oldSpelling(column: string): string {
+  return column.toLowerCase().replaceAll('source', 'master').replaceAll('replica_', 'slave_');
+}
+
+export function channelOf(row: Row, observedAtMs: number): ReplicaChannel {
+  const columns = new Map(Object.entries(row).map(([name, value]) => [name.toLowerCase(), cellOf(value)]));
+  const byOldName = new Map([...columns].map(([name, value]) => [oldSpelling(name), value]));
+  const text = (name: string): string => byOldName.get(name) ?? '';
+  const number = (name: string): number => Number(byOldName.get(name) ?? 0);
+
+  const ioText = text('slave_io_running').toLowerCase();
+  // MariaDB also says Preparing: https://mariadb.com/kb/en/show-replica-status/
+  const ioRunning = ioText === 'yes' ? 'yes' : ioText === 'connecting' || ioText === 'preparing' ? 'connecting' : 'no';
+  const sqlRunning = text('slave_sql_running').toLowerCase() === 'yes';
+  const errors = {
+    lastIoErrno: number('last_io_errno'),
+    lastIoError: text('last_io_error'),
+    lastSqlErrno: number('last_sql_errno'),
+    lastSqlError: text('last_sql_error'),
+  };
+  const { state, why } = judgeThreads(ioRunning, sqlRunning, errors);
+  const lag = byOldName.get('seconds_behind_master') ?? null;
+  const period = byOldName.get('slave_heartbeat_period');
+  return {
+    channelName: text('channel_name'),
+    connectionName: text('connection_name'),
+    ioRunning,
+    sqlRunning,
+    state,
+    why,
+    lagSeconds: lag === null || lag === '' ? unknown(`the server says NULL: ${why}`) : known(Number(lag), observedAtMs),
+    sqlDelaySeconds: number('sql_delay'),
+    sourceHost: text('master_host'),
+    sourcePort: number('master_port'),
+    sourceServerId: number('master_server_id'),
+    sourceUuid: text('master_uuid'),
+    ...errors,
+    received: positionOf(text('master_log_file'), number('read_master_log_pos')),
+    executed: positionOf(text('relay_master_log_file'), number('exec_master_log_pos')),
+    gtid: gtidOf(text('using_gtid'), text('auto_position')),
+    ioState: text('slave_io_state'),
+    sqlState: text('slave_sql_running_state'),
+    heartbeats:
+      period === undefined || period === null
+        ? undefined
+        : { received: number('slave_received_heartbeats'), periodSeconds: Number(period) },
+    columns,
+  };
+}
+
+/** Every column of a status row is text, a number or NULL. */
+function cellOf(value: unknown): string | null {
+  if (typeof value === 'string') return value;
+  return typeof value === 'number' || typeof value === 'bigint' ? String(value) : null;
+}
+
+function judgeThreads(
+  ioRunning: ReplicaChannel['ioRunning'],
+  sqlRunning: boolean,
+  errors: Pick<ReplicaChannel, 'lastIoErrno' | 'lastIoError' | 'lastSqlErrno' | 'lastSqlError'>,
+): Pick<ReplicaChannel, 'state' | 'why'> {
+  const ioError = errors.lastIoErrno === 0 ? '' : `, error ${errors.lastIoErrno}: ${errors.lastIoError}`;
+  const sqlError = errors.lastSqlErrno === 0 ? '' : `, error ${errors.lastSqlErrno}: ${errors.lastSqlError}`;
+  if (ioRunning === 'no' && !sqlRunning) {
+    return { state: 'stopped', why: `receiver and applier are stopped${ioError}${sqlError}` };
+  }
+  if (ioRunning === 'no') return { state: 'stopped', why: `the receiver is stopped${ioError}` };
+  if (!sqlRunning) return { state: 'stopped', why: `the applier is stopped${sqlError}` };
+  if (ioRunning === 'connecting') return { state: 'connecting', why: `the receiver is connecting${ioError}` };
+  return { state: 'running', why: 'receiver and applier are running' };
+}
+
+function positionOf(file: string, position: number): BinlogPosition | undefined {
+  return file === '' ? undefined : { file, position };
+}
+
+function gtidOf(usingGtid: string, autoPosition: string): ReplicaChannel['gtid'] {
+  if (autoPosition === '1') return 'auto_position';
+  const found = usingGtid.toLowerCase();
+  return found === 'slave_pos' || found === 'current_pos' ? found : 'no';
+}
+
+/** Where a receiver stood when it was last seen to move, kept by whoever looks more than once. */
+export interface ReceiverMark {
+  readonly progress: string;
+  /** monotonic */
+  readonly sinceMs: number;
+}
+
+/**
+ * A receiver on a half-open connection says Yes, and 0 seconds behind, until slave_net_timeout (MySQL bug #27142). Its
+ * source would have sent an event or, when idle, a heartbeat in every period: with neither for more than two periods
+ * (and a second, as counters are read between two of them) it is stalled.
+ *
+ * Only MariaDB counts heartbeats in the status row. Without such a count, or with heartbeats off, nothing is called
+ * stalled. Nor is a receiver that waits for something else than its source (relay_log_space_limit).
+ */
+export function watchReceiver(
+  channel: ReplicaChannel,
+  before: ReceiverMark | undefined,
+  nowMonoMs: number,
+): { readonly channel: ReplicaChannel; readonly mark: ReceiverMark } {
+  const { heartbeats, received } = channel;
+  const gtid = channel.columns.get('gtid_io_pos') ?? '';
+  const progress = [heartbeats?.received, received?.file, received?.position, gtid, channel.ioRunning].join(' ');
+  if (before?.progress !== progress) return { channel, mark: { progress, sinceMs: nowMonoMs } };
+  if (
+    channel.state !== 'running' ||
+    heartbeats === undefined ||
+    heartbeats.periodSeconds <= 0 ||
+    !/^Waiting for (master|source) to send event/i.test(channel.ioState)
+  ) {
+    return { channel, mark: before };
+  }
+  const stillSeconds = (nowMonoMs - before.sinceMs) / 1000;
+  if (stillSeconds <= 2 * heartbeats.periodSeconds + 1) return { channel, mark: before };
+  const why = `neither an event nor a heartbeat came for ${Math.floor(stillSeconds)} s, heartbeats are due every ${heartbeats.periodSeconds} s`;
+  return { channel: { ...channel, state: 'stalled', why, lagSeconds: unknown(why) }, mark: before };
+}
