@@ -1,0 +1,146 @@
+// The `remediation:` block of pipemedic.yml. Its secrets are the remediator's own: the exporter never looks inside.
+import { z } from 'zod';
+import type { Inventory } from '../exporter/config/inventory.ts';
+import { absolutePath, authField, durationMs, tlsField, type Auth, type Tls } from '../exporter/fields.ts';
+import { ConfigError } from '../exporter/runtime/errors.ts';
+
+const baseUrl = z
+  .string()
+  .regex(/^https?:\/\/[^\s/?#@]+(\/[^\s?#]*)?$/, 'an http or https URL without user, query and fragment')
+  .transform((url) => url.replace(/\/+$/, ''));
+
+const peerAuth = z
+  .strictObject({
+    bearer_token_file: absolutePath.optional(),
+    user: z.string().min(1).optional(),
+    password_file: absolutePath.optional(),
+  })
+  .refine((a) => (a.bearer_token_file === undefined) !== (a.user === undefined), 'bearer_token_file, or user')
+  .refine((a) => (a.user === undefined) === (a.password_file === undefined), 'user and password_file go together');
+
+const peer = z.strictObject({ url: baseUrl, auth: peerAuth.optional(), tls: tlsField.optional() });
+
+const source = z.strictObject({
+  /** The path below /webhook/; also a label of metrics. */
+  name: z.string().regex(/^[a-z0-9][a-z0-9_-]{0,49}$/, 'lower case letters, digits, _ and -'),
+  /** Every peer of the cluster: they do not tell each other of posted alerts. */
+  alertmanagers: z.array(peer).min(1).max(16),
+  /** How often PipemedicWatchdog is expected at least; 0s: not expected. */
+  watchdog: durationMs.default(0),
+});
+
+const supervisor = z.strictObject({
+  kind: z.literal('process'),
+  /** Unix socket of the process supervisor that is the parent of the service. */
+  socket: absolutePath,
+});
+
+const schema = z.strictObject({
+  store: absolutePath,
+  evidence_dir: absolutePath,
+  switch_file: absolutePath,
+  /** Where people reach this server; stands in the alerts that it posts. */
+  external_url: baseUrl.optional(),
+  webhook: z.strictObject({ token_files: z.array(absolutePath).min(1).max(8) }),
+  /** Wanted as soon as the server listens beyond loopback: the webhook's tokens lie on the Alertmanagers then. */
+  api: z.strictObject({ token_files: z.array(absolutePath).min(1).max(8) }).optional(),
+  sources: z.array(source).min(1),
+  require: z.record(z.string().regex(/^[a-zA-Z_][a-zA-Z0-9_]*$/, 'a label name'), z.string().min(1)).default({}),
+  auth: z.record(z.string(), authField).default({}),
+  supervisors: z.record(z.string(), supervisor).default({}),
+});
+
+export interface Peer {
+  readonly url: string;
+  readonly auth:
+    | { readonly is: 'bearer'; readonly tokenFile: string }
+    | { readonly is: 'basic'; readonly user: string; readonly passwordFile: string }
+    | undefined;
+  readonly tls: Tls | undefined;
+}
+
+export interface Source {
+  readonly name: string;
+  readonly alertmanagers: readonly Peer[];
+  /** 0: no watchdog is expected. */
+  readonly watchdogMs: number;
+}
+
+export interface SupervisorSettings {
+  readonly kind: 'process';
+  readonly socket: string;
+}
+
+export interface Settings {
+  /** SQLite file */
+  readonly store: string;
+  /** One folder per run lies in it. */
+  readonly evidenceDir: string;
+  readonly switchFile: string;
+  readonly externalUrl: string | undefined;
+  readonly webhookTokenFiles: readonly string[];
+  readonly apiTokenFiles: readonly string[] | undefined;
+  readonly sources: readonly Source[];
+  /** Labels that every alert must carry with this value. */
+  readonly require: Readonly<Record<string, string>>;
+  /** The remediator's own credentials, by target; a target without is reached with its own `auth`. */
+  readonly auth: ReadonlyMap<string, Auth>;
+  readonly supervisors: ReadonlyMap<string, SupervisorSettings>;
+}
+
+/** @param file names the inventory in errors. @throws ConfigError with every problem found */
+export function settingsOf(inventory: Inventory, file: string): Settings {
+  if (inventory.remediation === undefined) {
+    throw new ConfigError(file, ['remediation: is missing. Add the block: store, evidence_dir, switch_file, webhook…']);
+  }
+  const parsed = schema.safeParse(inventory.remediation);
+  if (!parsed.success) {
+    throw new ConfigError(
+      file,
+      parsed.error.issues.map((i) => `${z.core.toDotPath(['remediation', ...i.path])}: ${i.message}`),
+    );
+  }
+  const written = parsed.data;
+  const problems: string[] = [];
+  for (const block of ['auth', 'supervisors'] as const) {
+    for (const name of Object.keys(written[block])) {
+      if (inventory.targets.has(name)) continue;
+      problems.push(
+        `remediation.${block}.${name}: there is no target ${name}. Name one of: ${[...inventory.targets.keys()].join(', ')}`,
+      );
+    }
+  }
+  const seen = new Set<string>();
+  for (const [i, { name }] of written.sources.entries()) {
+    if (seen.has(name)) problems.push(`remediation.sources[${i}].name: ${name} is there twice. Give each its own name`);
+    seen.add(name);
+  }
+  const files = [written.store, written.switch_file, written.evidence_dir];
+  if (new Set(files).size < files.length) {
+    problems.push('remediation: store, switch_file and evidence_dir must differ. Give each its own path');
+  }
+  if (problems.length > 0) throw new ConfigError(file, problems);
+  return {
+    store: written.store,
+    evidenceDir: written.evidence_dir,
+    switchFile: written.switch_file,
+    externalUrl: written.external_url,
+    webhookTokenFiles: written.webhook.token_files,
+    apiTokenFiles: written.api?.token_files,
+    sources: written.sources.map((s) => ({
+      name: s.name,
+      watchdogMs: s.watchdog,
+      alertmanagers: s.alertmanagers.map((p) => ({ url: p.url, auth: authOf(p.auth), tls: p.tls })),
+    })),
+    require: written.require,
+    auth: new Map(Object.entries(written.auth)),
+    supervisors: new Map(Object.entries(written.supervisors)),
+  };
+}
+
+function authOf(auth: z.output<typeof peerAuth> | undefined): Peer['auth'] {
+  if (auth === undefined) return undefined;
+  if (auth.bearer_token_file !== undefined) return { is: 'bearer', tokenFile: auth.bearer_token_file };
+  if (auth.user === undefined || auth.password_file === undefined) return undefined; // the schema has refused it
+  return { is: 'basic', user: auth.user, passwordFile: auth.password_file };
+}
