@@ -55,9 +55,15 @@ export interface PlanInput {
   readonly latches: readonly Latch[];
   /** Transitive upstreams of the target with fresh facts on each. */
   readonly upstreams: readonly { readonly target: string; readonly up: Known<boolean>; readonly why: string }[];
+  /** Kinds of targets that the policy's action works on; empty when there is no policy. */
+  readonly kinds: readonly string[];
   /** What the action's own look at the facts said; undefined when no policy or target was found. */
   readonly action: ActionView | undefined;
-  readonly activeRun: { readonly id: string; readonly action: string; readonly state: string } | undefined;
+  /** How long the facts have said the same: looks one after the other with equal decision-relevant facts. */
+  readonly symptom: { readonly looks: number; readonly heldMs: number; readonly minimumMs: number };
+  /** A run on this target; else one elsewhere that is not yet in its soak (one at a time). */
+  readonly activeRun:
+    { readonly id: string; readonly action: string; readonly state: string; readonly target: string } | undefined;
   readonly cooldown: { readonly untilMs: number; readonly runId: string } | undefined;
   readonly budget: { readonly used: number; readonly max: number; readonly windowMs: number };
   /** Oldest permission still good: webhook or poll older than this is stale. */

@@ -1,0 +1,23 @@
+import { allow, defineGuard, unsure } from '../guard.ts';
+
+export const evidence = defineGuard({
+  name: 'evidence',
+  help: 'Every fact that the action needs is known, and the facts have said the same for long enough.',
+  decide({ action, symptom }) {
+    if (action === undefined) return unsure('no_look', 'the target was not looked at: policy or target is missing');
+    const verdicts = Object.entries({ already_fixed: action.alreadyFixed, ...action.preconditions });
+    // one clear no is enough for a decision: what else is unknown does not matter then
+    if (verdicts.some(([, v]) => v.is === 'deny')) return allow('decided', 'the facts suffice to say no');
+    const missing = verdicts.filter(([, v]) => v.is === 'unknown');
+    const [first] = missing;
+    if (first !== undefined) {
+      return unsure(first[1].code, first[1].because, {
+        unknown: missing.map(([name, v]) => ({ name, why: v.because })),
+      });
+    }
+    if (symptom.looks < 2 || symptom.heldMs < symptom.minimumMs) {
+      return unsure('not_held_yet', `the facts have not said the same for ${symptom.minimumMs} ms yet`, { ...symptom });
+    }
+    return allow('known', 'every fact is known and has held', { ...symptom });
+  },
+});
