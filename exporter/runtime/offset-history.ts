@@ -1,9 +1,11 @@
 /**
- * How old is an offset? A ring of (time, end offset) samples of one append-only log. The age of an offset is the time
- * since the end of the log passed it, interpolated between the two samples around it. Used for Kafka partitions and for
- * the Redis replication stream: it needs no read of the data and no clock but our own.
+ * How old is an offset? Samples (time, end offset) of one append-only log. The age of an offset is the time since the
+ * end of the log passed it, interpolated between the two samples around it. Used for Kafka partitions and for the Redis
+ * replication stream: it needs no read of the data and no clock but our own.
  *
- * Error bound: the distance between the two samples around the offset (one sweep interval); older than the ring:
+ * Error bound: the distance in time between the two samples around the offset. That is one sweep interval for what was
+ * written lately; when the samples are full, the one whose neighbours are closest together in proportion to their age is
+ * dropped, so that the bound grows with the age and stays a small part of it. For an offset older than the first sample
  * `atLeast` is true and the age is a lower bound.
  */
 export interface OffsetAge {
@@ -16,9 +18,16 @@ export class OffsetHistory {
   readonly #capacity: number;
   #times: number[] = [];
   #offsets: number[] = [];
+  #backfilled = false;
 
-  constructor(capacity = 240) {
-    this.#capacity = capacity;
+  /** @param capacity samples kept, at least 4 */
+  constructor(capacity = 120) {
+    this.#capacity = Math.max(4, capacity);
+  }
+
+  /** True once `backfill` was called, until the log starts over. */
+  get backfilled(): boolean {
+    return this.#backfilled;
   }
 
   /** `atMs` from a monotonic clock. A smaller end than before (log recreated, unclean leader, failover) starts over. */
@@ -26,13 +35,24 @@ export class OffsetHistory {
     const last = this.#offsets.at(-1);
     if (last !== undefined && endOffset < last) this.#reset();
     // An end that did not move only lengthens its plateau: keep its first and its newest sample.
-    if (this.#offsets.length >= 2 && last === endOffset && this.#offsets.at(-2) === endOffset) {
+    if (last === endOffset && this.#offsets.at(-2) === endOffset) {
       this.#times[this.#times.length - 1] = atMs;
       return;
     }
     this.#times.push(atMs);
     this.#offsets.push(endOffset);
-    if (this.#times.length > this.#capacity) this.#thin();
+    if (this.#times.length > this.#capacity) this.#dropOne(atMs);
+  }
+
+  /** Samples from before the first one, known from elsewhere, in any order. Those that contradict it are left out. */
+  backfill(samples: readonly { readonly atMs: number; readonly endOffset: number }[]): void {
+    this.#backfilled = true;
+    for (const { atMs, endOffset } of [...samples].sort((a, b) => b.atMs - a.atMs)) {
+      if (atMs >= (this.#times[0] ?? Infinity) || endOffset > (this.#offsets[0] ?? Infinity)) continue;
+      this.#times.unshift(atMs);
+      this.#offsets.unshift(endOffset);
+    }
+    while (this.#times.length > this.#capacity) this.#dropOne(this.#times.at(-1) ?? 0);
   }
 
   /**
@@ -45,7 +65,7 @@ export class OffsetHistory {
     const oldest = this.#offsets[0];
     if (newest === undefined || oldest === undefined) return undefined;
     if (offset >= newest) return { seconds: 0, atLeast: false };
-    if (offset < oldest || n === 1) return { seconds: since(this.#times[0] ?? nowMs, nowMs), atLeast: true };
+    if (offset < oldest) return { seconds: since(this.#times[0] ?? nowMs, nowMs), atLeast: true };
     // last sample whose end is <= offset: the record at `offset` was written after it and before the next sample
     let low = 0;
     let high = n - 1;
@@ -63,14 +83,27 @@ export class OffsetHistory {
   #reset(): void {
     this.#times = [];
     this.#offsets = [];
+    this.#backfilled = false;
   }
 
-  /** Drops every other sample of the older half: far back a coarse answer does. */
-  #thin(): void {
-    const half = this.#capacity >> 1;
-    const keep = (_: unknown, i: number): boolean => i >= half || i % 2 === 0;
-    this.#times = this.#times.filter(keep);
-    this.#offsets = this.#offsets.filter(keep);
+  /**
+   * Without a sample the bound around it becomes the distance of its neighbours. The ends stay: the first says how far
+   * back the history goes, the last two are the newest plateau. The end of a long plateau has far neighbours and stays
+   * long; were it dropped, the records after an idle night would seem a night old.
+   */
+  #dropOne(nowMs: number): void {
+    let drop = 1;
+    let least = Infinity;
+    for (let i = 1; i < this.#times.length - 2; i++) {
+      const after = this.#times[i + 1] ?? 0;
+      const cost = (after - (this.#times[i - 1] ?? 0)) / (nowMs - after + 1);
+      if (cost < least) {
+        least = cost;
+        drop = i;
+      }
+    }
+    this.#times.splice(drop, 1);
+    this.#offsets.splice(drop, 1);
   }
 }
 
