@@ -19,6 +19,16 @@ say() { printf '==> %s\n' "$*"; }
 die() { printf 'setup.sh: %s\n' "$*" >&2; exit 1; }
 has() { command -v "$1" >/dev/null 2>&1; }
 
+# What a command says is shown only when it fails.
+quietly() {
+  local log status=0
+  log=$(mktemp)
+  "$@" >"$log" 2>&1 || status=$?
+  if [ "$status" -ne 0 ]; then tail -n 40 "$log" >&2; fi
+  rm -f "$log"
+  return "$status"
+}
+
 # ---- Debian packages ------------------------------------------------------------------------------------------------
 
 # binary:package; a package is asked for only when its binary is missing
@@ -31,7 +41,7 @@ policy=/usr/sbin/policy-rc.d
 policy_is_ours=''
 
 as_root() {
-  if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo -n "$@" 2>/dev/null || sudo "$@"; fi
+  if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi
 }
 
 end_policy() {
@@ -60,16 +70,10 @@ install_packages() {
   say "installing Debian packages:$missing"
   begin_policy
   local quiet=(-qq -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300)
-  local log
-  log=$(mktemp)
+  quietly as_root apt-get "${quiet[@]}" update || die 'apt-get update failed'
   # shellcheck disable=SC2086 # $missing is a list of words
-  if ! { as_root apt-get "${quiet[@]}" update &&
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get "${quiet[@]}" install -y --no-install-recommends $missing; } >"$log" 2>&1; then
-    tail -n 40 "$log" >&2
-    rm -f "$log"
-    die "apt-get could not install:$missing"
-  fi
-  rm -f "$log"
+  quietly as_root env DEBIAN_FRONTEND=noninteractive \
+    apt-get "${quiet[@]}" install -y --no-install-recommends $missing || die "apt-get could not install:$missing"
   if [ -n "$policy_is_ours" ] && [ -d /run/systemd/system ]; then
     # nor at the next boot: the lab starts its own
     for package in $missing; do
@@ -106,7 +110,8 @@ into() {
 }
 
 copy_dependencies() { # FOLDER, which has a pom.xml
-  mvn -q -B -Dstyle.color=never -f "$1/pom.xml" dependency:copy-dependencies -DoutputDirectory="$1/lib" -DincludeScope=runtime
+  quietly mvn -B -f "$1/pom.xml" dependency:copy-dependencies -DoutputDirectory="$1/lib" -DincludeScope=runtime ||
+    die "Maven could not get ${1##*/}"
 }
 
 write_pom() { # FOLDER GROUP:ARTIFACT:VERSION...
@@ -125,7 +130,8 @@ write_pom() { # FOLDER GROUP:ARTIFACT:VERSION...
 }
 
 make_kafka() {
-  write_pom "$1" "org.apache.kafka:kafka_2.13:$kafka_version" "org.apache.kafka:kafka-tools:$kafka_version"
+  write_pom "$1" "org.apache.kafka:kafka_2.13:$kafka_version" "org.apache.kafka:kafka-tools:$kafka_version" \
+    org.apache.logging.log4j:log4j-slf4j-impl:2.24.3 # without it the broker logs nothing
   copy_dependencies "$1"
 }
 
@@ -159,7 +165,7 @@ find_fixture() {
 }
 
 install_packages
-into "kafka-$kafka_version" make_kafka
+into "kafka_2.13-$kafka_version" make_kafka
 
 fixture='' jar=''
 if [ "${PIPEMEDIC_MAXWELL_VERSION:-}" != "$maxwell_old" ]; then find_fixture; fi

@@ -1,0 +1,157 @@
+// MariaDB source and replica.
+import { createConnection, type Connection, type RowDataPacket } from 'mysql2/promise';
+import { join } from 'node:path';
+import { ports } from './address.ts';
+import { fileIn, isRoot, program, type LabContext } from './context.ts';
+import { ProcessPart, runToEnd } from './processes.ts';
+import { waitFor } from './ready.ts';
+
+export type Database = 'source' | 'replica';
+
+export const databasePorts: Readonly<Record<Database, number>> = { source: ports.source, replica: ports.replica };
+
+/**
+ * Each user with what it needs and no more. The names of privileges are MariaDB's since 10.5
+ * (https://mariadb.com/kb/en/grant/); what Maxwell needs is in its own quick start.
+ */
+const grants: Readonly<Record<string, readonly string[]>> = {
+  lab: ['ALL PRIVILEGES ON *.*'],
+  maxwell: ['ALL PRIVILEGES ON `maxwell`.*', 'SELECT, REPLICATION SLAVE, BINLOG MONITOR, SLAVE MONITOR ON *.*'],
+  repl: ['REPLICATION SLAVE ON *.*'],
+  exporter: ['PROCESS, BINLOG MONITOR, SLAVE MONITOR ON *.*', 'SELECT ON `maxwell`.*'],
+  remediator: ['PROCESS, BINLOG MONITOR, SLAVE MONITOR ON *.*', 'SELECT ON `maxwell`.*', 'SELECT ON `shop`.*'],
+  backup: [
+    'RELOAD, PROCESS, BINLOG MONITOR, SLAVE MONITOR ON *.*',
+    'SELECT, SHOW VIEW, LOCK TABLES, TRIGGER, EVENT ON `shop`.*',
+  ],
+  writer: ['SELECT, INSERT, UPDATE, DELETE ON `shop`.*'],
+};
+
+const schema = [
+  'CREATE DATABASE shop CHARACTER SET utf8mb4',
+  `CREATE TABLE shop.orders (
+     id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
+     customer VARCHAR(80) NOT NULL,
+     state VARCHAR(20) NOT NULL,
+     total DECIMAL(10, 2) NOT NULL,
+     changed_at TIMESTAMP(3) NOT NULL DEFAULT CURRENT_TIMESTAMP(3) ON UPDATE CURRENT_TIMESTAMP(3)
+   ) ENGINE = InnoDB CHARACTER SET utf8mb4`,
+];
+
+export function databasePart(lab: LabContext, name: Database): ProcessPart {
+  const home = join(lab.dir, name);
+  const options: Record<string, string | number> = {
+    datadir: home,
+    socket: join(lab.dir, `${name}.sock`),
+    'pid-file': join(lab.dir, `${name}.pid`),
+    'bind-address': lab.address,
+    port: databasePorts[name],
+    'server-id': name === 'source' ? 1 : 2,
+    'log-bin': 'binlog',
+    'binlog-format': 'ROW',
+    'binlog-row-image': 'FULL',
+    // Maxwell warns once per statement otherwise (seen on MariaDB 10.11)
+    'binlog-annotate-row-events': 'OFF',
+    'expire-logs-days': 0,
+    'gtid-strict-mode': 'ON',
+    'log-slave-updates': 'ON',
+    'report-host': lab.address,
+    'character-set-server': 'utf8mb4',
+    // Maxwell 1.22.6 knows no character set utf8mb3 (seen on MariaDB 10.11)
+    'old-mode': '',
+    'skip-name-resolve': 'ON',
+    'innodb-buffer-pool-size': '48M',
+    'innodb-log-file-size': '16M',
+    'innodb-flush-log-at-trx-commit': 2,
+    'max-connections': 100,
+    ...(name === 'replica' ? { 'read-only': 'ON' } : {}),
+    ...(isRoot() ? { user: 'root' } : {}),
+  };
+  const lines = Object.entries(options).map(([key, value]) => `${key}=${value}`);
+  const file = fileIn(lab, `${name}.cnf`, `[mariadbd]\n${lines.join('\n')}\n`);
+  return new ProcessPart(lab, {
+    name,
+    argv: [program('mariadbd'), `--defaults-file=${file}`],
+    ready: async (signal) => {
+      await sql(lab, name, 'SELECT 1', signal);
+      return true;
+    },
+  });
+}
+
+/** A new data folder with the lab's users in it; not in the binlog, so that source and replica begin alike. */
+export async function installDatabase(lab: LabContext, name: Database): Promise<void> {
+  const users = Object.entries(grants).flatMap(([user, all]) => [
+    `CREATE USER '${user}'@'%' IDENTIFIED BY '${lab.secret(user)}';`,
+    ...all.map((what) => `GRANT ${what} TO '${user}'@'%'${user === 'lab' ? ' WITH GRANT OPTION' : ''};`),
+  ]);
+  // An anonymous user of localhost would win over 'name'@'%'. The bootstrap server knows no grants before FLUSH.
+  const text = ['FLUSH PRIVILEGES;', ...users, "DELETE FROM mysql.global_priv WHERE User = '';", 'FLUSH PRIVILEGES;'];
+  await runToEnd(
+    [
+      program('mariadb-install-db'),
+      '--no-defaults',
+      `--datadir=${join(lab.dir, name)}`,
+      '--auth-root-authentication-method=normal',
+      '--skip-test-db',
+      `--extra-file=${fileIn(lab, `${name}-users.sql`, `${text.join('\n')}\n`)}`,
+      ...(isRoot() ? ['--user=root'] : []),
+    ],
+    { deadlineMs: 60_000, cwd: lab.dir },
+  );
+}
+
+export async function createSchema(lab: LabContext): Promise<void> {
+  for (const statement of schema) await sql(lab, 'source', statement);
+}
+
+export async function startReplication(lab: LabContext): Promise<void> {
+  await sql(
+    lab,
+    'replica',
+    `CHANGE MASTER TO MASTER_HOST = '${lab.address}', MASTER_PORT = ${ports.replicaToSource}, MASTER_USER = 'repl',
+       MASTER_PASSWORD = '${lab.secret('repl')}', MASTER_USE_GTID = slave_pos, MASTER_CONNECT_RETRY = 1`,
+  );
+  await sql(lab, 'replica', 'START SLAVE');
+  await waitFor(
+    async (signal) => {
+      const [row] = await sql(lab, 'replica', 'SHOW SLAVE STATUS', signal);
+      if (row?.['Slave_IO_Running'] === 'Yes' && row['Slave_SQL_Running'] === 'Yes') return true;
+      throw new Error(`replica: ${String(row?.['Last_IO_Error'])} ${String(row?.['Last_SQL_Error'])}`);
+    },
+    { deadlineMs: 10_000, what: 'the replica to replicate' },
+  );
+}
+
+/** One statement as the lab's own all-mighty user, on a connection of its own. */
+export async function sql(
+  lab: LabContext,
+  name: Database,
+  statement: string,
+  signal: AbortSignal = AbortSignal.timeout(15_000),
+): Promise<readonly Readonly<Record<string, unknown>>[]> {
+  const connection = await createConnection({
+    host: lab.address,
+    port: databasePorts[name],
+    user: 'lab',
+    password: lab.secret('lab'),
+    connectTimeout: 3_000,
+    supportBigNumbers: true,
+  });
+  const abort = (): void => {
+    connection.destroy();
+  };
+  if (signal.aborted) abort();
+  signal.addEventListener('abort', abort);
+  try {
+    return await rowsOf(connection, statement);
+  } finally {
+    signal.removeEventListener('abort', abort);
+    connection.destroy();
+  }
+}
+
+async function rowsOf(connection: Connection, statement: string): Promise<RowDataPacket[]> {
+  const [rows] = await connection.query<RowDataPacket[]>(statement);
+  return Array.isArray(rows) ? rows : []; // an object for statements without rows, whatever the type says
+}
