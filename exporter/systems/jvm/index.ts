@@ -1,0 +1,18 @@
+import { defineSystem } from '../../system.ts';
+import { jvmAddress } from './address.ts';
+import type { JvmClient } from './client.ts';
+import { jvmCollectorOf } from './collector-jvm.ts';
+
+export const jvm = defineSystem({
+  kind: 'jvm',
+  help: 'A Java virtual machine, seen without an agent.',
+  address: jvmAddress,
+  thresholds: { jvm_heap_after_gc_ratio: 'share of the heap that is still in use after a collection (0 to 1)' },
+  open: async ({ address, tls }) => (await import('./client.ts')).openJvm(address, tls),
+  collectors: [
+    jvmCollectorOf<JvmClient>({
+      sources: (client) => [client.source],
+      looks: async (client, call) => [await client.look(call)],
+    }),
+  ],
+});
