@@ -13,7 +13,8 @@ import {
   type Reply,
   type Request,
 } from '../process-wire.ts';
-import { Refused, type Service } from './service.ts';
+import { Refused } from './gate.ts';
+import type { Service } from './service.ts';
 
 /**
  * A connection without a whole request for this long is closed, and one that does not take its answer: a client that was

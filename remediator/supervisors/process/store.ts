@@ -19,6 +19,7 @@ import {
   readFileSync,
   readSync,
   renameSync,
+  statSync,
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -208,7 +209,7 @@ function takeLock(stateDir: string): { readonly close: () => void } {
 function readState(statePath: string, witnessPath: string): { readonly state: State; readonly outbox: WitnessLine[] } {
   if (!existsSync(statePath)) {
     // the state is written before the first line of the witness, so it was removed: with it went the highest fence
-    if (existsSync(witnessPath)) {
+    if (existsSync(witnessPath) && statSync(witnessPath).size > 0) {
       throw new ConfigError(statePath, [
         'it is gone although witness.jsonl is there: put it back, or remove both after ending the service',
       ]);

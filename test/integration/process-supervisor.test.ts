@@ -1,0 +1,480 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { appendFileSync, readFileSync, renameSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { ask } from '../../remediator/supervisors/process-client.ts';
+import type { Incarnation, LogText } from '../../remediator/supervisors/process-wire.ts';
+import type { Outcome } from '../../remediator/supervisors/supervisor.ts';
+import {
+  assertGapless,
+  Bench,
+  eventually,
+  exchange,
+  isAlive,
+  line,
+  polite,
+  stubborn,
+  whenTrue,
+} from './process-supervisor-harness.ts';
+
+function codeOf(outcome: Outcome<unknown>): string {
+  return outcome.kind === 'refused' ? outcome.code : outcome.kind;
+}
+
+async function logOf(bench: Bench, seq?: number, maxBytes?: number): Promise<LogText> {
+  const request = { op: 'log', ...(seq === undefined ? {} : { seq }), ...(maxBytes === undefined ? {} : { maxBytes }) };
+  const outcome = await ask<'log'>(bench.config, request as { op: 'log' }, AbortSignal.timeout(5_000));
+  assert.equal(outcome.kind, 'done', JSON.stringify(outcome));
+  return outcome.value.log;
+}
+
+test('one life: started once, seen running, ended by request with its exit code', async (t) => {
+  const bench = new Bench(t, polite);
+  await bench.supervisor();
+  assert.equal(statSync(bench.config.socket).mode & 0o777, 0o600);
+  assert.equal(statSync(bench.config.stateDir).mode & 0o777, 0o700);
+
+  const before = await bench.status();
+  assert.equal(before.running, null);
+  assert.equal(before.last, null);
+
+  const incarnation = await bench.started(5);
+  assert.deepEqual(bench.events(), [`start ${incarnation.pid}`]);
+  const during = await bench.status();
+  assert.deepEqual(during.running, incarnation);
+  assert.equal(during.orphan, false);
+  assert.match(during.processState ?? '', /^[RSD]$/);
+  assert.equal(during.maxFence, 5);
+
+  const outcome = await bench.stop(incarnation, 5, { by: 'run-1' });
+  assert.equal(outcome.kind, 'done');
+  assert.equal(outcome.value.outcome, 'stopped');
+  assert.deepEqual(outcome.value.ended?.exit, { known: true, exitCode: 143, signal: null });
+  assert.equal(outcome.value.ended.asked?.by, 'run-1');
+  assert.equal(isAlive(incarnation.pid), false);
+
+  const after = await bench.status();
+  assert.equal(after.running, null);
+  assert.deepEqual(after.last, outcome.value.ended);
+  assert.deepEqual(after.counts, { starts: 1, endsAsked: 1, endsByItself: 0, supervisorStarts: 1 });
+});
+
+test('a stop needs the running incarnation and a fence that is not outdated', async (t) => {
+  const bench = new Bench(t, polite);
+  await bench.supervisor();
+  const first = await bench.started(7);
+  for (const [field, wrong] of [
+    ['pid', first.pid + 1],
+    ['startTicks', first.startTicks + 1],
+    ['seq', first.seq + 1],
+    ['bootId', 'another'],
+  ] as const) {
+    const outcome = await bench.stop({ ...first, [field]: wrong }, 7);
+    assert.equal(codeOf(outcome), 'overtaken', field);
+  }
+  assert.equal(codeOf(await bench.stop(first, 6)), 'fenced');
+  assert.deepEqual((await bench.status()).running, first);
+  assert.equal((await bench.stop(first, 7)).kind, 'done');
+  assert.equal(codeOf(await bench.stop(first, 7)), 'absent');
+
+  const second = await bench.started(8);
+  assert.equal(codeOf(await bench.stop(first, 9)), 'overtaken');
+  assert.equal(
+    codeOf(await bench.stop(second, 8)),
+    'fenced',
+    'a fence once seen is the floor, also from a refused call',
+  );
+  assert.deepEqual((await bench.status()).running, second);
+  assert.equal(isAlive(second.pid), true);
+  assert.deepEqual(bench.events(), [`start ${first.pid}`, `term ${first.pid}`, `start ${second.pid}`]);
+});
+
+test('start: refused when it runs, refused with an old fence, fence op alone shuts out the former holder', async (t) => {
+  const bench = new Bench(t, polite);
+  await bench.supervisor();
+  const raised = await ask<'fence'>(bench.config, { op: 'fence', fence: 3, by: 'b' }, AbortSignal.timeout(5_000));
+  assert.equal(raised.kind, 'done');
+  assert.equal(codeOf(await bench.start(2)), 'fenced');
+  const incarnation = await bench.started(3);
+  assert.equal(codeOf(await bench.start(3)), 'running');
+  assert.equal(codeOf(await bench.start(2)), 'fenced');
+  assert.deepEqual((await bench.status()).running, incarnation);
+  assert.equal(bench.events().length, 1);
+});
+
+test('KILL ends with the signal, not with a code', async (t) => {
+  const bench = new Bench(t, polite);
+  await bench.supervisor();
+  const outcome = await bench.stop(await bench.started(1), 1, { signal: 'KILL' });
+  assert.equal(outcome.kind, 'done');
+  assert.deepEqual(outcome.value.ended?.exit, { known: true, exitCode: null, signal: 'SIGKILL' });
+});
+
+test('an end that nobody asked for is said to be so, and nothing restarts it', async (t) => {
+  const bench = new Bench(t, `echo "start $$" >> "$EVENTS"; exit 2`, { autostart: true });
+  await bench.supervisor();
+  const status = await eventually('the service ended', async () => {
+    const now = await bench.status();
+    return now.last === null ? undefined : now;
+  });
+  assert.deepEqual(status.last?.exit, { known: true, exitCode: 2, signal: null });
+  assert.equal(status.last.asked, null);
+  assert.equal(status.running, null);
+  assert.deepEqual(status.counts, { starts: 1, endsAsked: 0, endsByItself: 1, supervisorStarts: 1 });
+  assert.equal(bench.events().length, 1);
+});
+
+test('a service that ignores TERM: stopping, still the same incarnation, then KILL', async (t) => {
+  const bench = new Bench(t, stubborn);
+  await bench.supervisor();
+  const incarnation = await bench.started(1);
+  const first = await bench.stop(incarnation, 1, { waitMs: 200 });
+  assert.equal(first.kind, 'done');
+  assert.equal(first.value.outcome, 'stopping');
+  assert.equal(first.value.ended, null);
+  const between = await bench.status();
+  assert.deepEqual(between.running, incarnation);
+  assert.equal(between.stopAsked?.signal, 'TERM');
+  const second = await bench.stop(incarnation, 1, { signal: 'KILL' });
+  assert.equal(second.kind, 'done');
+  assert.equal(second.value.outcome, 'stopped');
+  assert.equal(second.value.ended?.asked?.signal, 'KILL');
+});
+
+test('a service that is held by SIGSTOP is shown as T', async (t) => {
+  const bench = new Bench(t, polite);
+  await bench.supervisor();
+  const { pid } = await bench.started(1);
+  process.kill(pid, 'SIGSTOP');
+  await whenTrue('state T', async () => (await bench.status()).processState === 'T');
+});
+
+test('children of the service end with it, also those that ignore TERM', async (t) => {
+  const script = `(trap '' TERM; echo "kid $(sh -c 'echo $PPID')" >> "$EVENTS"; while :; do sleep 100; done) &
+while [ "$(grep -c kid "$EVENTS")" = 0 ]; do :; done
+${polite}`;
+  const bench = new Bench(t, script, { leftoverGraceMs: 300 });
+  writeFileSync(bench.path('events'), '');
+  await bench.supervisor();
+  const incarnation = await bench.started(1);
+  const kid = Number(/^kid (\d+)$/.exec(bench.events()[0] ?? '')?.[1]);
+  assert.equal(isAlive(kid), true);
+
+  const quick = await bench.stop(incarnation, 1, { waitMs: 50 });
+  assert.equal(quick.kind, 'done');
+  assert.equal(quick.value.outcome, 'stopping', 'not over as long as one of the group lives');
+  assert.equal(codeOf(await bench.start(1)), 'running');
+  const during = await bench.status();
+  assert.deepEqual(during.leaderExit, { known: true, exitCode: 143, signal: null });
+
+  const status = await eventually('the group ended', async () => {
+    const now = await bench.status();
+    return now.running === null ? now : undefined;
+  });
+  assert.equal(isAlive(kid), false);
+  assert.deepEqual(status.last?.exit, { known: true, exitCode: 143, signal: null });
+  assert.equal(bench.witness().filter(({ event }) => event === 'group-ended').length, 1);
+});
+
+test('a program that cannot be started leaves nothing behind', async (t) => {
+  const bench = new Bench(t, '', { service: { argv: ['/nonexistent/program'] } });
+  await bench.supervisor();
+  const outcome = await bench.start(1);
+  assert.equal(codeOf(outcome), 'spawn_failed');
+  assert.match(outcome.kind === 'refused' ? outcome.message : '', /ENOENT/);
+  assert.equal((await bench.status()).running, null);
+  assert.deepEqual(
+    bench.witness().map(({ event }) => event),
+    ['supervisor-start', 'start-request', 'start-failed'],
+  );
+});
+
+test('of many starts at once with the same fence one has an effect', async (t) => {
+  const bench = new Bench(t, polite);
+  await bench.supervisor();
+  const outcomes = await Promise.all(Array.from({ length: 12 }, () => bench.start(4)));
+  assert.equal(outcomes.filter(({ kind }) => kind === 'done').length, 1);
+  assert.equal(outcomes.filter((outcome) => codeOf(outcome) === 'running').length, 11);
+  const { running } = await bench.status();
+  await whenTrue('the service runs', () => bench.events().length > 0);
+  assert.deepEqual(bench.events(), [`start ${running?.pid ?? 0}`]);
+});
+
+test('garbage, oversized and half lines get an error or silence, and the supervisor goes on', async (t) => {
+  const bench = new Bench(t, polite);
+  const { child } = await bench.supervisor();
+  const incarnation = await bench.started(1);
+  const { socket } = bench.config;
+  for (const bad of [
+    '\n',
+    'nonsense\n',
+    '[]\n',
+    '{"id":1}\n',
+    '{"id":1,"op":"restart"}\n',
+    '{"id":1,"op":"stop","fence":1}\n',
+    line({ id: 1, op: 'start', ifAbsent: true, fence: -1, by: 'x' }),
+    line({ id: 1, op: 'start', ifAbsent: true, fence: 1e300, by: 'x' }),
+    line({ id: 1, op: 'stop', ifIncarnation: incarnation, fence: 1, by: 'x', signal: 'TERM', waitMs: 1e9 }),
+    '{"id":1,"op":"stop","ifIncarnation":null,"fence":1,"by":"x","signal":"TERM","waitMs":1}\n',
+    '{"id":1,"op":"status","__proto__":{},"more":1}\n',
+    Buffer.from([0xff, 0xfe, 0x00, 0x0a]),
+  ]) {
+    const [reply] = (await exchange(socket, bad)) as { ok: boolean; code: string }[];
+    assert.equal(reply?.code, 'bad_request', String(bad));
+  }
+  // the same connection answers a good request after a bad one and an oversized one
+  const huge = Buffer.alloc(10 * 1024 * 1024, 'x');
+  const mixed = Buffer.concat([Buffer.from('bad\n'), huge, Buffer.from(`\n${line({ id: 'last', op: 'status' })}`)]);
+  const replies = (await exchange(socket, mixed, 3)) as { id: unknown; code?: string; ok: boolean }[];
+  assert.deepEqual(
+    replies.map(({ id, code }) => [id, code]),
+    [
+      [null, 'bad_request'],
+      [null, 'too_large'],
+      ['last', undefined],
+    ],
+  );
+  assert.equal(child.exitCode, null);
+  assert.deepEqual((await bench.status()).running, incarnation);
+});
+
+test('a client that is stopped after sending, and one in the middle of its line, have one effect and none', async (t) => {
+  const bench = new Bench(t, polite);
+  await bench.supervisor();
+  const first = await bench.started(1);
+  const request = line({ id: 1, op: 'stop', ifIncarnation: first, fence: 1, by: 'a', signal: 'TERM', waitMs: 5_000 });
+  // stops itself before it reads the answer; woken up, it sends the same line again on a new connection, as a late copy
+  const script = `
+    const { connect } = require('node:net');
+    const [path, head, tail] = process.argv.slice(1);
+    const socket = connect(path);
+    socket.on('connect', () => socket.write(head, () => {
+      process.kill(process.pid, 'SIGSTOP');
+      if (tail !== '') { socket.write(tail); socket.pipe(process.stdout); return; }
+      const again = connect(path);
+      again.on('data', (data) => { process.stdout.write(data); process.exit(); });
+      again.write(head);
+    }));`;
+  const client = (head: string, tail: string): { child: ReturnType<typeof spawn>; output: () => string } => {
+    const child = spawn(process.execPath, ['-e', script, bench.config.socket, head, tail], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    let output = '';
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      output += text;
+    });
+    t.after(() => child.kill('SIGKILL'));
+    return { child, output: () => output };
+  };
+
+  const whole = client(request, '');
+  await whenTrue('the service ended', async () => (await bench.status()).running === null);
+  const second = await bench.started(2);
+  await whenTrue('the client is stopped', async () => {
+    const { readStat } = await import('../../remediator/supervisors/process/proc.ts');
+    return readStat(whole.child.pid ?? 0)?.state === 'T';
+  });
+  whole.child.kill('SIGCONT');
+  await whenTrue('the late copy was answered', () => whole.output().includes('\n'));
+  assert.match(whole.output(), /"code":"fenced"/);
+  assert.deepEqual((await bench.status()).running, second);
+
+  const late = line({ id: 1, op: 'stop', ifIncarnation: second, fence: 2, by: 'a', signal: 'TERM', waitMs: 5_000 });
+  const half = client(late.slice(0, 40), late.slice(40));
+  const { readStat } = await import('../../remediator/supervisors/process/proc.ts');
+  await whenTrue('the client is stopped', () => readStat(half.child.pid ?? 0)?.state === 'T');
+  assert.deepEqual((await bench.status()).running, second, 'half a line has no effect');
+  const raised = await ask<'fence'>(bench.config, { op: 'fence', fence: 3, by: 'b' }, AbortSignal.timeout(5_000));
+  assert.equal(raised.kind, 'done');
+  half.child.kill('SIGCONT');
+  await whenTrue('the late rest was answered', () => half.output().includes('\n'));
+  assert.match(half.output(), /"code":"fenced"/);
+  assert.deepEqual((await bench.status()).running, second);
+  assert.deepEqual(bench.events(), [`start ${first.pid}`, `term ${first.pid}`, `start ${second.pid}`]);
+});
+
+test('the log of an incarnation: its own text only, bounded, also when it has ended', async (t) => {
+  const bench = new Bench(t, polite);
+  writeFileSync(bench.config.service.logFile, 'before\n');
+  await bench.supervisor();
+  const first = await bench.started(1);
+  const running = await logOf(bench);
+  assert.deepEqual(running, {
+    incarnation: first,
+    text: `hello from ${first.pid}\n`,
+    omittedBytes: 0,
+    rotation: 'none',
+  });
+  await bench.stop(first, 1);
+  const second = await bench.started(1);
+  // the shell may add that its child was terminated
+  assert.match((await logOf(bench, first.seq)).text, new RegExp(`^hello from ${first.pid}\n(Terminated\n)?$`));
+  assert.equal((await logOf(bench)).text, `hello from ${second.pid}\n`);
+  appendFileSync(bench.config.service.logFile, `${'ü'.repeat(50_000)}end`);
+  const long = await logOf(bench, second.seq, 1_000);
+  assert.equal(Buffer.byteLength(long.text), 999, 'a character that was cut in two is left out');
+  assert.match(long.text, /^ü+end$/);
+  const unknownOne = await ask<'log'>(bench.config, { op: 'log', seq: 99 }, AbortSignal.timeout(5_000));
+  assert.equal(codeOf(unknownOne), 'unknown_incarnation');
+});
+
+test('the log of an incarnation after the file was moved, and after it was emptied', async (t) => {
+  const bench = new Bench(t, polite);
+  const { logFile } = bench.config.service;
+  writeFileSync(logFile, 'x'.repeat(100));
+  await bench.supervisor();
+  const first = await bench.started(1);
+  renameSync(logFile, `${logFile}.1`);
+  writeFileSync(logFile, 'of somebody else, longer than the old one '.repeat(20));
+  const moved = await logOf(bench);
+  assert.equal(moved.rotation, 'moved');
+  assert.equal(moved.text, `hello from ${first.pid}\n`);
+  await bench.stop(first, 1);
+
+  const second = await bench.started(1);
+  truncateSync(logFile);
+  appendFileSync(logFile, 'short\n');
+  assert.deepEqual(await logOf(bench), {
+    incarnation: second,
+    text: 'short\n',
+    omittedBytes: 0,
+    rotation: 'truncated',
+  });
+  appendFileSync(logFile, 'y'.repeat(2_000));
+  const regrown = await logOf(bench);
+  assert.equal(regrown.rotation, 'truncated', 'seen by its content when it has outgrown the old offset');
+  assert.equal(Buffer.byteLength(regrown.text), 2_006);
+  await bench.stop(second, 1);
+  rmSync(logFile);
+  assert.equal((await logOf(bench, second.seq)).rotation, 'truncated', 'still open, though its name is gone');
+});
+
+test('the witness is complete and true', async (t) => {
+  const bench = new Bench(t, polite);
+  const { child, ended } = await bench.supervisor();
+  const first = await bench.started(3);
+  await bench.stop(first, 2, { by: 'late' });
+  await bench.start(3);
+  await bench.stop(first, 3, { by: 'run-1' });
+  await bench.stop(first, 3, { by: 'run-1' });
+  const second = await bench.started(4);
+  process.kill(second.pid, 'SIGKILL');
+  await whenTrue('the end was seen', async () => (await bench.status()).running === null);
+  child.kill('SIGTERM');
+  assert.equal((await ended).code, 0);
+
+  assertGapless(bench);
+  const lines = bench.witness().filter(({ event }) => event !== 'group-ended'); // the shell's child may live a bit longer
+  const { pid: one } = first;
+  const { pid: two } = second;
+  assert.deepEqual(
+    lines.map(({ event, seq, pid, fence, by, outcome, signal, exitCode }) =>
+      [event, seq, pid, fence, by, outcome, signal, exitCode].join(' '),
+    ),
+    [
+      `supervisor-start 0 ${child.pid ?? 0}     `,
+      'start-request 1  3 test accepted  ',
+      `start 1 ${one} 3 test   `,
+      `stop-request 1 ${one} 2 late fenced TERM `,
+      'start-request 1  3 test running  ',
+      `stop-request 1 ${one} 3 run-1 accepted TERM `,
+      `exit 1 ${one} 3 run-1   143`,
+      `stop-request 1 ${one} 3 run-1 absent TERM `,
+      'start-request 2  4 test accepted  ',
+      `start 2 ${two} 4 test   `,
+      `exit 2 ${two}    SIGKILL `,
+      `supervisor-stop 2 ${child.pid ?? 0}     `,
+    ],
+  );
+  assert.deepEqual(bench.events(), [`start ${one}`, `term ${one}`, `start ${two}`]);
+});
+
+test('SIGTERM to the supervisor ends the service first; autostart resumes it, but not one that was stopped', async (t) => {
+  const bench = new Bench(t, polite, { autostart: true });
+  const runningOf = async (): Promise<Incarnation | null> => (await bench.status()).running;
+  const first = await bench.supervisor();
+  const one = await runningOf();
+  assert.ok(one);
+  await whenTrue('the service runs', () => bench.events().includes(`start ${one.pid}`));
+  first.child.kill('SIGTERM');
+  assert.equal((await first.ended).code, 0);
+  assert.equal(isAlive(one.pid), false);
+  assert.throws(() => statSync(bench.config.socket), { code: 'ENOENT' });
+
+  const second = await bench.supervisor();
+  const status = await bench.status();
+  assert.equal(status.last?.asked?.by, 'supervisor-shutdown');
+  assert.deepEqual(status.last.exit, { known: true, exitCode: 143, signal: null });
+  const two = status.running;
+  assert.ok(two);
+  assert.equal(two.seq, one.seq + 1);
+  await whenTrue('the service runs', () => bench.events().includes(`start ${two.pid}`));
+  await bench.stop(two, 1);
+  second.child.kill('SIGINT');
+  assert.equal((await second.ended).code, 0);
+
+  await bench.supervisor();
+  assert.equal(await runningOf(), null, 'what was stopped by request stays down');
+  assert.equal((await bench.status()).maxFence, 1);
+});
+
+test('SIGTERM to the supervisor of a service that ignores it: KILL after the grace', async (t) => {
+  const bench = new Bench(t, stubborn, { shutdownGraceMs: 200 });
+  const { child, ended } = await bench.supervisor();
+  const { pid } = await bench.started(1);
+  const waiting = bench.stop((await bench.status()).running ?? assert.fail(), 1);
+  await whenTrue('the stop was accepted', async () => (await bench.status()).stopAsked !== null);
+  child.kill('SIGTERM');
+  assert.equal((await ended).code, 0);
+  assert.equal(isAlive(pid), false);
+  const outcome = await waiting;
+  assert.equal(outcome.kind, 'done', 'who waited for the end is answered before the supervisor ends');
+});
+
+test('no durable intent, no effect: a state folder that cannot be written refuses, and the witness catches up', async (t) => {
+  const bench = new Bench(t, polite);
+  await bench.supervisor();
+  const incarnation = await bench.started(1);
+  // a folder in the place of the temporary file makes every save fail, also for root
+  const blocker = `${bench.config.stateDir}/state.json.new`;
+  const { mkdirSync, rmdirSync } = await import('node:fs');
+  mkdirSync(blocker);
+  assert.equal(codeOf(await bench.stop(incarnation, 2)), 'store_failed');
+  assert.equal(isAlive(incarnation.pid), true);
+  const failing = await bench.status();
+  assert.match(failing.storeError ?? '', /EISDIR/);
+  assert.equal(failing.stopAsked, null);
+  process.kill(incarnation.pid, 'SIGKILL');
+  await whenTrue('the end was seen', async () => (await bench.status()).running === null);
+  assert.equal(codeOf(await bench.start(2)), 'store_failed');
+  rmdirSync(blocker);
+  await whenTrue('the store works again', async () => (await bench.status()).storeError === null);
+  assertGapless(bench);
+  const lines = bench.witness().filter(({ event }) => event !== 'group-ended');
+  assert.deepEqual(
+    lines.slice(3).map(({ event, outcome, signal }) => [event, outcome, signal]),
+    [
+      ['stop-request', 'store_failed', 'TERM'],
+      ['exit', null, 'SIGKILL'],
+      ['start-request', 'store_failed', null],
+    ],
+  );
+  assert.equal(bench.events().length, 1);
+});
+
+test('the service gets its arguments, folder and environment as written, with no shell in between', async (t) => {
+  const bench = new Bench(t, `echo "$PWD|$1|$2|$GIVEN"; echo "start $$" >> "$EVENTS"; sleep 100 & wait`);
+  const { service } = bench.config;
+  bench.writeConfig({
+    ...bench.config,
+    service: {
+      ...service,
+      argv: [...service.argv, '$(id); `id`', ''],
+      cwd: '/usr',
+      env: { ...service.env, GIVEN: '$HOME "quoted"' },
+    },
+  });
+  await bench.supervisor();
+  await bench.started(1);
+  assert.equal(readFileSync(service.logFile, 'utf8'), '/usr|$(id); `id`||$HOME "quoted"\n');
+});
