@@ -63,6 +63,15 @@ export interface Step<B> {
   readonly compensate: Step<B> | 'none';
 }
 
+/** A lock that others can see on the system concerned, held for the whole run. A courtesy, not the fence. */
+export interface VisibleLock extends AsyncDisposable {
+  /** Whether this run still has it, asked anew; never throws. */
+  readonly held: (signal: AbortSignal) => Promise<Checked>;
+}
+export type LockAttempt =
+  | { readonly is: 'held'; readonly lock: VisibleLock }
+  | { readonly is: 'refused' | 'unknown'; readonly because: string };
+
 /** What an action saw: facts for people, a verdict for the planner, and what is frozen for the steps. */
 export interface Look<B> {
   readonly alreadyFixed: Verdict;
@@ -85,6 +94,8 @@ interface ActionSpec<P extends z.ZodType, B, W> {
   readonly params: P;
   /** Reads the facts; never throws for a target's fault. */
   readonly look: (target: string, params: z.output<P>, world: W, signal: AbortSignal) => Promise<Look<B>>;
+  /** Taken before the facts are read again under the claim; without it nothing is begun. */
+  readonly lock?: (target: string, params: z.output<P>, world: W, signal: AbortSignal) => Promise<LockAttempt>;
   /** A copy with its own undo, written and fsynced before the first mutation. */
   readonly snapshot: (before: B) => { readonly name: string; readonly text: string };
   readonly steps: (target: string, params: z.output<P>, world: W) => readonly Step<B>[];
@@ -99,6 +110,7 @@ export interface Action<W> {
   readonly kinds: readonly string[];
   readonly params: z.ZodType;
   readonly look: (target: string, params: Json, world: W, signal: AbortSignal) => Promise<Look<unknown>>;
+  readonly lock: ((target: string, params: Json, world: W, signal: AbortSignal) => Promise<LockAttempt>) | undefined;
   readonly snapshot: (before: unknown) => { readonly name: string; readonly text: string };
   readonly steps: (target: string, params: Json, world: W) => readonly Step<unknown>[];
   readonly soak: (target: string, params: Json, world: W, run: StepRun<unknown>) => Promise<Checked>;
@@ -113,6 +125,14 @@ export function actionOf<W>() {
       kinds: spec.kinds,
       params: spec.params,
       look: (target, params, world, signal) => spec.look(target, spec.params.parse(params), world, signal),
+      lock:
+        spec.lock === undefined
+          ? undefined
+          : async (target, params, world, signal) =>
+              (await spec.lock?.(target, spec.params.parse(params), world, signal)) ?? {
+                is: 'unknown',
+                because: 'the action has no lock',
+              },
       snapshot: (before) => spec.snapshot(before as B),
       steps: (target, params, world) =>
         spec.steps(target, spec.params.parse(params), world) as unknown as readonly Step<unknown>[],

@@ -1,0 +1,240 @@
+// Runs: begun after a claim, taken up again after a crash, each conducted to its end under its own lease.
+import { z } from 'zod';
+import { until } from '../exporter/runtime/deadline.ts';
+import { messageOf } from '../exporter/runtime/errors.ts';
+import type { Log } from '../exporter/runtime/log.ts';
+import type { Action, Step } from './action.ts';
+import { hashOf } from './canonical.ts';
+import type { LedgerClock } from './clock.ts';
+import { alertIsActive } from './guards/alert.ts';
+import type { Policy } from './guard.ts';
+import type { Json, Run } from './model.ts';
+import { conduct, takeLock } from './runner/conduct.ts';
+import { Abandoned, type Ending, type RunContext } from './runner/context.ts';
+import { entryOf, mutated, phaseOf } from './runner/journal.ts';
+import { keepLease, leaseMarginMs, leaseTiming, type LeaseTiming } from './runner/lease.ts';
+import { allSteps } from './runner/steps.ts';
+import { StoreError, type Hold, type Store } from './store/store.ts';
+
+export interface RunnerDeps<W> {
+  readonly store: Store;
+  readonly clock: LedgerClock;
+  readonly log: Log;
+  readonly holder: string;
+  readonly actions: readonly Action<W>[];
+  readonly world: W;
+  readonly evidenceDir: string;
+  /** Those in force now: a mode that was lowered since stops a run. */
+  readonly policies: () => readonly Policy[];
+  /** Why nothing may be begun: the switch. */
+  readonly paused: () => Promise<string | undefined>;
+  readonly alertFreshMs: number;
+  /** Told of every end; must not throw. */
+  readonly ended: (run: Run, end: Ending, durationSeconds: number) => Promise<void>;
+  readonly lease?: LeaseTiming;
+}
+
+export interface Runner {
+  /** Conducts a claimed run in the background. */
+  readonly begin: (run: Run, hold: Hold, evidenceHash: string | undefined) => void;
+  /** Takes up every active run that nobody conducts. Never repeats a call blindly. */
+  readonly resume: () => Promise<void>;
+  /** Something is being changed: no other run may begin. A run in its soak is not counted. */
+  readonly busy: () => boolean;
+  /** Waits until every run has come to a point where it may be left, or the signal aborts. */
+  readonly drain: (signal: AbortSignal) => Promise<void>;
+  /** Resolves when no run is conducted here. */
+  readonly idle: () => Promise<void>;
+}
+
+/** The whole of a run may take this long before nothing more is begun in it. */
+const runLimitMs = 15 * 60_000;
+const lookMs = 20_000;
+const resumePauseMs = 5_000;
+/** After a run that changed nothing: long enough not to spin. */
+const nothingDoneCooldownMs = 15_000;
+
+/** What a run is bound to: the same steps in the same order with the same limits, and the same parameters. */
+export function planHash(action: string, steps: readonly Step<unknown>[], params: Json): string {
+  return hashOf({
+    action,
+    params,
+    steps: allSteps(steps).map(({ name, fencing, deadlineMs, settleMs, maxAttempts, safePointAfter }) => ({
+      name,
+      fencing,
+      deadlineMs,
+      settleMs,
+      maxAttempts,
+      safePointAfter,
+    })),
+  });
+}
+
+export function createRunner<W>(deps: RunnerDeps<W>): Runner {
+  const { store, clock, log, holder } = deps;
+  const timing = deps.lease ?? leaseTiming(clock);
+  const conducted = new Map<string, { readonly done: Promise<void>; soaking: () => boolean }>();
+  const notBefore = new Map<string, number>();
+  const draining = new AbortController();
+
+  const begin = (run: Run, hold: Hold, evidenceHash: string | undefined): void => {
+    const state: { ctx?: RunContext<W> } = {};
+    const done = life(run, hold, evidenceHash, state)
+      .catch((error: unknown) => {
+        // left open; taken up again by `resume`
+        notBefore.set(run.id, clock.monoMs() + resumePauseMs);
+        log[error instanceof Abandoned ? 'info' : 'error']({ run: run.id, error: messageOf(error) }, 'run left open');
+      })
+      .finally(() => conducted.delete(run.id));
+    conducted.set(run.id, {
+      done,
+      soaking: () => state.ctx !== undefined && entryOf(state.ctx.entries, 'soak') !== undefined,
+    });
+  };
+
+  const life = async (
+    run: Run,
+    hold: Hold,
+    evidenceHash: string | undefined,
+    state: { ctx?: RunContext<W> },
+  ): Promise<void> => {
+    const lease = keepLease(store, hold, timing, log);
+    const policy = policyOf(run.policy);
+    try {
+      const action = deps.actions.find((a) => a.name === run.action);
+      const entries = [...(await store.journalOf(run.id))];
+      if (action === undefined) {
+        await finish(run, hold, policy, mutated(entries), withoutAction(run, mutated(entries)));
+        return;
+      }
+      const steps = action.steps(run.target, run.params, deps.world);
+      const tooLong = allSteps(steps).find(
+        (s) => s.apply !== undefined && s.deadlineMs + leaseMarginMs >= timing.ttlMs,
+      );
+      if (tooLong !== undefined) throw new Error(`step ${tooLong.name} takes longer than a lease lasts`);
+      const ctx: RunContext<W> = {
+        run,
+        hold,
+        action,
+        steps,
+        world: deps.world,
+        store,
+        clock,
+        lease,
+        log,
+        entries,
+        draining: draining.signal,
+        samePlan: planHash(action.name, steps, run.params) === run.planHash,
+        obstacle: () => obstacle(ctx, policy),
+        withdrawn: () => withdrawn(run),
+        lock: undefined,
+      };
+      state.ctx = ctx;
+      if (entryOf(entries, 'facts') !== undefined) await takeLock(ctx, lookMs); // without it: see obstacle()
+      try {
+        const end = await conductOrJudge(ctx, policy, evidenceHash);
+        await finish(run, hold, policy, mutated(ctx.entries), end);
+      } finally {
+        await ctx.lock?.[Symbol.asyncDispose]();
+      }
+    } finally {
+      lease.end();
+    }
+  };
+
+  /** A fault of our own must not leave the run to be tried again and again: what the journal says decides how it ends. */
+  const conductOrJudge = async (
+    ctx: RunContext<W>,
+    policy: FrozenPolicy,
+    evidenceHash: string | undefined,
+  ): Promise<Ending> => {
+    try {
+      return await conduct(ctx, { soakMs: policy.soakMs, evidenceDir: deps.evidenceDir, lookMs, evidenceHash });
+    } catch (error) {
+      if (error instanceof Abandoned || error instanceof StoreError || ctx.lease.lost.aborted) throw error;
+      const because = `a fault of this program: ${messageOf(error)}`;
+      log.error({ run: ctx.run.id, error }, 'run failed by a fault of this program');
+      const open = allSteps(ctx.steps).find((s) => phaseOf(ctx.entries, s.name).is === 'open');
+      if (open !== undefined) return { outcome: 'outcome_unknown', because, latch: `${open.name}: ${because}` };
+      return mutated(ctx.entries) ? { outcome: 'failed', because, latch: because } : { outcome: 'refused', because };
+    }
+  };
+
+  const obstacle = async (ctx: RunContext<W>, policy: FrozenPolicy): Promise<string | undefined> => {
+    const paused = await deps.paused();
+    if (paused !== undefined) return paused;
+    const now = deps.policies().find((p) => p.name === policy.name);
+    if (now?.mode !== 'auto') return `policy ${policy.name} no longer acts by itself`;
+    if (clock.nowMs() - ctx.run.claimedMs > runLimitMs) return 'the run has taken too long';
+    if (ctx.action.lock === undefined) return undefined;
+    if (ctx.lock === undefined) return 'the lock that others see is not held';
+    const held = await ctx.lock.held(AbortSignal.timeout(5_000));
+    return held.is === 'yes' ? undefined : `the lock that others see is lost: ${held.because}`;
+  };
+
+  const withdrawn = async (run: Run): Promise<string | undefined> => {
+    const episode = await store.episode(run.episodeId);
+    if (episode?.state !== 'open') return 'the episode is closed';
+    const verdict = alertIsActive(episode, clock.nowMs(), deps.alertFreshMs);
+    return verdict.is === 'allow' ? undefined : verdict.because;
+  };
+
+  const finish = async (run: Run, hold: Hold, policy: FrozenPolicy, changed: boolean, end: Ending): Promise<void> => {
+    const { cooldownMs } = policy.pace;
+    await store.endRun(
+      hold,
+      { ...end, cooldownMs: changed ? cooldownMs : Math.min(cooldownMs, nothingDoneCooldownMs) },
+      clock.nowMs,
+    );
+    log.info({ run: run.id, target: run.target, outcome: end.outcome, because: end.because }, 'run ended');
+    await deps.ended((await store.run(run.id)) ?? run, end, (clock.nowMs() - run.claimedMs) / 1000);
+  };
+
+  const resume = async (): Promise<void> => {
+    if (draining.signal.aborted) return;
+    for (const run of await store.activeRuns()) {
+      if (conducted.has(run.id) || clock.monoMs() < (notBefore.get(run.id) ?? -Infinity)) continue;
+      const hold = await store.adopt(run.id, holder, timing.ttlMs, clock.nowMs);
+      if (hold === undefined) {
+        notBefore.set(run.id, clock.monoMs() + 1_000);
+        continue;
+      }
+      log.warn({ run: run.id, target: run.target, fence: hold.fence }, 'run taken up again');
+      begin(run, hold, undefined);
+    }
+  };
+
+  const idle = async (): Promise<void> => {
+    while (conducted.size > 0) await Promise.all([...conducted.values()].map((c) => c.done));
+  };
+
+  return {
+    begin,
+    resume,
+    idle,
+    busy: () => [...conducted.values()].some((c) => !c.soaking()),
+    drain: async (signal) => {
+      draining.abort(new Error('the program ends'));
+      await until(signal, 'runs', idle()).catch(() => undefined); // what is left is taken up after the next start
+    },
+  };
+}
+
+function withoutAction(run: Run, changed: boolean): Ending {
+  const because = `there is no action ${run.action} any more`;
+  return changed ? { outcome: 'outcome_unknown', because, latch: because } : { outcome: 'refused', because };
+}
+
+const frozenPolicy = z.object({
+  name: z.string(),
+  soakMs: z.number(),
+  pace: z.object({ cooldownMs: z.number() }),
+});
+type FrozenPolicy = z.output<typeof frozenPolicy>;
+
+/** As it was at the claim. Later edits stop a run, they do not change how it is conducted. */
+function policyOf(stored: Json): FrozenPolicy {
+  return frozenPolicy.parse(stored);
+}
+
+export type { Ending } from './runner/context.ts';

@@ -1,0 +1,181 @@
+// The life of one run, from its claim (or from where a crash left it) to its end.
+import { pause, within } from '../../exporter/runtime/deadline.ts';
+import { messageOf } from '../../exporter/runtime/errors.ts';
+import type { Look } from '../action.ts';
+import { asJson, hashOf } from '../canonical.ts';
+import { writeEvidence } from '../evidence.ts';
+import type { Advice, Json } from '../model.ts';
+import { Abandoned, append, leaveIfLost, stepRun, type Ending, type RunContext } from './context.ts';
+import { entryOf, field, mutated, mutatedSteps, phaseOf, textField } from './journal.ts';
+import { conductStep } from './steps.ts';
+
+export interface ConductOptions {
+  readonly soakMs: number;
+  readonly evidenceDir: string;
+  /** How long one reading of the facts may take. */
+  readonly lookMs: number;
+  /** Of the decision that this run was claimed for. */
+  readonly evidenceHash: string | undefined;
+}
+
+/** Conducts the run to its end. @throws Abandoned, StoreError: the run stays open and is taken up again later */
+export async function conduct<W>(ctx: RunContext<W>, options: ConductOptions): Promise<Ending> {
+  const facts = entryOf(ctx.entries, 'facts');
+  const frozen = facts === undefined ? await freeze(ctx, options) : { before: field(facts.data, 'before') };
+  if ('outcome' in frozen) return frozen;
+  const { before } = frozen;
+
+  const failure = entryOf(ctx.entries, 'compensate');
+  if (failure !== undefined) {
+    return await compensate(ctx, before, {
+      because: textField(failure.data, 'because') ?? 'a step failed',
+      never: textField(failure.data, 'never'),
+    });
+  }
+  if (entryOf(ctx.entries, 'verified') === undefined) {
+    for (const step of ctx.steps) {
+      const result = await conductStep(ctx, step, before, 'forward');
+      if (result.is === 'over') return result.end;
+      if (result.is === 'failed') return await fail(ctx, before, result.because, result.never);
+    }
+    await append(ctx, { kind: 'verified', step: '', attempt: 1, data: {} });
+  }
+  return await soak(ctx, before, options.soakMs);
+}
+
+/** Under the claim: the lock that others see, the facts again, and both on the disk before anything is changed. */
+async function freeze<W>(ctx: RunContext<W>, options: ConductOptions): Promise<{ before: unknown } | Ending> {
+  const { action, run, world } = ctx;
+  const refused = (because: string): Ending => ({ outcome: 'refused', because });
+  const noLock = await takeLock(ctx, options.lookMs);
+  if (noLock !== undefined) return refused(noLock);
+  if (!ctx.samePlan) return refused('the plan has changed since the claim');
+
+  const look = await action.look(run.target, run.params, world, limited(ctx, options.lookMs));
+  leaveIfLost(ctx);
+  if (look.alreadyFixed.is === 'deny') return { outcome: 'already_fixed', because: look.alreadyFixed.because };
+  const against = [look.alreadyFixed, ...Object.values(look.preconditions)].find((v) => v.is !== 'allow');
+  if (against !== undefined) return refused(`${against.code}: ${against.because}`);
+  if (look.before === undefined) return refused('a fact that the steps need is unknown');
+  if (options.evidenceHash !== undefined && hashOf(look.evidence) !== options.evidenceHash) {
+    return refused('the facts are no longer those of the decision');
+  }
+
+  const snapshot = action.snapshot(look.before);
+  const evidence = await writeEvidence(options.evidenceDir, run.id, [
+    { name: 'evidence.json', text: `${JSON.stringify(evidenceOf(ctx, look), undefined, 2)}\n` },
+    snapshot,
+  ]);
+  const before = asJson(look.before);
+  await ctx.store.setRun(ctx.hold, { evidencePath: evidence.path }, ctx.clock.nowMs);
+  await append(ctx, { kind: 'evidence', step: '', attempt: 1, data: { path: evidence.path, sha256: evidence.sha256 } });
+  await append(ctx, { kind: 'facts', step: '', attempt: 1, data: { before, evidence: look.evidence } });
+  return { before };
+}
+
+function evidenceOf<W>(ctx: RunContext<W>, look: Look<unknown>): Json {
+  const { run, hold } = ctx;
+  const advice: readonly Advice[] = look.advice;
+  return {
+    run: run.id,
+    episode: run.episodeId,
+    action: run.action,
+    target: run.target,
+    fence: hold.fence,
+    at: new Date(ctx.clock.wallMs()).toISOString(),
+    evidence: look.evidence,
+    seen: look.seen,
+    advice: advice.map(({ title, text }) => ({ title, text })),
+  };
+}
+
+/** Why it could not be had; undefined when it is held or the action has none. */
+export async function takeLock<W>(ctx: RunContext<W>, timeoutMs: number): Promise<string | undefined> {
+  const { action, run, world } = ctx;
+  if (action.lock === undefined) return undefined;
+  try {
+    const attempt = await action.lock(run.target, run.params, world, limited(ctx, timeoutMs));
+    if (attempt.is !== 'held') return attempt.because;
+    ctx.lock = attempt.lock;
+    return undefined;
+  } catch (error) {
+    return messageOf(error);
+  }
+}
+
+async function fail<W>(
+  ctx: RunContext<W>,
+  before: unknown,
+  because: string,
+  never: string | undefined,
+): Promise<Ending> {
+  if (!mutated(ctx.entries)) return { outcome: 'refused', because, ...(never === undefined ? {} : { latch: never }) };
+  await append(ctx, {
+    kind: 'compensate',
+    step: '',
+    attempt: 1,
+    data: { because, ...(never === undefined ? {} : { never }) },
+  });
+  return await compensate(ctx, before, { because, never });
+}
+
+/** Undoes what was done, last first, as each step declares it. Not when the failure says that it must stay as it is. */
+async function compensate<W>(
+  ctx: RunContext<W>,
+  before: unknown,
+  { because, never }: { readonly because: string; readonly never: string | undefined },
+): Promise<Ending> {
+  if (never !== undefined) return { outcome: 'failed', because, latch: never };
+  const names = mutatedSteps(ctx.entries);
+  for (const step of ctx.steps.toReversed()) {
+    if (step.compensate === 'none' || !names.includes(step.name)) continue;
+    if (phaseOf(ctx.entries, step.name).is === 'open') continue; // its outcome was left unknown: not undone blindly
+    const result = await conductStep(ctx, step.compensate, before, 'reach');
+    if (result.is === 'over') return result.end;
+    if (result.is === 'failed') {
+      const also = `${because}; and then ${result.because}`;
+      return { outcome: 'failed', because: also, latch: `left as it is: ${also}` };
+    }
+  }
+  return { outcome: 'failed', because };
+}
+
+/** Watched for the time of the soak; a no ends it, and it ends well only with a yes. */
+async function soak<W>(ctx: RunContext<W>, before: unknown, soakMs: number): Promise<Ending> {
+  let begun = entryOf(ctx.entries, 'soak');
+  if (begun === undefined) {
+    await ctx.store.setRun(ctx.hold, { state: 'soaking' }, ctx.clock.nowMs);
+    begun = await append(ctx, { kind: 'soak', step: '', attempt: 1, data: { soakMs } });
+  }
+  const endMs = begun.atMs + soakMs;
+  // what cannot be seen at the end of the soak may be seen a little later, but not without end
+  const lastMs = endMs + Math.max(60_000, soakMs);
+  const everyMs = Math.max(200, Math.min(5_000, soakMs / 4));
+  for (;;) {
+    const leftMs = endMs - ctx.clock.nowMs();
+    if (leftMs > 0) {
+      await pause(Math.min(everyMs, leftMs), AbortSignal.any([ctx.lease.lost, ctx.draining])).catch(() => undefined);
+    }
+    leaveIfLost(ctx);
+    leaveIfDraining(ctx);
+    const run = stepRun(ctx, 'soak', before, 1, AbortSignal.any([within(30_000), ctx.draining]));
+    const seen = await ctx.action
+      .soak(ctx.run.target, ctx.run.params, ctx.world, run)
+      .catch((error: unknown) => ({ is: 'unknown', because: messageOf(error) }) as const);
+    leaveIfLost(ctx);
+    leaveIfDraining(ctx);
+    if (seen.is === 'no') return { outcome: 'failed', because: `it did not last: ${seen.because}` };
+    const nowMs = ctx.clock.nowMs();
+    if (seen.is === 'yes' && nowMs >= endMs) return { outcome: 'verified', because: seen.because };
+    if (nowMs >= lastMs) return { outcome: 'failed', because: `it could not be seen to last: ${seen.because}` };
+    if (nowMs >= endMs) await pause(everyMs, AbortSignal.any([ctx.lease.lost, ctx.draining])).catch(() => undefined);
+  }
+}
+
+function leaveIfDraining<W>(ctx: RunContext<W>): void {
+  if (ctx.draining.aborted) throw new Abandoned('the program ends');
+}
+
+function limited<W>(ctx: RunContext<W>, ms: number): AbortSignal {
+  return AbortSignal.any([within(ms), ctx.lease.lost]);
+}

@@ -1,0 +1,259 @@
+// One step: probe, intent, one call, result, verification, each made durable before the next.
+import { pause, within } from '../../exporter/runtime/deadline.ts';
+import { messageOf } from '../../exporter/runtime/errors.ts';
+import type { Applied, Checked, Probe, Step } from '../action.ts';
+import { Abandoned, append, entryData, leaveIfLost, stepRun, type RunContext, type StepResult } from './context.ts';
+import { leaseMarginMs } from './lease.ts';
+import { mutated, mutatedSteps, phaseOf, type StepPhase } from './journal.ts';
+
+type Pending = Extract<StepPhase, { is: 'pending' }>;
+type Open = Extract<StepPhase, { is: 'open' }>;
+
+const ok: StepResult = { is: 'ok' };
+/** Between two looks while the answer is not known yet. */
+const lookAgainMs = 250;
+/** Intents that were never carried out (a crash just before the call) do not count as tries, but not without end. */
+const lostIntents = 5;
+
+/**
+ * Brings one step to its end, from wherever the journal says it stands.
+ * @param how `reach`: a step towards safety (a compensation), which a pause does not stop
+ */
+export async function conductStep<W>(
+  ctx: RunContext<W>,
+  step: Step<unknown>,
+  before: unknown,
+  how: 'forward' | 'reach',
+): Promise<StepResult> {
+  for (;;) {
+    leaveIfLost(ctx);
+    const phase = phaseOf(ctx.entries, step.name);
+    const result =
+      phase.is === 'verified'
+        ? ok
+        : phase.is === 'open'
+          ? await settle(ctx, step, before, phase)
+          : phase.is === 'applied'
+            ? await check(ctx, step, before, phase.attempt)
+            : await attempt(ctx, step, before, phase, how);
+    if (result !== undefined) return result;
+  }
+}
+
+/** From pending to a written result, or to a reason to go no further. undefined: look at the journal again. */
+async function attempt<W>(
+  ctx: RunContext<W>,
+  step: Step<unknown>,
+  before: unknown,
+  phase: Pending,
+  how: 'forward' | 'reach',
+): Promise<StepResult | undefined> {
+  const { apply } = step;
+  const safe = atSafePoint(ctx);
+  if (safe && how === 'forward' && ctx.draining.aborted) throw new Abandoned('the program ends');
+  if (apply === undefined) return await check(ctx, step, before, 1);
+  if (phase.tries > 0 && (phase.tries >= step.maxAttempts || step.fencing === 'once')) {
+    return { is: 'failed', because: `${step.name}: ${phase.because ?? 'no attempt is left'}` };
+  }
+  if (phase.intents >= step.maxAttempts + lostIntents) {
+    return { is: 'failed', because: `${step.name}: begun ${phase.intents} times and never carried out` };
+  }
+
+  const probe = await probeUntilKnown(ctx, step, before);
+  switch (probe.is) {
+    case 'present':
+      await append(ctx, {
+        kind: 'result',
+        step: step.name,
+        attempt: phase.intents,
+        outcome: 'skipped',
+        data: entryData(probe.because, probe.data),
+      });
+      return undefined;
+    case 'overtaken':
+      return { is: 'over', end: { outcome: 'overtaken', because: `${step.name}: ${probe.because}` } };
+    case 'partial':
+      return {
+        is: 'failed',
+        because: `${step.name}: ${probe.because}`,
+        never: `${step.name} is half done: ${probe.because}`,
+      };
+    case 'unknown':
+      return { is: 'failed', because: `${step.name}: ${probe.because}` };
+    case 'absent':
+  }
+
+  if (!ctx.samePlan) {
+    return {
+      is: 'failed',
+      because: 'the plan has changed since',
+      never: 'the plan changed while the run was under way',
+    };
+  }
+  if (how === 'forward' && safe) {
+    const why = (await ctx.obstacle()) ?? (mutated(ctx.entries) ? undefined : await ctx.withdrawn());
+    if (why !== undefined) {
+      return { is: 'over', end: { outcome: mutated(ctx.entries) ? 'failed' : 'refused', because: why } };
+    }
+  }
+  if (!(await ctx.lease.renew())) {
+    leaveIfLost(ctx);
+    throw new Abandoned('the lease could not be renewed before a step');
+  }
+  const number = phase.intents + 1;
+  await append(ctx, {
+    kind: 'intent',
+    step: step.name,
+    attempt: number,
+    data: { deadlineMs: step.deadlineMs, settleMs: step.settleMs, fencing: step.fencing },
+  });
+  const applied = await call(ctx, step, apply, before, number);
+  await append(ctx, {
+    kind: 'result',
+    step: step.name,
+    attempt: number,
+    outcome: applied.is,
+    data: entryData(applied.because, applied.data, applied.code),
+  });
+  return undefined;
+}
+
+/** The one external call. The last look at the lease and the call are in one turn: nothing can come between them. */
+async function call<W>(
+  ctx: RunContext<W>,
+  step: Step<unknown>,
+  apply: NonNullable<Step<unknown>['apply']>,
+  before: unknown,
+  number: number,
+): Promise<Omit<Applied, 'is'> & { readonly is: Applied['is'] | 'absent' }> {
+  const run = stepRun(ctx, step.name, before, number, within(step.deadlineMs));
+  if (ctx.lease.lost.aborted || ctx.lease.leftMs() < step.deadlineMs + leaseMarginMs) {
+    return { is: 'absent', code: 'lease_short', because: 'too little of the lease was left: nothing was called' };
+  }
+  try {
+    return await apply(run);
+  } catch (error) {
+    // an action answers with its outcome; what it throws says nothing about what was done
+    return { is: 'unknown', because: messageOf(error) };
+  }
+}
+
+/**
+ * An intent without an outcome: by a crash, a timeout, a lost connection. What was called may still have its effect, so
+ * wait for that, then look.
+ */
+async function settle<W>(
+  ctx: RunContext<W>,
+  step: Step<unknown>,
+  before: unknown,
+  phase: Open,
+): Promise<StepResult | undefined> {
+  const waitMs = phase.intentMs + step.deadlineMs + step.settleMs - ctx.clock.nowMs();
+  if (waitMs > 0) await pause(Math.min(waitMs, step.deadlineMs + step.settleMs), ctx.lease.lost).catch(() => undefined);
+  leaveIfLost(ctx);
+  const probe = await probeUntilKnown(ctx, step, before);
+  const result = (outcome: 'recovered' | 'absent' | 'overtaken'): Promise<unknown> =>
+    append(ctx, {
+      kind: 'result',
+      step: step.name,
+      attempt: phase.attempt,
+      outcome,
+      data: entryData(probe.because, probe.data),
+    });
+  switch (probe.is) {
+    case 'present':
+      await result('recovered');
+      return undefined;
+    case 'absent':
+      if (step.fencing === 'once') {
+        // nothing fences a call that is still under way somewhere
+        return unknowable(step, `not there now (${probe.because}), but a late call would not be refused`);
+      }
+      await result('absent');
+      return undefined;
+    case 'overtaken':
+      await result('overtaken');
+      return { is: 'over', end: { outcome: 'overtaken', because: `${step.name}: ${probe.because}` } };
+    case 'partial':
+    case 'unknown':
+      return unknowable(step, probe.because);
+  }
+}
+
+function unknowable(step: Step<unknown>, because: string): StepResult {
+  return {
+    is: 'over',
+    end: {
+      outcome: 'outcome_unknown',
+      because: `${step.name}: ${because}`,
+      latch: `what ${step.name} did cannot be known: ${because}`,
+    },
+  };
+}
+
+async function probeUntilKnown<W>(ctx: RunContext<W>, step: Step<unknown>, before: unknown): Promise<Probe> {
+  const until = ctx.clock.monoMs() + step.verifyMs;
+  for (;;) {
+    const leftMs = until - ctx.clock.monoMs();
+    let probe: Probe;
+    try {
+      probe = await step.probe(stepRun(ctx, step.name, before, 0, within(Math.max(leftMs, lookAgainMs))));
+    } catch (error) {
+      probe = { is: 'unknown', because: messageOf(error) };
+    }
+    leaveIfLost(ctx);
+    if (probe.is !== 'unknown' && probe.is !== 'partial') return probe;
+    if (ctx.clock.monoMs() + lookAgainMs > until) return probe;
+    await pause(lookAgainMs, ctx.lease.lost).catch(() => undefined);
+  }
+}
+
+/** The postcondition of a step; of a step that only looks, the step itself. */
+async function check<W>(
+  ctx: RunContext<W>,
+  step: Step<unknown>,
+  before: unknown,
+  number: number,
+): Promise<StepResult | undefined> {
+  const until = ctx.clock.monoMs() + step.verifyMs;
+  let seen: Checked;
+  for (;;) {
+    const run = stepRun(ctx, step.name, before, number, within(Math.max(until - ctx.clock.monoMs(), lookAgainMs)));
+    const waiting = atSafePoint(ctx) ? AbortSignal.any([run.signal, ctx.draining]) : run.signal;
+    try {
+      seen = await step.verify({ ...run, signal: waiting });
+    } catch (error) {
+      seen = { is: 'unknown', because: messageOf(error) };
+    }
+    leaveIfLost(ctx);
+    if (seen.is !== 'unknown') break;
+    if (ctx.draining.aborted && atSafePoint(ctx)) throw new Abandoned('the program ends');
+    if (ctx.clock.monoMs() + lookAgainMs > until) break;
+    await pause(lookAgainMs, ctx.lease.lost).catch(() => undefined);
+  }
+  await append(ctx, {
+    kind: 'verify',
+    step: step.name,
+    attempt: number,
+    outcome: seen.is,
+    data: entryData(seen.because, seen.data),
+  });
+  if (seen.is === 'yes') return ok;
+  const because = `${step.name}: ${seen.because}`;
+  if (seen.never !== undefined) return { is: 'failed', because, never: seen.never };
+  if (step.apply === undefined) return { is: 'failed', because };
+  if (seen.is === 'unknown') return unknowable(step, seen.because);
+  return undefined; // another attempt, if one is left
+}
+
+/** Nothing was changed yet, or the last change left the target in a state that may stay. */
+export function atSafePoint<W>(ctx: RunContext<W>): boolean {
+  const last = mutatedSteps(ctx.entries).at(-1);
+  if (last === undefined) return true;
+  const step = allSteps(ctx.steps).find((s) => s.name === last);
+  return step?.safePointAfter ?? false;
+}
+
+export function allSteps(steps: readonly Step<unknown>[]): readonly Step<unknown>[] {
+  return steps.flatMap((s) => (s.compensate === 'none' ? [s] : [s, s.compensate]));
+}
