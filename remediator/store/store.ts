@@ -32,9 +32,7 @@ export interface Store extends AsyncDisposable {
     truncated: boolean,
     nowMs: number,
   ) => Promise<readonly EpisodeChange[]>;
-  readonly webhooksOf: (
-    episodeId: string,
-  ) => Promise<
+  readonly webhooksOf: (episodeId: string) => Promise<
     readonly {
       readonly id: number;
       readonly receivedMs: number;
@@ -51,9 +49,16 @@ export interface Store extends AsyncDisposable {
     readonly alertname?: string;
     readonly limit: number;
   }) => Promise<readonly Episode[]>;
+  /**
+   * What a poll said, begun at `seenMs`. Silenced and inhibited always count; anything else only when nothing newer was
+   * seen. Unreachable and unknown leave the time of the last sight. A changed state makes the episode due.
+   */
   readonly setAlertState: (episodeId: string, state: AlertState, detail: string, seenMs: number) => Promise<void>;
   /** CAS on the old value: false when another evaluator took it. */
   readonly scheduleEval: (episodeId: string, oldMs: number | undefined, nextMs: number) => Promise<boolean>;
+  /** For a closed episode that Alertmanager still says is active: opens its successor. undefined when one is open already. */
+  readonly reopen: (episodeId: string, startsWallMs: number, nowMs: number) => Promise<string | undefined>;
+  /** False when the version moved, when it is closed already, or while a run of it is active. */
   readonly closeEpisode: (
     episodeId: string,
     version: number,
@@ -95,10 +100,15 @@ export interface Store extends AsyncDisposable {
   readonly endRun: (run: Hold, end: RunEnd, nowMs: () => number) => Promise<void>;
 
   // --- latches, switch, outbox
+  /** Open ones, of one scope (`target:NAME`) or of all. */
   readonly latches: (scope?: string) => Promise<readonly Latch[]>;
   readonly clearLatch: (id: string, by: string, comment: string, nowMs: number) => Promise<boolean>;
   readonly pauses: () => Promise<readonly Pause[]>;
   readonly setPause: (pause: Pause) => Promise<void>;
+  /**
+   * False when the same one is open already. A new reason takes the place of the former one with the same labels, and a
+   * RemediationFailed ends what was refused or waited for before.
+   */
   readonly enqueue: (escalation: Escalation, nowMs: number) => Promise<boolean>;
   readonly dueEscalations: (nowMs: number) => Promise<readonly StoredEscalation[]>;
   readonly markEscalation: (
@@ -110,6 +120,9 @@ export interface Store extends AsyncDisposable {
       readonly state?: 'open' | 'ending' | 'done';
     },
   ) => Promise<void>;
+  readonly escalationsOf: (episodeId: string) => Promise<readonly StoredEscalation[]>;
+  /** Not yet taken by every peer, or refused by one at the last try. */
+  readonly undeliveredEscalations: () => Promise<number>;
   /** Escalations of the episode are ended: posted once more with endsAt now. */
   readonly endEscalations: (episodeId: string, nowMs: number) => Promise<void>;
   readonly audit: (entry: {
@@ -156,6 +169,7 @@ export interface Claim {
   readonly policy: Json;
   readonly params: Json;
   readonly target: string;
+  /** `auto`, or `human:NAME`: a person's run holds lease and cooldown, but uses up no budget. */
   readonly actor: string;
   readonly holder: string;
   readonly ttlMs: number;
