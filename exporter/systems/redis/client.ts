@@ -9,6 +9,8 @@ import type { Opening, TargetClient } from '../../system.ts';
 import { defaultPort, type RedisAddress } from './address.ts';
 
 export interface RedisClient extends TargetClient {
+  /** As the inventory has it; undefined for a socket. */
+  readonly host: string | undefined;
   /** INFO with its default sections. */
   readonly info: (call: Call) => Promise<string>;
   /** Any command; the reply as ioredis gives it. @throws TargetError */
@@ -50,6 +52,7 @@ export async function openRedis(opening: Opening<RedisAddress>, call: Call): Pro
     throw redisError(reason(error), 'connect');
   }
   return {
+    host: opening.address.host,
     info: async (of) => {
       const reply = await send(of, 'INFO');
       if (typeof reply !== 'string') throw new TargetError('protocol', 'INFO: the reply is not a text');

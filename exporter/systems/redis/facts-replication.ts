@@ -32,6 +32,10 @@ export interface RedisReplication {
 }
 
 export interface RedisServer {
+  /** As the inventory has it; undefined for a socket. */
+  readonly host: string | undefined;
+  /** That it listens on. */
+  readonly port: number | undefined;
   /** New at every start of the process: tells two incarnations apart. */
   readonly runId: string;
   readonly version: string;
@@ -111,7 +115,8 @@ export async function readRedisReplication(
   history?: OffsetHistory,
 ): Promise<RedisReplication> {
   const text = await client.info(call);
-  return redisReplicationOf(parseInfo(text), { nowMs: call.clock.wallMs(), monoMs: call.clock.monoMs(), history });
+  const now = { nowMs: call.clock.wallMs(), monoMs: call.clock.monoMs() };
+  return redisReplicationOf(parseInfo(text), { ...now, host: client.host, history });
 }
 
 /** https://redis.io/docs/latest/commands/info/: `field:value` lines under `# Section` headings, CRLF. */
@@ -129,6 +134,7 @@ export function parseInfo(text: string): RedisFields {
 }
 
 export interface ReplicationContext {
+  readonly host?: string | undefined;
   readonly nowMs: number;
   readonly monoMs: number;
   readonly history?: OffsetHistory | undefined;
@@ -153,7 +159,7 @@ export function redisReplicationOf(fields: RedisFields, context: ReplicationCont
   return {
     role,
     ...stateOf(role, link, loading),
-    server: serverOf(fields, context.nowMs),
+    server: serverOf(fields, context),
     replId: text(fields, 'master_replid') ?? '',
     replId2: replId2 === undefined || /^0+$/.test(replId2) ? undefined : replId2,
     secondReplOffset: second === undefined || second < 0 ? undefined : second,
@@ -212,8 +218,10 @@ function linkOf(fields: RedisFields): RedisLink | undefined {
   };
 }
 
-function serverOf(fields: RedisFields, nowMs: number): RedisServer {
+function serverOf(fields: RedisFields, context: ReplicationContext): RedisServer {
   return {
+    host: context.host,
+    port: number(fields, 'tcp_port'),
     runId: text(fields, 'run_id') ?? '',
     version: text(fields, 'valkey_version') ?? text(fields, 'redis_version') ?? '',
     uptimeSeconds: number(fields, 'uptime_in_seconds') ?? 0,
@@ -223,7 +231,7 @@ function serverOf(fields: RedisFields, nowMs: number): RedisServer {
     bgsaveInProgress: flag(fields, 'rdb_bgsave_in_progress'),
     usedMemoryBytes: number(fields, 'used_memory') ?? 0,
     maxMemoryBytes: number(fields, 'maxmemory') ?? 0,
-    keys: keysOf(fields, nowMs),
+    keys: keysOf(fields, context.nowMs),
   };
 }
 

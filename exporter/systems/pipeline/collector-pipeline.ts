@@ -1,0 +1,27 @@
+import type { FactBoard } from '../../facts.ts';
+import { emitState, emitter, type Put } from '../../families.ts';
+import type { Clock } from '../../runtime/clock.ts';
+import { pipelineLagOf, type Pipeline } from './facts-pipeline.ts';
+import { pipelineFamilies, stageStates } from './families.ts';
+
+/** Belongs to no target: runs after the sweeps of all targets, on what their collectors published. */
+export function collectPipelines(pipelines: readonly Pipeline[], board: FactBoard, put: Put, clock: Clock): void {
+  const emit = emitter(pipelineFamilies, put);
+  for (const pipeline of pipelines) {
+    const { objectiveSeconds, stages, lagSeconds } = pipelineLagOf(pipeline, board, clock.wallMs());
+    const name = { pipeline: pipeline.name };
+    emit.objective(objectiveSeconds, name);
+    if (lagSeconds.known) emit.lag(lagSeconds.value, { ...name, method: 'computed' });
+    for (const { stage, target, consumergroup, state, lagSeconds: stageLag } of stages) {
+      const labels = { ...name, stage, target, consumergroup };
+      if (stageLag.known) emit.stageLag(stageLag.value, labels);
+      emitState(
+        (value, of) => {
+          emit.stageState(value, { ...labels, state: of });
+        },
+        stageStates,
+        state,
+      );
+    }
+  }
+}

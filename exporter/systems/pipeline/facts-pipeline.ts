@@ -1,0 +1,115 @@
+// How far behind is the end of a pipeline, and which stage holds it up? Pure: made of what the collectors of its targets
+// found in the same sweep.
+//
+// The lag is the sum of what the stages of the chain add, each the age of the oldest change that waits in it. A change
+// that is in the CDC stage now has not begun to wait in the next one, so the sum is an upper bound: the oldest change of
+// all can be younger than the sum, never older. Of stages beside each other (several groups, several replicas) the
+// slowest counts.
+import { factKey, type FactBoard } from '../../facts.ts';
+import { known, unknown, type Known } from '../../runtime/known.ts';
+import { kafkaLagFact } from '../kafka/facts-lag.ts';
+import { replicationFact } from '../mysql/facts-replication.ts';
+import { redisReplicationFact } from '../redis/facts-replication.ts';
+import type { StageState } from './families.ts';
+import { cacheStage, cdcStage, consumeStage, replicaStage, type CdcHealth } from './facts-stages.ts';
+
+const maxwellHealthFact = factKey<CdcHealth>('maxwell.health');
+
+/** A pipeline as the inventory has it; what is not needed here is left out. */
+export interface Pipeline {
+  readonly name: string;
+  /** ms */
+  readonly objective: number;
+  readonly source: string;
+  readonly replicas: readonly string[];
+  readonly cdc?: string | undefined;
+  readonly bus?: { readonly target: string; readonly topics: readonly string[] } | undefined;
+  readonly consumers: readonly { readonly group: string; readonly topics?: readonly string[] | undefined }[];
+  readonly cache?: { readonly primary: string; readonly replicas: readonly string[] } | undefined;
+}
+
+export type StageName = 'cdc_read' | 'consume' | 'cache_replicate' | 'replicate';
+
+export interface Stage {
+  readonly stage: StageName;
+  /** Who owns the stage. */
+  readonly target: string;
+  /** Empty but for `consume`. */
+  readonly consumergroup: string;
+  readonly state: StageState;
+  /** For people; undefined when the state is ok. */
+  readonly why: string | undefined;
+  /** Age of the oldest change that waits in the stage. */
+  readonly lagSeconds: Known<number>;
+}
+
+export interface PipelineLag {
+  readonly pipeline: string;
+  readonly objectiveSeconds: number;
+  readonly stages: readonly Stage[];
+  /** Unknown while a stage of the chain is. */
+  readonly lagSeconds: Known<number>;
+}
+
+/** Stages through which every change goes, in this order; `replicate` leads elsewhere. */
+const chain = ['cdc_read', 'consume', 'cache_replicate'] as const;
+
+export function pipelineLagOf(pipeline: Pipeline, board: FactBoard, nowMs: number): PipelineLag {
+  const stages = stagesOf(pipeline, board);
+  return {
+    pipeline: pipeline.name,
+    objectiveSeconds: pipeline.objective / 1000,
+    stages,
+    lagSeconds: sumOf(stages, nowMs),
+  };
+}
+
+function stagesOf(pipeline: Pipeline, board: FactBoard): Stage[] {
+  const objectiveSeconds = pipeline.objective / 1000;
+  const { cdc, bus, cache } = pipeline;
+  const stages: Stage[] = [];
+  for (const target of pipeline.replicas) {
+    stages.push(stage('replicate', target, replicaStage(board.read(target, replicationFact))));
+  }
+  if (cdc !== undefined) stages.push(stage('cdc_read', cdc, cdcStage(board.read(cdc, maxwellHealthFact))));
+  if (bus !== undefined) {
+    const lag = board.read(bus.target, kafkaLagFact);
+    for (const { group, topics = bus.topics } of pipeline.consumers) {
+      stages.push(stage('consume', bus.target, consumeStage(lag, group, topics, objectiveSeconds), group));
+    }
+  }
+  if (cache !== undefined) {
+    const primary = board.read(cache.primary, redisReplicationFact);
+    for (const target of cache.replicas) {
+      const replica = board.read(target, redisReplicationFact);
+      stages.push(stage('cache_replicate', target, cacheStage(primary, replica, objectiveSeconds)));
+    }
+  }
+  return stages;
+}
+
+function stage(
+  name: StageName,
+  target: string,
+  found: Pick<Stage, 'state' | 'why' | 'lagSeconds'>,
+  consumergroup = '',
+): Stage {
+  return { stage: name, target, consumergroup, ...found };
+}
+
+function sumOf(stages: readonly Stage[], nowMs: number): Known<number> {
+  let sum = 0;
+  let observedAtMs = nowMs;
+  let any = false;
+  for (const name of chain) {
+    let slowest = 0;
+    for (const { lagSeconds, target } of stages.filter((s) => s.stage === name)) {
+      if (!lagSeconds.known) return unknown(`${name} of ${target}: ${lagSeconds.why}`);
+      any = true;
+      slowest = Math.max(slowest, lagSeconds.value);
+      observedAtMs = Math.min(observedAtMs, lagSeconds.observedAtMs);
+    }
+    sum += slowest;
+  }
+  return any ? known(sum, observedAtMs) : unknown('the pipeline has no stage that is measured');
+}
