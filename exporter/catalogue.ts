@@ -1,9 +1,9 @@
 import type { Family } from './families.ts';
 import { pipelineFamilies } from './systems/pipeline/families.ts';
-import { graphFamilies } from './graph.ts';
+import { graphFamilies, selfFamilies } from './graph.ts';
 import { systems } from './systems/index.ts';
 
-/** Every family that collected data may carry, by name. Rules, dashboards and docs are checked against it. */
+/** Every family that is served, by name (but for prom-client's own process_* and nodejs_*). Rules, dashboards and docs are checked against it. */
 export const catalogue: ReadonlyMap<string, Family> = catalogueOf([
   ...systems.flatMap((s) => [
     ...(s.up === undefined ? [] : [s.up]),
@@ -11,6 +11,7 @@ export const catalogue: ReadonlyMap<string, Family> = catalogueOf([
   ]),
   ...Object.values(pipelineFamilies),
   ...Object.values(graphFamilies),
+  ...Object.values(selfFamilies),
 ]);
 
 /** A family may be shared by systems (jvm_* of Maxwell and of any JVM), but then it must be the same object. */

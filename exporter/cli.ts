@@ -1,3 +1,149 @@
-export function run(): void {
-  process.stdout.write(`${process.version}\n`);
+import { parseArgs } from 'node:util';
+import { catalogue } from './catalogue.ts';
+import type { Inventory } from './config/inventory.ts';
+import { loadInventory } from './config/loader.ts';
+import { missingSecrets } from './config/secrets.ts';
+import { summaryOf } from './config/summary.ts';
+import { systemClock } from './runtime/clock.ts';
+import { codeOf, ConfigError, messageOf } from './runtime/errors.ts';
+import { parseListenAddress, type ListenAddress } from './runtime/http.ts';
+import { createLog } from './runtime/log.ts';
+import { onShutdown } from './runtime/shutdown.ts';
+import { packageVersion } from './runtime/version.ts';
+import { serve } from './serve.ts';
+import { collectPipelines } from './systems/pipeline/collector-pipeline.ts';
+
+const usage = `Usage: pipemedic-exporter COMMAND [OPTIONS]
+
+Commands:
+  serve      measure the targets of the inventory and serve /metrics
+  check      validate the inventory and show what it says
+  catalogue  print every metric family as JSON
+
+Options:
+  --config.file=FILE               the inventory, pipemedic.yml (serve, check)
+  --web.listen-address=HOST:PORT   where to serve (default 127.0.0.1:9930)
+  --log.level=LEVEL                trace, debug, info, warn or error (default info)
+  --version                        print the version
+  --help                           print this text
+
+Signals: SIGHUP reads the inventory again, SIGTERM and SIGINT stop.
+Exit status: 0 done, 1 failed, 2 wrong usage or inventory.
+`;
+
+const levels = ['trace', 'debug', 'info', 'warn', 'error'];
+const graceMs = 10_000;
+
+/** A mistake in the command line. */
+class UsageError extends Error {}
+
+type Options = ReturnType<typeof parse>['values'];
+
+/** Does what the command line says; sets the exit status. */
+export async function run(args: readonly string[] = process.argv.slice(2)): Promise<void> {
+  try {
+    await command(args);
+  } catch (error) {
+    const expected = explain(error);
+    process.stderr.write(
+      `${expected ?? `unexpected error: ${error instanceof Error ? (error.stack ?? '') : String(error)}`}\n`,
+    );
+    process.exitCode = error instanceof UsageError || error instanceof ConfigError ? 2 : 1;
+  }
+}
+
+async function command(args: readonly string[]): Promise<void> {
+  const { values, positionals } = parse(args);
+  const [name, ...more] = positionals;
+  if (values.help) print(usage);
+  else if (values.version) print(`${packageVersion()}\n`);
+  else if (name === undefined) throw new UsageError('which command? serve, check or catalogue; --help shows more');
+  else if (more.length > 0) throw new UsageError(`${more.join(' ')} is too much: one command at a time`);
+  else if (name === 'serve') await serveCommand(values);
+  else if (name === 'check') print(summaryOf(await loadWithSecrets(fileOf(values))));
+  else if (name === 'catalogue') print(`${JSON.stringify([...catalogue.values()], undefined, 2)}\n`);
+  else throw new UsageError(`${name} is no command: serve, check or catalogue; --help shows more`);
+}
+
+function parse(args: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...args],
+      allowPositionals: true,
+      options: {
+        'config.file': { type: 'string' },
+        'web.listen-address': { type: 'string', default: '127.0.0.1:9930' },
+        'log.level': { type: 'string', default: 'info' },
+        version: { type: 'boolean', default: false },
+        help: { type: 'boolean', short: 'h', default: false },
+      },
+    });
+  } catch (error) {
+    if (codeOf(error)?.startsWith('ERR_PARSE_ARGS') !== true) throw error;
+    throw new UsageError(`${messageOf(error).split('. ')[0] ?? ''}; --help shows what there is`, { cause: error });
+  }
+}
+
+async function serveCommand(options: Options): Promise<void> {
+  const file = fileOf(options);
+  const log = createLog('exporter', levelOf(options));
+  const serving = await serve({
+    load: () => loadWithSecrets(file),
+    listen: listenAddressOf(options),
+    version: packageVersion(),
+    clock: systemClock,
+    log,
+    pipelines: (pipelines, board, put) => {
+      collectPipelines(pipelines, board, put, systemClock);
+    },
+  });
+  process.on('SIGHUP', () => void serving.reload());
+  onShutdown(serving.stop, graceMs, log);
+}
+
+/** @throws ConfigError also for a secret that is not there: better now than at the first login */
+async function loadWithSecrets(file: string): Promise<Inventory> {
+  const inventory = await loadInventory(file);
+  const missing = await missingSecrets(inventory);
+  if (missing.length > 0) throw new ConfigError(file, missing);
+  return inventory;
+}
+
+function fileOf(options: Options): string {
+  const file = options['config.file'];
+  if (file === undefined) throw new UsageError('which inventory? --config.file=pipemedic.yml');
+  return file;
+}
+
+function levelOf(options: Options): string {
+  const level = options['log.level'];
+  if (!levels.includes(level)) throw new UsageError(`--log.level: ${level} is not one of ${levels.join(', ')}`);
+  return level;
+}
+
+function listenAddressOf(options: Options): ListenAddress {
+  const text = options['web.listen-address'];
+  const address = parseListenAddress(text);
+  if (address === undefined) {
+    throw new UsageError(`--web.listen-address: ${text} is not HOST:PORT, such as 127.0.0.1:9930, [::1]:9930 or :9930`);
+  }
+  return address;
+}
+
+/** The one line for an error that a person can mend; undefined for any other. */
+function explain(error: unknown): string | undefined {
+  if (error instanceof ConfigError || error instanceof UsageError) return error.message;
+  const code = codeOf(error);
+  if (code === 'EADDRINUSE')
+    return `${messageOf(error)}. Stop what listens there, or choose another --web.listen-address`;
+  if (code === 'EACCES')
+    return `${messageOf(error)}. Ports below 1024 need rights; choose another --web.listen-address`;
+  if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND' || code === 'EAI_AGAIN') {
+    return `${messageOf(error)}. --web.listen-address must be an address of this machine`;
+  }
+  return undefined;
+}
+
+function print(text: string): void {
+  process.stdout.write(text);
 }

@@ -14,6 +14,8 @@ export interface Call {
 export interface CollectorCall extends Call {
   readonly target: string;
   readonly board: FactBoard;
+  /** A collector that serves what was observed earlier (a background sweep) says when, on the monotonic clock. */
+  readonly observed?: (atMonoMs: number) => void;
 }
 
 interface CollectorSpec<Client, C extends z.ZodType, F extends Families, S> {

@@ -17,6 +17,12 @@ export function factKey<T>(name: string): FactKey<T> {
  */
 export class FactBoard {
   readonly #facts = new Map<string, Known<unknown>>();
+  readonly #under: FactBoard | undefined;
+
+  /** What is not found here is looked for in `under`. */
+  constructor(under?: FactBoard) {
+    this.#under = under;
+  }
 
   publish<T>(target: string, key: FactKey<T>, fact: Known<T>): void {
     this.#facts.set(`${key.name}\0${target}`, fact);
@@ -24,6 +30,12 @@ export class FactBoard {
 
   read<T>(target: string, key: FactKey<T>): Known<T> {
     const fact = this.#facts.get(`${key.name}\0${target}`);
-    return fact === undefined ? unknown(`${key.name} of ${target} was not collected`) : (fact as Known<T>);
+    if (fact !== undefined) return fact as Known<T>;
+    return this.#under?.read(target, key) ?? unknown(`${key.name} of ${target} was not collected`);
+  }
+
+  /** Takes over what was published on another board. */
+  take(other: FactBoard): void {
+    for (const [key, fact] of other.#facts) this.#facts.set(key, fact);
   }
 }

@@ -1,4 +1,4 @@
-import { gauge } from './families.ts';
+import { counter, gauge } from './families.ts';
 
 /** Served from the inventory and by the sweep itself, for every target, also while it is down. */
 export const graphFamilies = {
@@ -47,5 +47,36 @@ export const graphFamilies = {
     'pipemedic_collector_error_info',
     'Why the collector did not succeed: 1 with the class of the error.',
     ['collector', 'class'],
+  ),
+  seriesDropped: gauge(
+    'pipemedic_collector_series_dropped',
+    'Series left out of this sweep because the target has more than its series_limit allows.',
+    ['collector'],
+  ),
+} as const;
+
+/** About the program itself; prom-client serves them, and its process and HTTP metrics beside them. */
+export const selfFamilies = {
+  buildInfo: gauge('pipemedic_exporter_build_info', 'Version of the program: 1.', ['version', 'node'], {
+    level: 'graph',
+  }),
+  reloadSuccessful: gauge(
+    'pipemedic_exporter_config_last_reload_successful',
+    '1 when the inventory was read without an error the last time, 0 when the one before is still in use.',
+    [],
+    { level: 'graph' },
+  ),
+  reloadTimestamp: gauge(
+    'pipemedic_exporter_config_last_reload_success_timestamp_seconds',
+    'When the inventory in use was read.',
+    [],
+    { level: 'graph' },
+  ),
+  scrapesInFlight: gauge('pipemedic_exporter_scrapes_in_flight', 'Scrapes being answered.', [], { level: 'graph' }),
+  faults: counter(
+    'pipemedic_exporter_faults_total',
+    'Errors of the program itself, by part: each is a bug to report.',
+    ['part'],
+    { level: 'graph' },
   ),
 } as const;

@@ -21,6 +21,8 @@ const common = {
   instance: z.string().min(1).optional(),
   auth: authField.optional(),
   tls: tlsField.optional(),
+  /** Series that one sweep of this target may yield; the rest is left out and counted. */
+  series_limit: z.int().min(1).optional(),
   labels: z
     .record(labelName, z.string())
     .default({})

@@ -1,9 +1,10 @@
-import { z } from 'zod';
+import { graphFamilies } from '../graph.ts';
 import { ConfigError } from '../runtime/errors.ts';
 import type { BoundTarget, Referenced, System } from '../system.ts';
 import type { Auth, Tls } from '../fields.ts';
 import { configSchemaOf, type PipelineConfig } from './schema.ts';
 import { closureOf, dependenciesOf, type Member } from './graph.ts';
+import { problemsOf } from './problems.ts';
 
 /** One target, as written and as parsed. */
 export interface Target {
@@ -12,6 +13,9 @@ export interface Target {
   readonly instance: string | undefined;
   readonly labels: Readonly<Record<string, string>>;
   readonly thresholds: readonly Threshold[];
+  readonly seriesLimit: number | undefined;
+  /** All that its connection and its collectors are made of: two targets of the same text can take each other's place. */
+  readonly source: string;
   readonly address: unknown;
   readonly auth: Auth | undefined;
   readonly tls: Tls | undefined;
@@ -43,9 +47,19 @@ interface ParsedTarget {
   readonly labels: Readonly<Record<string, string>>;
   readonly auth?: Auth;
   readonly tls?: Tls;
+  readonly series_limit?: number;
   readonly thresholds: Readonly<
     Record<string, Readonly<Record<'warning' | 'critical', number | 'off' | undefined>> | undefined>
   >;
+}
+
+interface WrittenTarget {
+  readonly name: string;
+  readonly kind: string;
+  readonly address: unknown;
+  readonly auth?: unknown;
+  readonly tls?: unknown;
+  readonly collectors?: unknown;
 }
 
 /**
@@ -54,55 +68,14 @@ interface ParsedTarget {
  * @throws ConfigError with every problem found: path, reason, fix
  */
 export function inventoryOf(document: unknown, source: string, systems: readonly System[]): Inventory {
-  const parsed = configSchemaOf(systems).safeParse(document);
-  if (!parsed.success) throw new ConfigError(source, problemsOf(parsed.error));
-  const written = (document as { targets: readonly { name: string; address: unknown }[] }).targets;
-  const problems: string[] = [];
-  const targets = new Map<string, Target>();
-  const resolve = (name: string): Referenced => {
-    const target = targets.get(name);
-    if (target === undefined) throw new Error(`no target ${name}`); // references are checked below
-    return target;
-  };
-  for (const [i, raw] of written.entries()) {
-    // The schema above has accepted exactly this shape; the union's output type forgets all but `kind`.
-    const target = parsed.data.targets[i] as unknown as ParsedTarget;
-    const system = systems.find((s) => s.kind === target.kind);
-    if (system === undefined) continue;
-    if (targets.has(target.name)) {
-      problems.push(`targets[${String(i)}].name: ${target.name} is there twice. Give each target its own name`);
-      continue;
-    }
-    targets.set(target.name, {
-      name: target.name,
-      kind: target.kind,
-      instance: target.instance,
-      labels: target.labels,
-      thresholds: thresholdsOf(target.thresholds),
-      address: raw.address,
-      auth: target.auth,
-      tls: target.tls,
-      system,
-      bind: () => system.bind(raw, resolve),
-    });
-  }
-  const at = new Map(written.map((raw, i) => [raw.name, i]));
-  for (const target of targets.values()) {
-    for (const reference of target.system.references(written[at.get(target.name) ?? 0])) {
-      problems.push(
-        ...wrongReference(
-          `targets[${String(at.get(target.name) ?? 0)}].address.${reference.path}`,
-          reference.target,
-          [reference.kind],
-          targets,
-        ),
-      );
-    }
-  }
-  const references = new Map(
-    [...targets.values()].map((t) => [t.name, t.system.references(written[at.get(t.name) ?? 0]).map((r) => r.target)]),
-  );
-  const pipelines = parsed.data.pipelines;
+  const schema = configSchemaOf(systems);
+  const parsed = schema.safeParse(document);
+  if (!parsed.success) throw new ConfigError(source, problemsOf(parsed.error, schema, document));
+  const { targets: written } = document as { targets: readonly WrittenTarget[] };
+  // The schema has accepted exactly this shape; the union's output type forgets all but `kind`.
+  const read = parsed.data.targets as unknown as readonly ParsedTarget[];
+  const { targets, references, problems } = targetsOf(read, written, systems);
+  const { pipelines, remediation } = parsed.data;
   const { members, edges, roles } = dependenciesOf(pipelines, references);
   for (const { path, target, kinds } of roles) problems.push(...wrongReference(path, target, kinds, targets));
   const seen = new Set<string>();
@@ -115,9 +88,76 @@ export function inventoryOf(document: unknown, source: string, systems: readonly
     problems.push(
       `pipelines: ${closure.cycle.join(' -> ')} is a circle: each would wait for the other. Take one role out`,
     );
+    throw new ConfigError(source, problems);
   }
-  if (problems.length > 0 || 'cycle' in closure) throw new ConfigError(source, problems);
-  return { targets, pipelines, members, upstreams: closure.upstreams, remediation: parsed.data.remediation };
+  if (problems.length > 0) throw new ConfigError(source, problems);
+  return { targets, pipelines, members, upstreams: closure.upstreams, remediation };
+}
+
+function targetsOf(
+  parsed: readonly ParsedTarget[],
+  written: readonly WrittenTarget[],
+  systems: readonly System[],
+): { targets: ReadonlyMap<string, Target>; references: ReadonlyMap<string, readonly string[]>; problems: string[] } {
+  const problems: string[] = [];
+  const targets = new Map<string, Target>();
+  const references = new Map<string, readonly string[]>();
+  const checks: (() => readonly string[])[] = [];
+  const resolve = (name: string): Referenced => {
+    const target = targets.get(name);
+    if (target === undefined) throw new Error(`no target ${name}`); // references are checked before anything is opened
+    return target;
+  };
+  const texts = new Map(written.map((raw) => [raw.name, sourceText(raw)]));
+  for (const [i, target] of parsed.entries()) {
+    const raw = written[i];
+    const system = systems.find((s) => s.kind === target.kind);
+    if (raw === undefined || system === undefined) throw new Error(`target ${target.name} was not parsed`);
+    const path = `targets[${String(i)}]`;
+    if (targets.has(target.name)) {
+      problems.push(`${path}.name: ${target.name} is there twice. Give each target its own name`);
+      continue;
+    }
+    problems.push(...takenLabels(`${path}.labels`, target.labels, system));
+    const named = system.references(raw);
+    for (const r of named) {
+      checks.push(() => wrongReference(`${path}.address.${r.path}`, r.target, [r.kind], targets));
+    }
+    references.set(
+      target.name,
+      named.map((r) => r.target),
+    );
+    targets.set(target.name, {
+      name: target.name,
+      kind: target.kind,
+      instance: target.instance,
+      labels: target.labels,
+      thresholds: thresholdsOf(target.thresholds),
+      seriesLimit: target.series_limit,
+      source: [raw.name, ...named.map((r) => r.target)].map((name) => texts.get(name) ?? '').join('\n'),
+      address: raw.address,
+      auth: target.auth,
+      tls: target.tls,
+      system,
+      bind: () => system.bind(raw, resolve),
+    });
+  }
+  return { targets, references, problems: [...problems, ...checks.flatMap((check) => check())] };
+}
+
+/** Secrets are named here (file, variable), never held. */
+function sourceText({ name, kind, address, auth, tls, collectors }: WrittenTarget): string {
+  return JSON.stringify([name, kind, address, auth, tls, collectors]);
+}
+
+/** A label of the inventory stands on every series of the target: one that a family has itself would be there twice. */
+function takenLabels(path: string, labels: Readonly<Record<string, string>>, system: System): string[] {
+  const families = [...system.collectors.flatMap((c) => Object.values(c.families)), ...Object.values(graphFamilies)];
+  return Object.keys(labels).flatMap((label) => {
+    const family = families.find((f) => f.level === 'target' && f.labels.includes(label));
+    if (family === undefined) return [];
+    return [`${path}.${label}: ${family.name} has a label of this name. Choose another name`];
+  });
 }
 
 function thresholdsOf(written: ParsedTarget['thresholds']): Threshold[] {
@@ -144,9 +184,4 @@ function wrongReference(
   }
   if (kinds.includes(target.kind)) return [];
   return [`${path}: ${name} is of kind ${target.kind}, wanted is ${kinds.join(' or ')}. Name a target of that kind`];
-}
-
-/** zod's issues, one line each, with the path as it stands in the file. */
-function problemsOf(error: z.ZodError): string[] {
-  return error.issues.map((issue) => `${z.core.toDotPath(issue.path) || 'the file'}: ${issue.message}`);
 }

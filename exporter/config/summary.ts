@@ -1,0 +1,18 @@
+import type { Inventory } from './inventory.ts';
+
+/** What the inventory says, for a person to compare with what was meant. */
+export function summaryOf({ targets, pipelines, members, upstreams }: Inventory): string {
+  const lines = [`${count(targets.size, 'target')}, ${count(pipelines.length, 'pipeline')}`];
+  for (const { name, kind } of targets.values()) lines.push(`  ${name}: ${kind}`);
+  for (const { name, consumers } of pipelines) {
+    const roles = members.filter((m) => m.pipeline === name).map((m) => `${m.role} ${m.target}`);
+    lines.push(`pipeline ${name}: ${[...roles, ...consumers.map((c) => `consumer group ${c.group}`)].join(', ')}`);
+  }
+  const dependants = [...upstreams].filter(([, needs]) => needs.size > 0);
+  for (const [target, needs] of dependants) lines.push(`${target} needs ${[...needs].join(', ')}`);
+  return `${lines.join('\n')}\n`;
+}
+
+function count(n: number, what: string): string {
+  return `${String(n)} ${what}${n === 1 ? '' : 's'}`;
+}

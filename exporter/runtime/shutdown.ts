@@ -1,0 +1,35 @@
+import type { Log } from './log.ts';
+
+/**
+ * SIGTERM and SIGINT run `stop` once; the process ends by itself when nothing is left to do, and by force `graceMs`
+ * later. A second signal ends it at once. The returned function takes the handlers away.
+ */
+export function onShutdown(stop: () => Promise<void>, graceMs: number, log: Log, end = process): () => void {
+  let stopping = false;
+  const handle = (signal: NodeJS.Signals): void => {
+    if (stopping) {
+      log.warn({ signal }, 'second signal, ending at once');
+      end.exit(1);
+    }
+    stopping = true;
+    log.info({ signal }, 'shutting down');
+    setTimeout(() => {
+      log.error({ graceMs }, 'shutdown took too long, ending by force');
+      end.exit(1);
+    }, graceMs).unref();
+    stop().then(
+      () => {
+        log.info('stopped');
+      },
+      (error: unknown) => {
+        log.error({ err: error }, 'shutdown failed');
+        end.exitCode = 1;
+      },
+    );
+  };
+  const signals = ['SIGTERM', 'SIGINT'] as const;
+  for (const signal of signals) end.on(signal, handle);
+  return () => {
+    for (const signal of signals) end.removeListener(signal, handle);
+  };
+}

@@ -1,0 +1,95 @@
+import type { Inventory, Target } from '../config/inventory.ts';
+import { FactBoard } from '../facts.ts';
+import type { Put } from '../families.ts';
+import { targetsBudgetMs } from './deadline.ts';
+import { graphBlocks } from './report.ts';
+import type { SweepDeps } from './sweep.ts';
+import { Sweeper, type TargetState } from './sweeper.ts';
+import { SampleWriter, type Block } from './writer.ts';
+
+export interface RoundsDeps extends SweepDeps {
+  /** Computes the pipelines' numbers from what the targets' collectors found. */
+  readonly pipelines: (pipelines: Inventory['pipelines'], board: FactBoard, put: Put) => void;
+}
+
+/** All targets of the inventory: one round per scrape, in which each target is swept or a running sweep is shared. */
+export class Rounds {
+  readonly #deps: RoundsDeps;
+  #inventory: Inventory;
+  #sweepers: readonly Sweeper[];
+  #graph: readonly Block[];
+  #retiring = new Set<Promise<void>>();
+  #settled = false;
+
+  constructor(inventory: Inventory, deps: RoundsDeps) {
+    this.#deps = deps;
+    this.#inventory = inventory;
+    this.#sweepers = [...inventory.targets.values()].map((target) => new Sweeper(target, deps));
+    this.#graph = graphBlocks(inventory);
+  }
+
+  /** Has a whole round ended? */
+  get settled(): boolean {
+    return this.#settled;
+  }
+
+  get states(): readonly TargetState[] {
+    return this.#sweepers.map((s) => s.state);
+  }
+
+  /** Never rejects, and answers within the budget. Blocks stand in the order of the inventory. */
+  async scrape(budgetMs: number): Promise<readonly Block[]> {
+    const askedAtMs = this.#deps.clock.monoMs();
+    const [inventory, graph, sweepers] = [this.#inventory, this.#graph, this.#sweepers];
+    const forTargetsMs = targetsBudgetMs(budgetMs);
+    const reports = await Promise.all(sweepers.map((s) => s.report(askedAtMs, forTargetsMs)));
+    const board = new FactBoard();
+    for (const report of reports) for (const part of report.boards) board.take(part);
+    this.#settled = true;
+    return [...graph, ...reports.flatMap((r) => r.blocks), ...this.#pipelines(inventory, board)];
+  }
+
+  /** A target whose connection and collectors are configured as before keeps them, with what they remember. */
+  replace(inventory: Inventory): void {
+    const before = new Map(this.#sweepers.map((s) => [s.state.target.name, s]));
+    this.#sweepers = [...inventory.targets.values()].map((target) => {
+      const kept = before.get(target.name);
+      before.delete(target.name);
+      if (kept === undefined) return new Sweeper(target, this.#deps);
+      if (sameSource(kept.state.target, target)) {
+        kept.retarget(target);
+        return kept;
+      }
+      return new Sweeper(target, this.#deps, this.#retire(kept));
+    });
+    for (const gone of before.values()) void this.#retire(gone);
+    this.#inventory = inventory;
+    this.#graph = graphBlocks(inventory);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#sweepers.map((s) => s.close({ abort: true })), ...this.#retiring]);
+  }
+
+  /** Scrapes that run still want its result. */
+  #retire(sweeper: Sweeper): Promise<void> {
+    const end = sweeper.close({ abort: false }).finally(() => this.#retiring.delete(end));
+    this.#retiring.add(end);
+    return end;
+  }
+
+  #pipelines({ pipelines }: Inventory, board: FactBoard): Block[] {
+    const writer = new SampleWriter({ level: 'pipeline' });
+    try {
+      this.#deps.pipelines(pipelines, board, writer.put);
+      return writer.finish();
+    } catch (error) {
+      this.#deps.fault('pipelines', error);
+      return [];
+    }
+  }
+}
+
+function sameSource(before: Target, after: Target): boolean {
+  return before.source === after.source;
+}

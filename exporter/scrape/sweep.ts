@@ -1,0 +1,217 @@
+import type { CollectorCall } from '../collector.ts';
+import type { Target } from '../config/inventory.ts';
+import { FactBoard } from '../facts.ts';
+import { classOf, messageOf, type TargetErrorCode } from '../runtime/errors.ts';
+import { until } from '../runtime/deadline.ts';
+import type { Clock } from '../runtime/clock.ts';
+import type { Log } from '../runtime/log.ts';
+import type { BoundCollector, BoundTarget, TargetClient } from '../system.ts';
+import { attempt, type Connection } from './connection.ts';
+import { SampleWriter, seriesRoom, type Block, type SeriesRoom } from './writer.ts';
+
+export interface SweepDeps {
+  readonly clock: Clock;
+  readonly log: Log;
+  /** A part of this program threw what it must not: counted, and served as a metric. */
+  readonly fault: (part: string, error: unknown) => void;
+}
+
+/** Why something was not had. */
+export interface Failure {
+  readonly class: TargetErrorCode;
+  readonly why: string;
+}
+
+/** What one collector yielded. */
+export interface Outcome {
+  readonly collector: string;
+  /** Undefined when it succeeded. */
+  readonly failure: Failure | undefined;
+  /** Undefined when it was not run. */
+  readonly durationMs: number | undefined;
+  /** On the monotonic clock: when what it yielded was observed. */
+  readonly observedAtMs: number;
+  readonly blocks: readonly Block[];
+  readonly board: FactBoard;
+  readonly dropped: number;
+}
+
+interface SweepParts {
+  readonly target: Target;
+  readonly bound: BoundTarget;
+  readonly connection: Connection;
+  /** Collectors whose run in an earlier sweep has not ended yet. */
+  readonly busy: Set<string>;
+  readonly deps: SweepDeps;
+}
+
+/** One sweep of one target. Never rejects; it can be looked at before it has ended. */
+export class Sweep {
+  readonly startedAtMs: number;
+  readonly done: Promise<void>;
+  readonly #parts: SweepParts;
+  readonly #abort = new AbortController();
+  readonly #outcomes = new Map<string, Outcome>();
+  readonly #room: SeriesRoom;
+  /** Facts of the collectors that have ended well, for those of the same target that end later. */
+  readonly #board = new FactBoard();
+  #answered = false;
+  #down: Failure | undefined;
+  #budgetMs = 0;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(parts: SweepParts, budgetMs: number) {
+    this.#parts = parts;
+    this.#room = seriesRoom(parts.target.seriesLimit);
+    this.startedAtMs = parts.deps.clock.monoMs();
+    this.allow(budgetMs);
+    this.done = this.#run().finally(() => {
+      clearTimeout(this.#timer);
+    });
+  }
+
+  /**
+   * A scrape that joins may have more patience than the one that began the sweep. Only its budget counts, not its later
+   * deadline: overlapping scrapes must not keep a hung sweep alive for ever.
+   */
+  allow(budgetMs: number): void {
+    if (budgetMs <= this.#budgetMs) return;
+    this.#budgetMs = budgetMs;
+    clearTimeout(this.#timer);
+    const leftMs = this.startedAtMs + budgetMs - this.#parts.deps.clock.monoMs();
+    this.#timer = setTimeout(
+      () => {
+        this.abort();
+      },
+      Math.max(0, Math.ceil(leftMs)),
+    );
+  }
+
+  /** Whether its time is over, but for the few milliseconds by which timers differ. */
+  get over(): boolean {
+    return this.#parts.deps.clock.monoMs() >= this.startedAtMs + this.#budgetMs - 5;
+  }
+
+  abort(): void {
+    this.#abort.abort(new DOMException('the time for this sweep is over', 'TimeoutError'));
+  }
+
+  /** What is known now; a part that has not ended counts as late. */
+  look(): { readonly down: Failure | undefined; readonly outcomes: readonly Outcome[] } {
+    const late = { class: 'deadline', why: `no answer in time` } as const;
+    const down = this.#answered ? undefined : (this.#down ?? late);
+    const outcomes = this.#parts.bound.collectors.map(
+      (collector) => this.#outcomes.get(collector.name) ?? this.#failed(collector, down ?? late, undefined),
+    );
+    return { down, outcomes };
+  }
+
+  async #run(): Promise<void> {
+    const { bound, connection } = this.#parts;
+    const { clock } = this.#parts.deps;
+    const { signal } = this.#abort;
+    try {
+      const client = await connection.ready({ signal, clock });
+      this.#answered = true;
+      await Promise.all(bound.collectors.map((collector) => this.#collect(collector, client)));
+    } catch (error) {
+      this.#down = failureOf(error, signal);
+      if (this.#down.class === 'bug') this.#parts.deps.fault(`open ${this.#parts.target.kind}`, error);
+      for (const c of bound.collectors) this.#outcomes.set(c.name, this.#failed(c, this.#down, undefined));
+    }
+    // Late queries end only with their connection.
+    if (signal.aborted) connection.close();
+    else connection.release();
+  }
+
+  async #collect(collector: BoundCollector, client: TargetClient): Promise<void> {
+    const { busy, deps } = this.#parts;
+    if (busy.has(collector.name)) {
+      const failure = { class: 'deadline', why: 'its run in an earlier sweep has not ended' } as const;
+      this.#outcomes.set(collector.name, this.#failed(collector, failure, undefined));
+      return;
+    }
+    const { clock } = deps;
+    const startedAtMs = clock.monoMs();
+    const writer = this.#writer(this.#room);
+    const board = new FactBoard(this.#board);
+    const signal = AbortSignal.any([this.#abort.signal]);
+    let observedAtMs = startedAtMs;
+    const call: CollectorCall = {
+      ...this.#callOf(signal, board),
+      observed: (atMonoMs) => {
+        observedAtMs = Math.min(observedAtMs, atMonoMs);
+      },
+    };
+    busy.add(collector.name);
+    const work = attempt(() => collector.collect(client, writer.put, call)).finally(() => busy.delete(collector.name));
+    let outcome: Outcome;
+    try {
+      await until(signal, collector.name, work);
+      const blocks = this.#finish(writer);
+      const durationMs = clock.monoMs() - startedAtMs;
+      this.#board.take(board);
+      const { dropped } = writer;
+      outcome = { collector: collector.name, failure: undefined, durationMs, observedAtMs, blocks, board, dropped };
+    } catch (error) {
+      const fault = writer.fault;
+      const failure = fault === undefined ? failureOf(error, signal) : { class: 'bug' as const, why: fault.message };
+      if (failure.class === 'bug') deps.fault(`collector ${collector.name}`, fault ?? error);
+      writer.discard();
+      outcome = this.#failed(collector, failure, clock.monoMs() - startedAtMs);
+    }
+    this.#outcomes.set(collector.name, outcome);
+  }
+
+  /** The series of a collector that has ended well. @throws when another one of this target has emitted one of them */
+  #finish(writer: SampleWriter): Block[] {
+    const blocks = writer.finish();
+    for (const block of blocks) {
+      for (const [name, other] of this.#outcomes) {
+        const same = other.blocks.find((b) => b.header.name === block.header.name);
+        if (same === undefined || !overlap(block.series, same.series)) continue;
+        throw new Error(`${block.header.name}: collector ${name} has emitted a series of the same labels`);
+      }
+    }
+    return blocks;
+  }
+
+  #failed(collector: BoundCollector, failure: Failure, durationMs: number | undefined): Outcome {
+    const { deps } = this.#parts;
+    // A room of its own: what says why must not be crowded out by what another collector yielded.
+    const writer = this.#writer(seriesRoom(this.#parts.target.seriesLimit));
+    const board = new FactBoard(this.#board);
+    const outcome = { collector: collector.name, failure, durationMs, observedAtMs: deps.clock.monoMs(), dropped: 0 };
+    try {
+      collector.unknown(failure.why, writer.put, this.#callOf(this.#abort.signal, board));
+      return { ...outcome, blocks: this.#finish(writer), board };
+    } catch (error) {
+      writer.discard();
+      deps.fault(`collector ${collector.name}`, error);
+      return { ...outcome, blocks: [], board: new FactBoard() };
+    }
+  }
+
+  #writer(room: SeriesRoom): SampleWriter {
+    return new SampleWriter({ level: 'target', constant: labelsOf(this.#parts.target), room });
+  }
+
+  #callOf(signal: AbortSignal, board: FactBoard): CollectorCall {
+    return { signal, clock: this.#parts.deps.clock, target: this.#parts.target.name, board };
+  }
+}
+
+/** In front of every series of the target. */
+export function labelsOf(target: Target): Readonly<Record<string, string>> {
+  return { target: target.name, ...target.labels };
+}
+
+/** Whatever a client throws once its time is over, its time being over is the reason. */
+function failureOf(error: unknown, signal: AbortSignal): Failure {
+  return { class: signal.aborted ? 'deadline' : classOf(error), why: messageOf(error) };
+}
+
+function overlap(a: ReadonlySet<string>, b: ReadonlySet<string>): boolean {
+  for (const one of a) if (b.has(one)) return true;
+  return false;
+}

@@ -1,0 +1,111 @@
+import type { Target } from '../config/inventory.ts';
+import type { FactBoard } from '../facts.ts';
+import { Connection } from './connection.ts';
+import { targetBlocks } from './report.ts';
+import { Sweep, type Failure, type SweepDeps } from './sweep.ts';
+import type { Block } from './writer.ts';
+
+/** What one scrape gets of one target. */
+export interface TargetReport {
+  readonly blocks: readonly Block[];
+  readonly boards: readonly FactBoard[];
+}
+
+/** How the target was at the last scrape, for people. */
+export interface TargetState {
+  readonly target: Target;
+  /** Undefined before the first scrape. */
+  readonly seen:
+    { readonly atMs: number; readonly down: Failure | undefined; readonly failed: readonly string[] } | undefined;
+}
+
+/** Sweeps one target: one sweep at a time, shared by all scrapes that come while it runs; one connection, kept. */
+export class Sweeper {
+  #target: Target;
+  readonly #deps: SweepDeps;
+  readonly #parts: Pick<ConstructorParameters<typeof Sweep>[0], 'bound' | 'connection' | 'busy'>;
+  #running: Sweep | undefined;
+  #seen: TargetState['seen'];
+
+  /** @param after the end of the sweeper that this one replaces */
+  constructor(target: Target, deps: SweepDeps, after?: Promise<void>) {
+    this.#target = target;
+    this.#deps = { ...deps, log: deps.log.child({ target: target.name }) };
+    const bound = target.bind();
+    this.#parts = { bound, connection: new Connection(bound, this.#deps.log, after), busy: new Set() };
+  }
+
+  get state(): TargetState {
+    return { target: this.#target, seen: this.#seen };
+  }
+
+  /** Takes new labels and limits; everything that the connection and the collectors are made of must be the same. */
+  retarget(target: Target): void {
+    this.#target = target;
+  }
+
+  /**
+   * Never rejects, and answers by the deadline.
+   * @param askedAtMs when the scrape began, on the monotonic clock
+   */
+  async report(askedAtMs: number, budgetMs: number): Promise<TargetReport> {
+    const target = this.#target;
+    const sweep = this.#join(budgetMs);
+    await endOr(sweep.done, askedAtMs + budgetMs - this.#deps.clock.monoMs());
+    if (this.#running === sweep && sweep.over) {
+      // Ended here and not by its own timer, so that the next scrape does not join a sweep that is about to end.
+      sweep.abort();
+      await sweep.done;
+    }
+    const { down, outcomes } = sweep.look();
+    this.#note(
+      down,
+      outcomes.filter((o) => o.failure !== undefined).map((o) => o.collector),
+    );
+    return {
+      blocks: [...targetBlocks(target, down, outcomes, askedAtMs), ...outcomes.flatMap((o) => o.blocks)],
+      boards: outcomes.map((o) => o.board),
+    };
+  }
+
+  /** Lets a running sweep end, or not, and closes the connection. */
+  async close({ abort }: { readonly abort: boolean }): Promise<void> {
+    if (abort) this.#running?.abort();
+    await this.#running?.done;
+    await this.#parts.connection.closed();
+  }
+
+  #join(budgetMs: number): Sweep {
+    if (this.#running !== undefined) {
+      this.#running.allow(budgetMs);
+      return this.#running;
+    }
+    const sweep = new Sweep({ ...this.#parts, target: this.#target, deps: this.#deps }, budgetMs);
+    this.#running = sweep;
+    void sweep.done.then(() => {
+      this.#running = undefined;
+    });
+    return sweep;
+  }
+
+  /** Logs changes only: a target that is down for a week is not worth a line per scrape. */
+  #note(down: Failure | undefined, failed: readonly string[]): void {
+    const before = this.#seen;
+    this.#seen = { atMs: this.#deps.clock.wallMs(), down, failed };
+    const { log } = this.#deps;
+    if (down !== undefined && before?.down?.class !== down.class) log.warn({ ...down }, 'target is down');
+    if (down === undefined && before?.down !== undefined) log.info('target is up again');
+    if (down === undefined && failed.join() !== (before?.failed.join() ?? ''))
+      log.warn({ failed }, 'collectors failing');
+  }
+}
+
+/** Waits until `done`, but no longer than `ms`. */
+async function endOr(done: Promise<void>, ms: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, Math.max(0, Math.floor(ms)));
+  });
+  await Promise.race([done, late]);
+  clearTimeout(timer);
+}

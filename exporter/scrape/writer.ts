@@ -1,0 +1,220 @@
+import { TargetError } from '../runtime/errors.ts';
+import type { Family, Level, Put, Sample } from '../families.ts';
+
+/** What the exposition needs to know of a family; the program's own metrics have histograms too. */
+export interface Header {
+  readonly name: string;
+  readonly type: Family['type'] | 'histogram' | 'summary';
+  readonly help: string;
+}
+
+/** The lines of one family from one source (a collector of a target, the inventory, the program itself). */
+export interface Block {
+  readonly header: Header;
+  readonly bytes: Buffer;
+  /** What tells the lines apart, to find a series that two sources of one target emit. */
+  readonly series: ReadonlySet<string>;
+}
+
+/** Series that one target may still emit in one sweep, shared by its collectors. */
+export interface SeriesRoom {
+  left: number;
+  /** So that one family that runs away leaves some room to the others. */
+  readonly perFamily: number;
+}
+
+export const defaultSeriesLimit = 10_000;
+
+export function seriesRoom(limit = defaultSeriesLimit): SeriesRoom {
+  return { left: limit, perFamily: Math.ceil(limit / 2) };
+}
+
+export const metricName = /^[a-zA-Z_:][a-zA-Z0-9_:]*$/;
+export const labelName = /^(?!__)[a-zA-Z_][a-zA-Z0-9_]*$/;
+
+interface WriterOptions {
+  readonly level: Level;
+  /** In front of the labels of every series. */
+  readonly constant?: Readonly<Record<string, string>>;
+  readonly room?: SeriesRoom;
+  /** Off only to measure what it costs. */
+  readonly checkDuplicates?: boolean;
+}
+
+/**
+ * Writes samples as lines of the text format at the moment they are emitted: one Buffer per family, no sample objects
+ * kept. A NaN, a label that was not declared and a series that is there already throw, and `finish` throws again, should
+ * the collector have caught it.
+ */
+export class SampleWriter {
+  readonly put: Put = (sample) => {
+    this.#write(sample);
+  };
+  readonly #families = new Map<Family, FamilyWriter>();
+  readonly #names = new Set<string>();
+  readonly #level: Level;
+  readonly #constant: Readonly<Record<string, string>>;
+  readonly #room: SeriesRoom;
+  readonly #check: boolean;
+  #taken = 0;
+  #dropped = 0;
+  #closed = false;
+  #fault: Error | undefined;
+
+  constructor({ level, constant = {}, room, checkDuplicates = true }: WriterOptions) {
+    this.#level = level;
+    this.#constant = constant;
+    this.#room = room ?? { left: Infinity, perFamily: Infinity };
+    this.#check = checkDuplicates;
+  }
+
+  /** Series left out because the room was used up. */
+  get dropped(): number {
+    return this.#dropped;
+  }
+
+  /** The first thing that was emitted wrongly. */
+  get fault(): Error | undefined {
+    return this.#fault;
+  }
+
+  /** No more samples are taken; what was written. @throws the first fault */
+  finish(): Block[] {
+    this.#closed = true;
+    if (this.#fault !== undefined) throw this.#fault;
+    return [...this.#families.values()].map((f) => f.block());
+  }
+
+  /** No more samples are taken and those written do not count. */
+  discard(): void {
+    this.#closed = true;
+    this.#room.left += this.#taken;
+    this.#taken = 0;
+    this.#families.clear();
+  }
+
+  #write(sample: Sample): void {
+    if (this.#closed) throw new TargetError('deadline', 'emitted after the sweep had ended');
+    try {
+      const family = this.#families.get(sample.family) ?? this.#open(sample.family);
+      const key = family.keyOf(sample);
+      const value = formatValue(sample);
+      if (this.#room.left <= 0 || family.size >= this.#room.perFamily) {
+        this.#dropped += 1;
+        return;
+      }
+      family.add(key, value);
+      this.#room.left -= 1;
+      this.#taken += 1;
+    } catch (error) {
+      this.#fault ??= error instanceof Error ? error : new Error('emit failed', { cause: error });
+      throw error;
+    }
+  }
+
+  #open(family: Family): FamilyWriter {
+    if (this.#names.has(family.name)) throw new Error(`${family.name} is declared by two families`);
+    if (family.level !== this.#level) {
+      throw new Error(`${family.name} is of level ${family.level}, it cannot be emitted at level ${this.#level}`);
+    }
+    const opened = new FamilyWriter(family, this.#constant, this.#check);
+    this.#names.add(family.name);
+    this.#families.set(family, opened);
+    return opened;
+  }
+}
+
+class FamilyWriter {
+  readonly #family: Family;
+  readonly #labels: readonly string[];
+  /** Before each label value: closes the one before. */
+  readonly #opens: readonly string[];
+  readonly #head: string;
+  readonly #tail: string;
+  readonly #check: boolean;
+  readonly #series = new Set<string>();
+  #buffer = Buffer.allocUnsafe(256);
+  #at = 0;
+  #count = 0;
+
+  constructor(family: Family, constant: Readonly<Record<string, string>>, check: boolean) {
+    if (!metricName.test(family.name)) throw new Error(`${family.name} is not a metric name`);
+    const names = [...Object.keys(constant), ...family.labels];
+    for (const name of names) {
+      if (!labelName.test(name)) throw new Error(`${family.name}: ${name} is not a label name`);
+    }
+    if (new Set(names).size < names.length) throw new Error(`${family.name}: a label is there twice: ${names.join()}`);
+    const prefix = Object.entries(constant).map(([name, value]) => `${name}="${escapeLabel(value)}"`);
+    this.#family = family;
+    this.#labels = family.labels;
+    this.#check = check;
+    this.#head = names.length === 0 ? family.name : `${family.name}{${prefix.join(',')}`;
+    this.#opens = family.labels.map((name, i) => `${i > 0 ? '",' : prefix.length > 0 ? ',' : ''}${name}="`);
+    this.#tail = names.length === 0 ? ' ' : family.labels.length === 0 ? '} ' : '"} ';
+  }
+
+  get size(): number {
+    return this.#count;
+  }
+
+  keyOf({ labels }: Sample): string {
+    let key = '';
+    for (let i = 0; i < this.#labels.length; i++) {
+      const name = this.#labels[i] ?? '';
+      const value: unknown = labels[name];
+      if (typeof value !== 'string') throw new Error(`${this.#family.name}: label ${name} is ${typeof value}`);
+      key += (this.#opens[i] ?? '') + escapeLabel(value);
+    }
+    // An object that came by way of a variable may have more than the type says.
+    let count = 0;
+    for (const _name in labels) count += 1;
+    if (count !== this.#labels.length) {
+      const undeclared = Object.keys(labels).filter((name) => !this.#labels.includes(name));
+      throw new Error(`${this.#family.name}: label ${undeclared.join()} is not declared`);
+    }
+    if (this.#check && this.#series.has(key)) {
+      throw new Error(`${this.#family.name}: emitted twice: ${key.slice(0, 200)}`);
+    }
+    return key;
+  }
+
+  add(key: string, value: string): void {
+    if (this.#check) this.#series.add(key);
+    this.#count += 1;
+    const line = `${this.#head}${key}${this.#tail}${value}\n`;
+    const atMost = this.#at + line.length * 3; // UTF-8 takes at most 3 bytes per UTF-16 unit
+    if (atMost > this.#buffer.length) {
+      const larger = Buffer.allocUnsafe(Math.max(this.#buffer.length * 2, atMost));
+      this.#buffer.copy(larger, 0, 0, this.#at);
+      this.#buffer = larger;
+    }
+    this.#at += this.#buffer.write(line, this.#at);
+  }
+
+  block(): Block {
+    return { header: this.#family, bytes: this.#buffer.subarray(0, this.#at), series: this.#series };
+  }
+}
+
+// The text formats escape \ " and newline. Lone surrogates (Cs) have no UTF-8: two different values would become the
+// same one only after the duplicate check. A NUL ends the input for Prometheus (model/textparse/promlex.l): the whole
+// scrape would be refused. The other control characters (Cc) only take the slow way.
+const special = /[\\"\p{Cc}\p{Cs}]/u;
+
+export function escapeLabel(value: string): string {
+  if (!special.test(value)) return value;
+  return Buffer.from(value)
+    .toString()
+    .replaceAll('\\', '\\\\')
+    .replaceAll('"', '\\"')
+    .replaceAll('\n', '\\n')
+    .replaceAll('\0', '\ufffd');
+}
+
+function formatValue({ family, value }: { family: { readonly name: string }; value: unknown }): string {
+  if (typeof value !== 'number' || Number.isNaN(value)) {
+    throw new Error(`${family.name}: ${String(value)} is not a value: leave the sample out when it is unknown`);
+  }
+  if (value === Infinity) return '+Inf';
+  return value === -Infinity ? '-Inf' : String(value);
+}

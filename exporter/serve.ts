@@ -1,0 +1,70 @@
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Inventory } from './config/inventory.ts';
+import type { Clock } from './runtime/clock.ts';
+import { messageOf } from './runtime/errors.ts';
+import { closeServer, createHttpServer, listen, type ListenAddress } from './runtime/http.ts';
+import type { Log } from './runtime/log.ts';
+import { defaultDeadline, scrapeBudgetMs } from './scrape/deadline.ts';
+import { Rounds, type RoundsDeps } from './scrape/rounds.ts';
+import { createSelf } from './scrape/self.ts';
+import { createApp } from './server.ts';
+
+/** How long scrapes that run may go on after the order to stop. */
+const drainMs = 5000;
+
+export interface Serving {
+  readonly address: AddressInfo;
+  /** Reads the inventory again: all of it is taken, or the one before stays in use. True when it was taken. */
+  readonly reload: () => Promise<boolean>;
+  readonly stop: () => Promise<void>;
+}
+
+export interface ServeOptions {
+  /** Reads and checks the inventory. */
+  readonly load: () => Promise<Inventory>;
+  readonly listen: ListenAddress;
+  readonly version: string;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly pipelines: RoundsDeps['pipelines'];
+}
+
+/** Starts the exporter. @throws ConfigError, and what listening throws */
+export async function serve({ load, listen: address, version, clock, log, pipelines }: ServeOptions): Promise<Serving> {
+  const self = createSelf(version, clock);
+  const fault = (part: string, error: unknown): void => {
+    self.fault(part);
+    log.error({ part, err: error }, 'fault of this program');
+  };
+  const inventory = await load();
+  self.inventoryRead(true);
+  const rounds = new Rounds(inventory, { clock, log, fault, pipelines });
+  const server: Server = createHttpServer(createApp({ rounds, self, clock, version, fault }));
+  const bound = await listen(server, address);
+  log.info({ address: bound.address, port: bound.port, targets: inventory.targets.size, version }, 'listening');
+  // Ready means that each target has been tried once; what it yields is for the log and the landing page.
+  void rounds.scrape(scrapeBudgetMs(undefined, defaultDeadline));
+  let reloading = Promise.resolve(true);
+  const reload = async (): Promise<boolean> => {
+    try {
+      rounds.replace(await load());
+      self.inventoryRead(true);
+      log.info('inventory was read again');
+      return true;
+    } catch (error) {
+      self.inventoryRead(false);
+      log.error({ why: messageOf(error) }, 'inventory was not taken, the one before stays in use');
+      return false;
+    }
+  };
+  return {
+    address: bound,
+    // One after another: the last one asked for wins.
+    reload: () => (reloading = reloading.then(reload)),
+    stop: async () => {
+      await closeServer(server, drainMs);
+      await rounds.close();
+    },
+  };
+}

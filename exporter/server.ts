@@ -1,0 +1,120 @@
+import express, { type Express, type NextFunction, type Request, type Response } from 'express';
+import type { Clock } from './runtime/clock.ts';
+import { acceptsGzip, compress, contentTypes, join, negotiate } from './scrape/exposition.ts';
+import { defaultDeadline, scrapeBudgetMs, type DeadlineOptions } from './scrape/deadline.ts';
+import type { Rounds } from './scrape/rounds.ts';
+import type { Self } from './scrape/self.ts';
+import { landingPage } from './landing.ts';
+
+export interface ServerDeps {
+  readonly rounds: Pick<Rounds, 'scrape' | 'settled' | 'states'>;
+  readonly self: Self;
+  readonly clock: Clock;
+  readonly version: string;
+  /** Counts and logs what this program did wrong. */
+  readonly fault: (part: string, error: unknown) => void;
+  readonly deadline?: DeadlineOptions;
+  /** Scrapes answered at the same time; each holds one exposition in memory. */
+  readonly maxScrapes?: number;
+}
+
+/** The HTTP side: what is asked and how it is answered. What is measured comes from the rounds. */
+export function createApp(deps: ServerDeps): Express {
+  const app = express();
+  app.disable('x-powered-by');
+  app.disable('etag'); // would hash each exposition
+  app.set('query parser', 'simple');
+  app.use(prepare(deps));
+  route(app, '/metrics', metrics(deps));
+  route(app, '/-/healthy', (_req, res) => {
+    sendText(res, 200, 'pipemedic exporter is alive.\n');
+  });
+  route(app, '/-/ready', (_req, res) => {
+    // The inventory was read before the server was made.
+    if (deps.rounds.settled) sendText(res, 200, 'pipemedic exporter is ready.\n');
+    else sendText(res, 503, 'not ready: the first sweep of all targets has not ended yet\n');
+  });
+  route(app, '/', (_req, res) => {
+    res.setHeader('Content-Security-Policy', "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'");
+    send(res, 200, 'text/html; charset=utf-8', landingPage(deps.rounds.states, deps.version, deps.clock.wallMs()));
+  });
+  app.use((_req: Request, res: Response) => {
+    sendText(res, 404, 'there is nothing here; see /\n');
+  });
+  app.use((error: unknown, _req: Request, res: Response, _next: NextFunction) => {
+    deps.fault('http', error);
+    if (res.headersSent) res.destroy();
+    else sendText(res, 500, 'internal error; see the log\n');
+  });
+  return app;
+}
+
+type Handler = (req: Request, res: Response) => void | Promise<void>;
+
+function route(app: Express, path: string, handler: Handler): void {
+  app.get(path, (_req, res, next) => {
+    res.locals['handler'] = path;
+    next();
+  });
+  app.get(path, handler);
+  app.all(path, (_req, res) => {
+    res.locals['handler'] = path;
+    res.setHeader('Allow', 'GET, HEAD');
+    sendText(res, 405, 'only GET and HEAD are answered here\n');
+  });
+}
+
+function prepare({ self }: ServerDeps): (req: Request, res: Response, next: NextFunction) => void {
+  return (req, res, next) => {
+    res.setHeader('X-Content-Type-Options', 'nosniff');
+    res.once('close', () => {
+      const handler: unknown = res.locals['handler'];
+      self.answered(typeof handler === 'string' ? handler : 'none', res.writableFinished ? res.statusCode : 499);
+    });
+    // No body is read: the connection ends with the answer, and what was sent with it.
+    if (req.headers['transfer-encoding'] !== undefined || Number(req.headers['content-length'] ?? 0) > 0) {
+      res.setHeader('Connection', 'close');
+    }
+    next();
+  };
+}
+
+function metrics({ rounds, self, clock, deadline = defaultDeadline, maxScrapes = 64 }: ServerDeps): Handler {
+  let running = 0;
+  return async (req, res) => {
+    if (running >= maxScrapes) {
+      res.setHeader('Retry-After', '1');
+      sendText(res, 503, `${String(running)} scrapes are being answered already\n`);
+      return;
+    }
+    running += 1;
+    const ended = self.scrapeStarted();
+    try {
+      const blocks = await rounds.scrape(scrapeBudgetMs(req.get('x-prometheus-scrape-timeout-seconds'), deadline));
+      const format = negotiate(req.get('accept'));
+      const body = await join([...blocks, ...(await self.blocks())], format, clock);
+      if (res.destroyed) return; // nobody waits for it any more
+      res.setHeader('Vary', 'Accept, Accept-Encoding');
+      if (!acceptsGzip(req.get('accept-encoding'))) {
+        send(res, 200, contentTypes[format], body);
+        return;
+      }
+      res.setHeader('Content-Encoding', 'gzip');
+      send(res, 200, contentTypes[format], await compress(body));
+    } finally {
+      running -= 1;
+      ended();
+    }
+  };
+}
+
+function sendText(res: Response, status: number, text: string): void {
+  send(res, status, 'text/plain; charset=utf-8', text);
+}
+
+function send(res: Response, status: number, type: string, body: string | Buffer): void {
+  res.statusCode = status;
+  res.setHeader('Content-Type', type);
+  res.setHeader('Content-Length', Buffer.byteLength(body));
+  res.end(res.req.method === 'HEAD' ? undefined : body);
+}
