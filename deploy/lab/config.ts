@@ -79,7 +79,8 @@ export function pipemedicConfig(lab: LabContext, options: ConfigOptions): Record
 function remediationConfig(lab: LabContext, options: ConfigOptions): Record<string, unknown> {
   const home = folderIn(lab, 'remediator');
   const auth = { user: 'remediator', password_file: lab.secretFile('remediator') };
-  const alertmanagers = Array.from({ length: options.alertmanagers }, (_, i) => ({
+  // the schema wants one at least, also where none runs
+  const alertmanagers = Array.from({ length: Math.max(1, options.alertmanagers) }, (_, i) => ({
     url: `http://${lab.address}:${alertmanagerPort(i)}`,
   }));
   return {
@@ -92,9 +93,10 @@ function remediationConfig(lab: LabContext, options: ConfigOptions): Record<stri
       ...(options.parts.has('source') ? { db1: auth } : {}),
       ...(options.parts.has('replica') ? { db2: auth } : {}),
     },
-    supervisors: options.parts.has('supervisor')
-      ? { [serviceName]: { kind: 'process', socket: supervisorFiles(lab).socket } }
-      : {},
+    supervisors:
+      options.parts.has('supervisor') && options.parts.has('maxwell')
+        ? { [serviceName]: { kind: 'process', socket: supervisorFiles(lab).socket } }
+        : {},
   };
 }
 
@@ -113,5 +115,5 @@ export const policies = {
 };
 
 export function yaml(document: unknown): string {
-  return dump(document, { lineWidth: -1 });
+  return dump(document, { lineWidth: -1, noRefs: true });
 }

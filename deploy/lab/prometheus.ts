@@ -57,7 +57,7 @@ export function prometheusPart(lab: LabContext, options: MonitoringOptions): Pro
   ) as Record<string, unknown>;
   const { alerting } = document;
   if (alerting !== undefined) document['alerting'] = { alertmanagers: [{ static_configs: [{ targets: peers }] }] };
-  const config = fileIn(lab, 'prometheus/prometheus.yml', dump(document, { lineWidth: -1 }));
+  const config = fileIn(lab, 'prometheus/prometheus.yml', dump(document, { lineWidth: -1, noRefs: true }));
   const url = `http://${lab.address}:${ports.prometheus}`;
   return new ProcessPart(lab, {
     name: 'prometheus',
@@ -82,7 +82,7 @@ export function alertmanagerPart(lab: LabContext, index: number, options: Monito
   const document = mapStrings(scaleAlertmanager(shipped, options.timeFactor), (text, key) =>
     key === 'credentials_file' ? lab.secretFile(basename(text)) : moved(lab, text),
   );
-  const config = fileIn(lab, `${name}/alertmanager.yml`, dump(document, { lineWidth: -1 }));
+  const config = fileIn(lab, `${name}/alertmanager.yml`, dump(document, { lineWidth: -1, noRefs: true }));
   const url = `http://${lab.address}:${alertmanagerPort(index)}`;
   return new ProcessPart(lab, {
     name,

@@ -16,13 +16,10 @@ const duration = String.raw`(?:\d+(?:ms|[smhdwy]))+|\d+(?:\.\d+)?`;
 
 /** `1m30s` or, as Prometheus 3 allows, a number of seconds. At least 1 ms, unless it is 0. */
 export function scaleDuration(text: string, factor: number): string {
+  if (!new RegExp(`^(?:${duration})$`).test(text)) throw new Error(`${text} is no duration`);
   const parts = [...text.matchAll(/(\d+)(ms|[smhdwy])/g)];
-  const wholeMs =
-    parts.length === 0
-      ? Number(text) * 1000
-      : parts.reduce((sum, [, n, u]) => sum + Number(n) * (unitMs[u ?? ''] ?? NaN), 0);
-  const rest = parts.reduce((left, [part]) => left.replace(part, ''), text);
-  if (!Number.isFinite(wholeMs) || (parts.length > 0 && rest !== '')) throw new Error(`${text} is no duration`);
+  const sumMs = parts.reduce((sum, [, count, unit]) => sum + Number(count) * (unitMs[unit ?? ''] ?? 0), 0);
+  const wholeMs = parts.length === 0 ? Number(text) * 1000 : sumMs;
   if (wholeMs === 0) return text;
   const ms = Math.max(1, Math.round(wholeMs / factor));
   return ms % 1000 === 0 ? `${ms / 1000}s` : `${ms}ms`;
@@ -36,16 +33,16 @@ export function scaleExpression(text: string, factor: number): string {
       String.raw`"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|` + '`[^`]*`',
       '#[^\n]*',
       String.raw`\[(?<range>[^\]]*)\]`,
-      String.raw`\boffset(?<space>\s+-?\s*)(?<offset>${duration})(?![\w:])`,
+      String.raw`(?<word>\boffset\s+-?\s*)(?<offset>${duration})(?![\w:])`,
       String.raw`[\w:.]+`,
     ].join('|'),
     'gi',
   );
   const durations = new RegExp(duration, 'g');
   return text.replace(token, (whole, ...more) => {
-    const groups = more.at(-1) as { range?: string; space?: string; offset?: string };
+    const groups = more.at(-1) as { range?: string; word?: string; offset?: string };
     if (groups.range !== undefined) return `[${groups.range.replace(durations, (d) => scaleDuration(d, factor))}]`;
-    if (groups.offset !== undefined) return `offset${groups.space ?? ' '}${scaleDuration(groups.offset, factor)}`;
+    if (groups.offset !== undefined) return `${groups.word ?? ''}${scaleDuration(groups.offset, factor)}`;
     return whole;
   });
 }
