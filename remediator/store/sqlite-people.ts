@@ -89,11 +89,12 @@ export function peopleIn(db: Db): People {
       settle(() =>
         db.all('SELECT * FROM outbox WHERE episode_id = ? ORDER BY first_ms, dedupe_key', episodeId).map(escalationOf),
       ),
-    undeliveredEscalations: () =>
+    undeliveredEscalations: (sinceMs) =>
       settle(() => {
         const row = db.get(
           `SELECT count(*) AS n FROM outbox
-           WHERE state IN ('open', 'ending') AND (last_ok_ms IS NULL OR last_error IS NOT NULL)`,
+           WHERE state IN ('open', 'ending') AND (last_ok_ms IS NULL OR last_ok_ms < ?)`,
+          sinceMs,
         );
         if (row === undefined) throw new StoreError('broken', 'no count');
         return int(row, 'n');

@@ -121,8 +121,8 @@ export interface Store extends AsyncDisposable {
     },
   ) => Promise<void>;
   readonly escalationsOf: (episodeId: string) => Promise<readonly StoredEscalation[]>;
-  /** Not yet taken by every peer, or refused by one at the last try. */
-  readonly undeliveredEscalations: () => Promise<number>;
+  /** Taken by no peer yet, or not anew since `sinceMs`. */
+  readonly undeliveredEscalations: (sinceMs: number) => Promise<number>;
   /** Escalations of the episode are ended: posted once more with endsAt now. */
   readonly endEscalations: (episodeId: string, nowMs: number) => Promise<void>;
   readonly audit: (entry: {
