@@ -173,7 +173,7 @@ class FamilyWriter {
       throw new Error(`${this.#family.name}: label ${undeclared.join()} is not declared`);
     }
     if (this.#check && this.#series.has(key)) {
-      throw new Error(`${this.#family.name}: emitted twice: ${key.slice(0, 200)}`);
+      throw new Error(`emitted twice: ${this.#head}${key}${this.#tail}`.slice(0, 300));
     }
     return key;
   }
