@@ -1,11 +1,10 @@
 // What survives the death of the supervisor: the service as an orphan, the fence, the record.
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import { appendFileSync, existsSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { ask } from '../../remediator/supervisors/process-client.ts';
-import { assertGapless, Bench, eventually, isAlive, polite, whenTrue } from './process-supervisor-harness.ts';
+import { assertGapless, Bench, isAlive, polite, whenTrue } from './process-supervisor-harness.ts';
 
 const signal = (): AbortSignal => AbortSignal.timeout(5_000);
 
@@ -215,70 +214,6 @@ test('a configuration that cannot be used names the place, never the value', asy
   assert.match(stderr, /not JSON/);
   assert.ok(!stderr.includes(secret));
 });
-
-const hasStrace = ((): boolean => {
-  try {
-    execFileSync('strace', ['-o', '/dev/null', 'true'], { stdio: 'ignore' });
-    return true;
-  } catch {
-    return false;
-  }
-})();
-
-// Every durable write of the supervisor's life (its start, the autostart of the service, the first request) is a place
-// where it may be killed: before the process is made, between that and its record, between the record and the witness.
-for (const syscall of ['fsync', 'fdatasync', 'clone,clone3,vfork,fork'] as const) {
-  test(`kill -9 at every ${syscall}: never two services, no life without a record`, { skip: !hasStrace }, async (t) => {
-    let killed = 0;
-    for (let when = 1; ; when++) {
-      const bench = new Bench(t, polite, { autostart: true });
-      // threads of Node are made by clone too: only the main thread is traced, and its writes are synchronous
-      const traced = bench.launch(['strace', '-o', '/dev/null', '-e', `inject=${syscall}:signal=KILL:when=${when}`]);
-      let over = false;
-      void traced.ended.then(() => {
-        over = true;
-      });
-      const served = await eventually('it was killed or it serves', async () => {
-        if (over) return 'killed';
-        const outcome = await ask<'status'>(bench.config, { op: 'status' }, signal());
-        return outcome.kind === 'done' ? 'serves' : undefined;
-      });
-      if (served === 'serves') {
-        // strace passes its own SIGTERM by; the supervisor it runs is asked by its pid
-        process.kill((await bench.status()).supervisorPid, 'SIGTERM');
-        await traced.ended;
-        await bench.clean();
-        break;
-      }
-      killed += 1;
-      await bench.supervisor();
-      const { running, orphan, counts } = await bench.status();
-      const stateOfIt = `${syscall} ${when}: ${JSON.stringify({ running, orphan, witness: bench.witness() })}`;
-      if (orphan) {
-        assert.ok(running !== null && isAlive(running.pid), stateOfIt);
-        const refused = await bench.start(1);
-        assert.equal(refused.kind === 'refused' && refused.code, 'orphan', stateOfIt);
-        assert.equal((await bench.stop(running, 1)).kind, 'done', stateOfIt);
-      }
-      if (running === null) await bench.started(1);
-      // every process that ever ran is in the record, and of those one is alive at most
-      const recorded = new Set(
-        bench
-          .witness()
-          .filter(({ event }) => event === 'start' || event === 'orphan-found')
-          .map(({ pid }) => `start ${pid ?? 0}`),
-      );
-      for (const event of bench.events()) {
-        if (event.startsWith('start')) assert.ok(recorded.has(event), `${event} at ${stateOfIt}`);
-      }
-      assert.ok(counts.starts <= 1, stateOfIt);
-      assertGapless(bench);
-      await bench.clean();
-    }
-    t.diagnostic(`killed at ${killed} places`);
-    assert.ok(killed > 0);
-  });
-}
 
 test('a supervisor whose reader of stderr is gone goes on', async (t) => {
   const bench = new Bench(t, polite);

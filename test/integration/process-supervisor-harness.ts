@@ -105,7 +105,7 @@ export class Bench {
 
   /** Starts a supervisor without waiting for it. `under`: a program that runs it, such as strace. */
   launch(under: readonly string[] = []): Running {
-    const [command = '', ...args] = [...under, process.execPath, program, '--config', this.path('config.json')];
+    const [command, ...args] = [...under, process.execPath, program, '--config', this.path('config.json')];
     const child = spawn(command, args, { stdio: ['ignore', 'ignore', 'pipe'] });
     let stderr = '';
     child.stderr.setEncoding('utf8').on('data', (text: string) => {

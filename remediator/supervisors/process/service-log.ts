@@ -2,8 +2,9 @@
 import { createHash } from 'node:crypto';
 import { closeSync, constants, fstatSync, openSync, readSync, statSync } from 'node:fs';
 import { z } from 'zod';
-import { codeOf } from '../../../exporter/runtime/errors.ts';
-import type { LogText } from '../process-wire.ts';
+import { codeOf, messageOf } from '../../../exporter/runtime/errors.ts';
+import type { Log } from '../../../exporter/runtime/log.ts';
+import type { Incarnation, LogText } from '../process-wire.ts';
 
 /** Bytes before a position that recognise it: a file that was emptied and grew again has others there. */
 const anchorBytes = 256;
@@ -32,8 +33,51 @@ export function openServiceLog(path: string): { readonly fd: number; readonly ma
   }
 }
 
-/** The mark of an incarnation that ends now. */
-export function sealLog(fd: number | null, path: string, pid: number, mark: LogMark): LogMark {
+interface Logged {
+  readonly incarnation: Incarnation;
+  readonly log: LogMark;
+}
+
+/** The log files of the last incarnations as they were opened at their start: still right when the path was rotated. */
+export class ServiceLogs {
+  readonly #path: string;
+  readonly #log: Log;
+  readonly #fds = new Map<number, number>();
+
+  constructor(path: string, log: Log) {
+    this.#path = path;
+    this.#log = log;
+  }
+
+  add(seq: number, fd: number): void {
+    this.#fds.set(seq, fd);
+  }
+
+  keepOnly(seq: number): void {
+    for (const [other, fd] of this.#fds) {
+      if (other === seq) continue;
+      closeSync(fd);
+      this.#fds.delete(other);
+    }
+  }
+
+  /** The mark of an incarnation that ends now. */
+  seal({ incarnation, log }: Logged): LogMark {
+    try {
+      return sealLog(this.#fds.get(incarnation.seq) ?? null, this.#path, incarnation.pid, log);
+    } catch (error) {
+      this.#log.error({ error: messageOf(error) }, 'the log of the service could not be read');
+      return { ...log, end: { at: log.offset, anchor: 'unreadable', truncated: false } };
+    }
+  }
+
+  read({ incarnation, log }: Logged, maxBytes: number): Omit<LogText, 'incarnation'> {
+    const fd = this.#fds.get(incarnation.seq) ?? null;
+    return readServiceLog({ fd, path: this.#path, pid: incarnation.pid, mark: log }, maxBytes);
+  }
+}
+
+function sealLog(fd: number | null, path: string, pid: number, mark: LogMark): LogMark {
   return withFile(fd, path, pid, mark, (file) => {
     if (file === null) return { ...mark, end: { at: mark.offset, anchor: mark.anchor, truncated: false } };
     const begin = beginOf(file, mark);
@@ -48,7 +92,7 @@ export function sealLog(fd: number | null, path: string, pid: number, mark: LogM
 }
 
 /** The last `maxBytes` that the incarnation wrote. `fd` is the file as it was opened at its start, when still open. */
-export function readServiceLog(
+function readServiceLog(
   source: { readonly fd: number | null; readonly path: string; readonly pid: number; readonly mark: LogMark },
   maxBytes: number,
 ): Omit<LogText, 'incarnation'> {

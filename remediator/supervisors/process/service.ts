@@ -28,7 +28,7 @@ import { isLeaderAlive, leftovers, signalLeftovers, signalOrphan } from './group
 import { launch, recoverStart, type Launched } from './launch.ts';
 import { askedNow, begun, exitLine, over, publicEnded, shutdownBy } from './life.ts';
 import { readStat } from './proc.ts';
-import { openServiceLog, readServiceLog, sealLog } from './service-log.ts';
+import { openServiceLog, ServiceLogs } from './service-log.ts';
 import type { Life, Line, Store } from './store.ts';
 
 type Signal = Asked['signal'];
@@ -50,9 +50,11 @@ export class Service {
   readonly #bootId: string;
   readonly #clock: Clock;
   readonly #log: Log;
+  /** Set as long as it has not been waited for. */
   #child: ChildProcess | null = null;
-  /** Log files as opened at the start of an incarnation, by seq: still right when the path was rotated. */
-  readonly #logFds = new Map<number, number>();
+  /** seq of the last incarnation that this supervisor started itself. */
+  #own: number | null = null;
+  readonly #logs: ServiceLogs;
   readonly #onEnd = new Set<() => void>();
   #leftoverSinceMs: number | null = null;
   #shuttingDown = false;
@@ -64,6 +66,7 @@ export class Service {
     this.#bootId = parts.bootId;
     this.#clock = parts.clock;
     this.#log = parts.log;
+    this.#logs = new ServiceLogs(parts.config.service.logFile, parts.log);
     this.#recover();
     this.#timer = setInterval(() => {
       this.#tick();
@@ -152,7 +155,8 @@ export class Service {
     // not waited for yet, so it is there, as a zombie at least
     if (stat === undefined) throw new Error(`/proc/${pid} of our own child is not there`);
     this.#child = child;
-    this.#logFds.set(seq, file.fd);
+    this.#own = seq;
+    this.#logs.add(seq, file.fd);
     child.once('exit', (exitCode, signal) => {
       this.#child = null;
       this.#leaderEnded({ known: true, exitCode, signal });
@@ -195,10 +199,7 @@ export class Service {
     if (found === undefined || found === null) {
       throw new Refused('unknown_incarnation', 'neither the running nor the last ended incarnation');
     }
-    const { incarnation, log } = found;
-    const fd = this.#logFds.get(incarnation.seq) ?? null;
-    const path = this.#config.service.logFile;
-    return { incarnation, ...readServiceLog({ fd, path, pid: incarnation.pid, mark: log }, maxBytes) };
+    return { incarnation: found.incarnation, ...this.#logs.read(found, maxBytes) };
   }
 
   /** Starts the service if the configuration and its last end allow. */
@@ -252,8 +253,7 @@ export class Service {
   }
 
   #signalLeftovers({ incarnation, marker }: Life, signal: Signal): void {
-    const watched = this.#logFds.has(incarnation.seq); // started by us, not found
-    signalLeftovers(incarnation, signal, watched ? null : marker, this.#log);
+    signalLeftovers(incarnation, signal, this.#own === incarnation.seq ? null : marker, this.#log);
   }
 
   /** Called from events too: must not throw, or the supervisor would end. */
@@ -284,24 +284,10 @@ export class Service {
     if (bootId === this.#bootId && leftovers(life.incarnation).length > 0) return false;
     const now = { wallMs: this.#clock.wallMs(), bootId: this.#bootId };
     const lines: readonly Line[] = hadLeftovers ? [{ event: 'group-ended', seq, pid, startTicks }] : [];
-    this.#store.note(over(this.#store.state, life, life.leaderExit, this.#sealedLog(life), now), ...lines);
-    for (const [other, fd] of this.#logFds) {
-      if (other === seq) continue;
-      closeSync(fd);
-      this.#logFds.delete(other);
-    }
+    this.#store.note(over(this.#store.state, life, life.leaderExit, this.#logs.seal(life), now), ...lines);
+    this.#logs.keepOnly(seq);
     for (const wake of [...this.#onEnd]) wake();
     return true;
-  }
-
-  #sealedLog({ incarnation, log }: Life): Life['log'] {
-    const { pid, seq } = incarnation;
-    try {
-      return sealLog(this.#logFds.get(seq) ?? null, this.#config.service.logFile, pid, log);
-    } catch (error) {
-      this.#log.error({ error: messageOf(error) }, 'the log of the service could not be read');
-      return { ...log, end: { at: log.offset, anchor: 'unreadable', truncated: false } };
-    }
   }
 
   /** Takes note of what cannot announce itself: the end of an orphan and of those that outlive their leader. */
