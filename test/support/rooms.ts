@@ -14,7 +14,7 @@ export const rooms: readonly (readonly [room: string, files: RegExp, mayImport: 
   // A system sees other systems' clients and facts (Maxwell's tables live in MySQL), never their collectors.
   [
     'exporter/facts',
-    /^exporter\/systems\/[^/]+\/(client|address|families|state|facts-[^/]+)\.ts$/,
+    /^exporter\/systems\/[^/]+\/(client(-[^/]+)?|address|families|state|facts-[^/]+)\.ts$/,
     ['exporter/known', 'exporter/runtime', 'exporter/contract'],
   ],
   [

@@ -1,77 +1,31 @@
-import type { Call } from '../../collector.ts';
-import type { Known } from '../../runtime/known.ts';
-import type { TargetClient } from '../../system.ts';
+// The library behind the client is loaded on first use: it takes a third of a second.
+import { readSecret } from '../../runtime/secrets.ts';
+import { readTlsFiles } from '../../runtime/tls-files.ts';
+import type { Opening } from '../../system.ts';
+import type { KafkaAddress } from './address.ts';
+import type { WireOptions } from './client-wire.ts';
+import type { KafkaClient } from './facts-cluster.ts';
 
-export interface Cluster {
-  readonly id: string | undefined;
-  readonly brokers: readonly Broker[];
-  /** Without Kafka's own topics (`__consumer_offsets`…). */
-  readonly topics: ReadonlyMap<string, Topic>;
-}
+export type { KafkaClient } from './facts-cluster.ts';
 
-export interface Broker {
-  readonly id: number;
-  readonly host: string;
-  readonly port: number;
-}
-
-export interface Topic {
-  readonly name: string;
-  readonly partitions: readonly TopicPartition[];
-}
-
-export interface TopicPartition {
-  readonly topic: string;
-  readonly partition: number;
-  /** -1: none is elected. */
-  readonly leader: number;
-  readonly leaderEpoch: number;
-  /** The first one is the preferred leader. */
-  readonly replicas: readonly number[];
-  readonly inSync: readonly number[];
-}
-
-export interface ListedGroup {
-  readonly id: string;
-  /** 'classic' or 'consumer' (KIP-848). */
-  readonly type: string;
-  readonly protocolType: string;
-  /** As the broker names it: Stable, Empty, PreparingRebalance… */
-  readonly state: string;
-}
-
-export interface GroupList {
-  readonly groups: readonly ListedGroup[];
-  /** Brokers that did not answer: groups that they coordinate are missing. */
-  readonly failed: ReadonlyMap<number, string>;
-}
-
-export interface GroupDescription {
-  readonly state: string;
-  readonly members: number;
-  /** Topics that members have been given partitions of. */
-  readonly assigned: readonly string[];
-}
-
-/** topic -> partition -> next offset to read; 'none' where nothing is committed. */
-export type Commits = ReadonlyMap<string, ReadonlyMap<number, Known<number | 'none'>>>;
-
-/** topic -> partition -> offset */
-export type Offsets = ReadonlyMap<string, ReadonlyMap<number, Known<number>>>;
-
-/** Every call is batched: one request per broker, whatever the number of groups and partitions. */
-export interface KafkaClient extends TargetClient {
-  readonly cluster: (call: Call) => Promise<Cluster>;
-  readonly groups: (call: Call) => Promise<GroupList>;
-  readonly commits: (call: Call, groups: readonly string[]) => Promise<ReadonlyMap<string, Known<Commits>>>;
-  readonly describe: (
-    call: Call,
-    groups: readonly ListedGroup[],
-  ) => Promise<ReadonlyMap<string, Known<GroupDescription>>>;
-  /** 'begin', 'end', or a time in ms since the epoch: the first record of that time or later; the end when there is none. */
-  readonly offsets: (
-    call: Call,
-    partitions: readonly TopicPartition[],
-    at: 'begin' | 'end' | number,
-  ) => Promise<Offsets>;
+/**
+ * Connects at the first call. Up means: metadata of the cluster is answered and names at least one broker.
+ * @throws TargetError for credentials that cannot be read
+ */
+export async function openKafka(opening: Opening<KafkaAddress>): Promise<KafkaClient> {
+  const { address, auth, tls } = opening;
+  const password = auth === undefined ? undefined : await readSecret(auth);
+  const options: WireOptions = {
+    brokers: address.brokers.map((text) => {
+      const at = text.lastIndexOf(':');
+      return { host: text.slice(0, at).replace(/^\[(.*)\]$/, '$1'), port: Number(text.slice(at + 1)) };
+    }),
+    tls: tls === undefined ? undefined : { ...(await readTlsFiles(tls)), serverName: tls.server_name },
+    sasl:
+      auth?.user === undefined || password === undefined
+        ? undefined
+        : { mechanism: address.sasl, username: auth.user, password },
+  };
+  const { KafkaSession } = await import('./client-session.ts');
+  return new KafkaSession(options);
 }

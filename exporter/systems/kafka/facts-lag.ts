@@ -13,7 +13,7 @@ import type {
   ListedGroup,
   Offsets,
   TopicPartition,
-} from './client.ts';
+} from './facts-cluster.ts';
 import {
   partitionLagOf,
   type Moment,
@@ -38,6 +38,8 @@ export interface GroupLag {
   /** Says why when `state` is unknown. */
   readonly why: string | undefined;
   readonly members: Known<number>;
+  /** False for a group whose consumers choose their partitions themselves: it looks empty although they work. */
+  readonly managed: boolean;
   /**
    * Every topic of which the group has committed something, or a member of it has been given a partition.
    * Unknown when the commits could not be read.
@@ -123,6 +125,7 @@ export function kafkaLagOf(found: Found, memory: LagMemory, now: Moment): KafkaL
       group: group.id,
       ...stateOf(description),
       members: mapKnown(description, (d) => d.members),
+      managed: group.protocolType !== '',
       topics: topicsOf(group.id, found, description, offsets, memory, now),
     });
   }

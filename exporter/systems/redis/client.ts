@@ -1,10 +1,10 @@
-import { readFile } from 'node:fs/promises';
 import { Redis, type RedisOptions } from 'ioredis';
 import type { Call } from '../../collector.ts';
 import type { Tls } from '../../fields.ts';
 import { until } from '../../runtime/deadline.ts';
 import { asTargetError, messageOf, TargetError, type TargetErrorCode } from '../../runtime/errors.ts';
 import { readSecret } from '../../runtime/secrets.ts';
+import { readTlsFiles } from '../../runtime/tls-files.ts';
 import type { Opening, TargetClient } from '../../system.ts';
 import { defaultPort, type RedisAddress } from './address.ts';
 
@@ -97,7 +97,7 @@ async function optionsOf(opening: Opening<RedisAddress>): Promise<Omit<RedisOpti
     ...(address.socket === undefined
       ? { host: address.host ?? '', port: address.port ?? defaultPort }
       : { path: address.socket }),
-    ...(tls === undefined ? {} : { tls: await tlsOptions(tls) }),
+    ...(tls === undefined ? {} : { tls: { ...(await readTlsFiles(tls)), ...serverName(tls) } }),
     lazyConnect: true,
     enableOfflineQueue: false,
     // The ready check waits while the server loads; we want to say that it loads.
@@ -112,20 +112,8 @@ async function optionsOf(opening: Opening<RedisAddress>): Promise<Omit<RedisOpti
   };
 }
 
-async function tlsOptions(tls: Tls): Promise<NonNullable<RedisOptions['tls']>> {
-  const read = async (file: string): Promise<string> => {
-    try {
-      return await readFile(file, 'utf8');
-    } catch (error) {
-      throw new TargetError('tls', `${file} cannot be read: ${messageOf(error)}`, { cause: error });
-    }
-  };
-  return {
-    ...(tls.ca_file === undefined ? {} : { ca: await read(tls.ca_file) }),
-    ...(tls.cert_file === undefined ? {} : { cert: await read(tls.cert_file) }),
-    ...(tls.key_file === undefined ? {} : { key: await read(tls.key_file) }),
-    ...(tls.server_name === undefined ? {} : { servername: tls.server_name }),
-  };
+function serverName(tls: Tls): { servername?: string } {
+  return tls.server_name === undefined ? {} : { servername: tls.server_name };
 }
 
 /** LOADING and NOPERM are answers of a living server that has accepted our credentials. */

@@ -1,0 +1,194 @@
+// The only files that know the Kafka library are this one and client-session.ts. The library's Admin rejects a whole call
+// when one group, partition or broker is at fault, and throws inside the socket's callback for groups of Kafka Connect;
+// so only its connections and its list of versions are used, with the protocol's own requests: each is sent once per
+// broker, and each item keeps its own error.
+import {
+  Admin,
+  findCoordinatorV4,
+  findCoordinatorV5,
+  findCoordinatorV6,
+  metadataV12,
+  protocolErrorsCodesById,
+  ResponseError,
+  type API,
+  type Connection,
+} from '@platformatic/kafka';
+import type { Call } from '../../collector.ts';
+import { until } from '../../runtime/deadline.ts';
+import { messageOf, TargetError } from '../../runtime/errors.ts';
+import { unknown, type Known } from '../../runtime/known.ts';
+import type { Broker } from './facts-cluster.ts';
+import { kafkaError } from './facts-protocol.ts';
+
+/** Kafka's time-outs are a safety net below the deadline of each call, which closes the client. */
+const connectTimeoutMs = 3_000;
+const requestTimeoutMs = 10_000;
+
+export type Node = Pick<Broker, 'host' | 'port'>;
+
+export interface WireOptions {
+  readonly brokers: readonly Node[];
+  readonly tls:
+    | { readonly ca?: string; readonly cert?: string; readonly key?: string; readonly serverName: string | undefined }
+    | undefined;
+  readonly sasl:
+    | {
+        readonly mechanism: 'PLAIN' | 'SCRAM-SHA-256' | 'SCRAM-SHA-512';
+        readonly username: string;
+        readonly password: string;
+      }
+    | undefined;
+}
+
+export class KafkaWire {
+  readonly #admin: Admin;
+  readonly #bootstrap: readonly Node[];
+  #versions: ReadonlyMap<string, { readonly minVersion: number; readonly maxVersion: number }> | undefined;
+  #brokers: readonly Broker[] = [];
+
+  constructor({ brokers, tls, sasl }: WireOptions) {
+    this.#bootstrap = brokers;
+    const { serverName, ...files } = tls ?? { serverName: undefined };
+    this.#admin = new Admin({
+      clientId: 'pipemedic',
+      bootstrapBrokers: [...brokers],
+      retries: 0,
+      connectTimeout: connectTimeoutMs,
+      // Not in the library's option schema, and `timeout` is something else: a test sees to it that it works
+      requestTimeout: requestTimeoutMs,
+      ...(tls === undefined ? {} : { tls: files, tlsServerName: serverName ?? true }),
+      ...(sasl === undefined ? {} : { sasl }),
+    });
+  }
+
+  get closed(): boolean {
+    return this.#admin.closed;
+  }
+
+  async close(): Promise<void> {
+    await this.#admin.close().catch(() => undefined); // what it held is gone either way
+  }
+
+  /** Runs `work` once per coordinator with its groups; what fails is unknown for these groups only. */
+  async atCoordinators<T>(
+    call: Call,
+    groups: readonly string[],
+    found: Map<string, Known<T>>,
+    work: (coordinator: Node, groups: readonly string[]) => Promise<void>,
+  ): Promise<void> {
+    if (groups.length === 0) return;
+    const api = await this.api(call, 'FindCoordinator', findCoordinatorV6, findCoordinatorV5, findCoordinatorV4);
+    const answer = await this.send(call, 'FindCoordinator', undefined, (c) => api.async(c, 0, [...groups]));
+    const nodes = new Map<number, Node>();
+    for (const c of answer.coordinators) {
+      if (c.errorCode === 0) nodes.set(c.nodeId, c);
+      else found.set(c.key, unknown(`FindCoordinator: ${errorName(c.errorCode)}`));
+    }
+    const byNode = groupBy(
+      answer.coordinators.filter((c) => c.errorCode === 0),
+      (c) => c.nodeId,
+    );
+    await Promise.all(
+      [...nodes].map(async ([id, node]) => {
+        const keys = (byNode.get(id) ?? []).map((c) => c.key);
+        try {
+          await work(node, keys);
+        } catch (error) {
+          const why = this.mustGoOn(call, error);
+          for (const key of keys) if (!found.has(key)) found.set(key, unknown(why));
+        }
+      }),
+    );
+    for (const group of groups) if (!found.has(group)) found.set(group, unknown('no answer for the group'));
+  }
+
+  /** `topics` null: all. */
+  async metadata(call: Call, topics: [] | null): Promise<Awaited<ReturnType<typeof metadataV12.api.async>>> {
+    const api = await this.api(call, 'Metadata', metadataV12);
+    // Never create a topic by asking for it
+    const answer = await this.send(call, 'Metadata', undefined, (c) => api.async(c, topics, false, false));
+    this.#brokers = answer.brokers.map(brokerOf);
+    return answer;
+  }
+
+  async brokers(call: Call): Promise<readonly Broker[]> {
+    if (this.#brokers.length === 0) await this.metadata(call, []);
+    return this.#brokers;
+  }
+
+  /** The newest version that both sides know. */
+  async api<A extends unknown[], R>(
+    call: Call,
+    name: string,
+    ...candidates: readonly { readonly api: API<A, R> }[]
+  ): Promise<API<A, R>> {
+    if (this.#versions === undefined) {
+      const apis = await this.#within(call, 'ApiVersions', this.#admin.listApis());
+      this.#versions = new Map(apis.map((a) => [a.name, a]));
+    }
+    const range = this.#versions.get(name);
+    const found = candidates.find(
+      ({ api }) => range !== undefined && api.version >= range.minVersion && api.version <= range.maxVersion,
+    );
+    if (found !== undefined) return found.api;
+    throw new TargetError(
+      'unsupported',
+      `${name}: the broker knows versions ${range?.minVersion ?? 'none'} to ${range?.maxVersion ?? 'none'}; Kafka 3.1 or newer is needed`,
+    );
+  }
+
+  /** `to` undefined: any broker. */
+  async send<T>(call: Call, what: string, to: Node | undefined, request: (c: Connection) => Promise<T>): Promise<T> {
+    return await this.#within(call, what, this.#connectAndSend(to, request));
+  }
+
+  async #connectAndSend<T>(to: Node | undefined, request: (c: Connection) => Promise<T>): Promise<T> {
+    const pool = this.#admin.connections;
+    const connection = await (to === undefined
+      ? pool.getFirstAvailable([...this.#bootstrap, ...this.#brokers])
+      : pool.get({ host: to.host, port: to.port }));
+    try {
+      return await request(connection);
+    } catch (error) {
+      // Thrown when any item has an error; the answer itself, where each item carries its own, is kept in it.
+      if (error instanceof ResponseError && error['response'] !== undefined) return error['response'] as T;
+      throw error;
+    }
+  }
+
+  async #within<T>(call: Call, what: string, work: Promise<T>): Promise<T> {
+    try {
+      return await until(call.signal, what, work, () => {
+        this.#admin.close().catch(() => undefined);
+      });
+    } catch (error) {
+      throw kafkaError(error, what);
+    }
+  }
+
+  /** For a fault of one part: why. The deadline is no fault of a part: it ends the call. */
+  mustGoOn(call: Call, error: unknown): string {
+    if (call.signal.aborted || this.#admin.closed) throw error;
+    return messageOf(error);
+  }
+}
+
+export function brokerOf(broker: { nodeId: number; host: string; port: number }): Broker {
+  return { id: broker.nodeId, host: broker.host, port: broker.port };
+}
+
+/** Map.groupBy, which the compiled target's library does not have. */
+export function groupBy<T, K>(items: readonly T[], keyOf: (item: T) => K): Map<K, T[]> {
+  const groups = new Map<K, T[]>();
+  for (const item of items) {
+    const key = keyOf(item);
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, [item]);
+    else group.push(item);
+  }
+  return groups;
+}
+
+export function errorName(code: number): string {
+  return protocolErrorsCodesById[code] ?? `error ${code}`;
+}

@@ -1,0 +1,78 @@
+// What can be learnt from a Kafka cluster, and the interface through which it is asked.
+import type { Call } from '../../collector.ts';
+import type { Known } from '../../runtime/known.ts';
+import type { TargetClient } from '../../system.ts';
+
+export interface Cluster {
+  readonly id: string | undefined;
+  readonly brokers: readonly Broker[];
+  /** Without Kafka's own topics (`__consumer_offsets`…). */
+  readonly topics: ReadonlyMap<string, Topic>;
+}
+
+export interface Broker {
+  readonly id: number;
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface Topic {
+  readonly name: string;
+  readonly partitions: readonly TopicPartition[];
+}
+
+export interface TopicPartition {
+  readonly topic: string;
+  readonly partition: number;
+  /** -1: none is elected. */
+  readonly leader: number;
+  readonly leaderEpoch: number;
+  /** The first one is the preferred leader. */
+  readonly replicas: readonly number[];
+  readonly inSync: readonly number[];
+}
+
+export interface ListedGroup {
+  readonly id: string;
+  /** 'classic' or 'consumer' (KIP-848). */
+  readonly type: string;
+  readonly protocolType: string;
+  /** As the broker names it: Stable, Empty, PreparingRebalance… */
+  readonly state: string;
+}
+
+export interface GroupList {
+  readonly groups: readonly ListedGroup[];
+  /** Brokers that did not answer: groups that they coordinate are missing. */
+  readonly failed: ReadonlyMap<number, string>;
+}
+
+export interface GroupDescription {
+  readonly state: string;
+  readonly members: number;
+  /** Topics that members have been given partitions of. */
+  readonly assigned: readonly string[];
+}
+
+/** topic -> partition -> next offset to read; 'none' where nothing is committed. */
+export type Commits = ReadonlyMap<string, ReadonlyMap<number, Known<number | 'none'>>>;
+
+/** topic -> partition -> offset */
+export type Offsets = ReadonlyMap<string, ReadonlyMap<number, Known<number>>>;
+
+/** Every call is batched: one request per broker, whatever the number of groups and partitions. */
+export interface KafkaClient extends TargetClient {
+  readonly cluster: (call: Call) => Promise<Cluster>;
+  readonly groups: (call: Call) => Promise<GroupList>;
+  readonly commits: (call: Call, groups: readonly string[]) => Promise<ReadonlyMap<string, Known<Commits>>>;
+  readonly describe: (
+    call: Call,
+    groups: readonly ListedGroup[],
+  ) => Promise<ReadonlyMap<string, Known<GroupDescription>>>;
+  /** 'begin', 'end', or a time in ms since the epoch: the first record of that time or later; the end when there is none. */
+  readonly offsets: (
+    call: Call,
+    partitions: readonly TopicPartition[],
+    at: 'begin' | 'end' | number,
+  ) => Promise<Offsets>;
+}
