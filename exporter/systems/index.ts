@@ -1,4 +1,7 @@
 import type { System } from '../system.ts';
+import { jvm } from './jvm/index.ts';
+import { maxwell } from './maxwell/index.ts';
+import { mysql } from './mysql/index.ts';
 
 /** The registry: one line per system. */
-export const systems: readonly System[] = [];
+export const systems: readonly System[] = [mysql, maxwell, jvm];

@@ -1,4 +1,5 @@
 import type { Call } from '../../collector.ts';
+import { factKey } from '../../facts.ts';
 import type { MysqlClient } from './client.ts';
 
 /** What a server is and how it writes its binary logs. Undefined where its version has no such variable. */
@@ -18,6 +19,8 @@ export interface MysqlServer {
   /** The server's wall clock, ms since the epoch. */
   readonly nowMs: number;
 }
+
+export const serverFact = factKey<MysqlServer>('mysql.server');
 
 const names = [
   'version',

@@ -1,4 +1,5 @@
 import type { Call } from '../../collector.ts';
+import { factKey } from '../../facts.ts';
 import { TargetError } from '../../runtime/errors.ts';
 import { atLeast, type MysqlClient, type Row } from './client.ts';
 import { accountText } from './facts-errors.ts';
@@ -15,6 +16,8 @@ export interface DumpThread {
   readonly seconds: number;
   readonly state: string;
 }
+
+export const dumpThreadsFact = factKey<readonly DumpThread[]>('mysql.dump_threads');
 
 /** More readers than this on one source is no sane set-up; the bound keeps the answer small. */
 const maxRows = 1000;

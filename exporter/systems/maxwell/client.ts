@@ -1,0 +1,137 @@
+import type { Call } from '../../collector.ts';
+import { within } from '../../runtime/deadline.ts';
+import { classOf, messageOf, TargetError } from '../../runtime/errors.ts';
+import { known, unknown, type Known } from '../../runtime/known.ts';
+import type { Opening, TargetClient } from '../../system.ts';
+import { openHttp, type HttpGetter } from '../jvm/client.ts';
+import { lookAtHsperfdata, lookAtMaxwellHttp, type JvmLook, type JvmSource } from '../jvm/facts-heap.ts';
+import { mysqlAddress } from '../mysql/address.ts';
+import { openMysql, type MysqlClient } from '../mysql/client.ts';
+import type { MaxwellAddress } from './address.ts';
+import { heartbeatFreshMs } from './facts-health.ts';
+import { readMaxwellPosition } from './facts-position.ts';
+
+/**
+ * A Maxwell: its tables by one connection to the server that holds them (a second one when it reads the binary log of
+ * another server), its HTTP server, and its process. All are looked at when asked; that one is away hides no other.
+ */
+export interface MaxwellClient extends TargetClient {
+  readonly address: MaxwellAddress;
+  readonly http: HttpGetter | undefined;
+  /** The server that holds its tables. @throws TargetError as openMysql does, with the class of what is in the way. */
+  readonly mysql: (call: Call) => Promise<MysqlClient>;
+  /** The server whose binary log it reads; the same connection when it is the same target. */
+  readonly source: (call: Call) => Promise<MysqlClient>;
+  /** Whether its process lives, by HTTP and by /proc; never throws. */
+  readonly process: (call: Call) => Promise<Known<'alive' | 'gone'>>;
+  readonly jvmSources: readonly JvmSource[];
+  readonly jvmLooks: (call: Call) => Promise<readonly JvmLook[]>;
+}
+
+/** A stopped process (SIGSTOP) accepts connections and never answers: the tables must still be read in time. */
+const pingMs = 2000;
+
+/** Opens no connection yet, so that a Maxwell whose MySQL is away can still be looked at. */
+export function openMaxwell({ address, tls, resolve }: Opening<MaxwellAddress>): MaxwellClient {
+  const http = address.http === undefined ? undefined : openHttp(address.http.url, tls);
+  const mysql = lazyMysql(address.mysql, resolve);
+  const source = address.source === address.mysql ? mysql : lazyMysql(address.source, resolve);
+  let isClosed = false;
+
+  const process = async (call: Call): Promise<Known<'alive' | 'gone'>> => {
+    const [byHttp, byFile] = await Promise.all([
+      http === undefined ? undefined : processByHttp(http, call),
+      address.hsperfdata === undefined ? undefined : lookAtHsperfdata(address.hsperfdata, call).then((l) => l.process),
+    ]);
+    return processOf(byHttp, byFile);
+  };
+
+  return {
+    address,
+    http,
+    mysql: mysql.get,
+    source: source.get,
+    process,
+    jvmSources: [
+      ...(address.hsperfdata === undefined ? [] : (['hsperfdata'] as const)),
+      ...(address.http === undefined ? [] : (['maxwell_http'] as const)),
+    ],
+    jvmLooks: (call) =>
+      Promise.all([
+        ...(address.hsperfdata === undefined ? [] : [lookAtHsperfdata(address.hsperfdata, call)]),
+        ...(address.http === undefined || http === undefined ? [] : [lookAtMaxwellHttp(address.http, http, call)]),
+      ]),
+    /**
+     * Up is evidence that the process lives: its HTTP server answers with any status, or its process is there. With
+     * neither configured, a heartbeat that it wrote within 20 s. MySQL being away does not make it down.
+     */
+    ping: async (call) => {
+      const found = await process(call);
+      if (found.known && found.value === 'alive') return;
+      if (found.known) throw new TargetError('refused', 'the process of Maxwell is gone');
+      if (http !== undefined || address.hsperfdata !== undefined) {
+        throw new TargetError(call.signal.aborted ? 'deadline' : 'failed', found.why);
+      }
+      await pingByHeartbeat(await mysql.get(call), address, call);
+    },
+    usable: () => !isClosed,
+    [Symbol.asyncDispose]: async () => {
+      isClosed = true;
+      await Promise.all([mysql.close(), source.close()]);
+    },
+  };
+}
+
+/** Evidence of life from one side is enough; evidence of death counts when no side shows life. */
+export function processOf(
+  byHttp: Known<'alive' | 'gone'> | undefined,
+  byFile: Known<'alive' | 'gone'> | undefined,
+): Known<'alive' | 'gone'> {
+  const looks = [byHttp, byFile].filter((look) => look !== undefined);
+  const first = looks.find((l) => l.known && l.value === 'alive') ?? looks.find((l) => l.known);
+  if (first !== undefined) return first;
+  if (looks.length === 0) return unknown('neither http nor hsperfdata is configured');
+  return unknown(looks.map((look) => (look.known ? '' : look.why)).join('; '));
+}
+
+async function processByHttp(http: HttpGetter, call: Call): Promise<Known<'alive' | 'gone'>> {
+  try {
+    await http.get('/ping', { ...call, signal: within(pingMs, call.signal) });
+    return known('alive', call.clock.wallMs());
+  } catch (error) {
+    return classOf(error) === 'refused' ? known('gone', call.clock.wallMs()) : unknown(messageOf(error));
+  }
+}
+
+async function pingByHeartbeat(mysql: MysqlClient, address: MaxwellAddress, call: Call): Promise<void> {
+  const position = await readMaxwellPosition(mysql, address, call);
+  if (!position.found) throw new TargetError('failed', position.why);
+  if (!position.heartbeatMs.known) throw new TargetError('failed', position.heartbeatMs.why);
+  const ageMs = position.databaseNowMs - position.heartbeatMs.value;
+  if (ageMs > heartbeatFreshMs) {
+    throw new TargetError('failed', `its last heartbeat is ${Math.round(ageMs / 1000)} s old`);
+  }
+}
+
+/** One connection, opened when first asked for and again after it broke; those who ask meanwhile share the attempt. */
+function lazyMysql(
+  name: string,
+  resolve: Opening<MaxwellAddress>['resolve'],
+): { readonly get: (call: Call) => Promise<MysqlClient>; readonly close: () => Promise<void> } {
+  let open: Promise<MysqlClient> | undefined;
+  return {
+    get: async (call) => {
+      const before = await open?.catch(() => undefined);
+      if (before?.usable() === true) return before;
+      const { address, auth, tls } = resolve(name);
+      const attempt = openMysql({ address: mysqlAddress.parse(address), auth, tls }, call);
+      open = attempt;
+      return attempt;
+    },
+    close: async () => {
+      const client = await open?.catch(() => undefined);
+      open = undefined;
+      await client?.[Symbol.asyncDispose]();
+    },
+  };
+}

@@ -1,0 +1,17 @@
+import { defineSystem } from '../../system.ts';
+import { mysqlAddress } from './address.ts';
+import { binlogCollector } from './collector-binlog.ts';
+import { dumpThreadsCollector } from './collector-dump-threads.ts';
+import { replicationCollector } from './collector-replication.ts';
+import { cdcReadyCollector, versionCollector } from './collector-server.ts';
+import { mysqlUp } from './families.ts';
+
+export const mysql = defineSystem({
+  kind: 'mysql',
+  help: 'MySQL or MariaDB, source or replica.',
+  address: mysqlAddress,
+  thresholds: { mysql_replication_lag_seconds: 'lag of a replica, in seconds' },
+  up: mysqlUp,
+  open: async (opening, call) => (await import('./client.ts')).openMysql(opening, call),
+  collectors: [replicationCollector, binlogCollector, cdcReadyCollector, dumpThreadsCollector, versionCollector],
+});
