@@ -1,6 +1,7 @@
 // What a PromQL expression reads and which labels it yields. promtool judges whether it is right; this answers what
 // promtool does not: which metric, which window, which labels.
 import { parser } from '@prometheus-io/lezer-promql';
+import { durationMs } from '../exporter/fields.ts';
 
 type SyntaxNode = ReturnType<typeof parser.parse>['topNode'];
 
@@ -85,26 +86,9 @@ export function windowsMs(expression: Expression): number[] {
     descendants(expression.root, name).map((node) => {
       const range = node.getChild('DurationExpr');
       if (range === null) throw new Error(`a range without a duration: ${textOf(expression, node)}`);
-      return durationMs(textOf(expression, range));
+      return durationMs.parse(textOf(expression, range));
     }),
   );
-}
-
-const unitMs: Readonly<Record<string, number>> = {
-  ms: 1,
-  s: 1_000,
-  m: 60_000,
-  h: 3_600_000,
-  d: 86_400_000,
-  w: 604_800_000,
-  y: 31_536_000_000,
-};
-
-/** Prometheus durations: `1m30s`. */
-export function durationMs(text: string): number {
-  const parts = [...text.matchAll(/(\d+)(ms|[smhdwy])/g)];
-  if (parts.map(([whole]) => whole).join('') !== text || text === '') throw new Error(`${text} is no duration`);
-  return parts.reduce((sum, [, n = '', unit = '']) => sum + Number(n) * (unitMs[unit] ?? NaN), 0);
 }
 
 export interface Grouping {
