@@ -47,7 +47,7 @@ export function intakeOf({ db, wallMs, relapseMs }: Context): Intake {
           source: text(row, 'source'),
           receivedMs: int(row, 'received_ms'),
           receivedBy: text(row, 'received_by'),
-          body: await decompress(bytes(row, 'body_gz'), { maxOutputLength: largestBodyBytes }),
+          body: await unpacked(bytes(row, 'body_gz')),
           alertCount: int(row, 'alert_count'),
           truncatedCount: int(row, 'truncated_count'),
         })),
@@ -155,6 +155,11 @@ export function intakeOf({ db, wallMs, relapseMs }: Context): Intake {
           ) === 1,
       ),
   };
+}
+
+/** A body that cannot be unpacked is empty, so that it is found to be poison instead of holding up the others. */
+function unpacked(bodyGz: Uint8Array): Promise<Buffer> {
+  return decompress(bodyGz, { maxOutputLength: largestBodyBytes }).catch(() => Buffer.alloc(0));
 }
 
 /** What throws synchronously below becomes a rejection. */

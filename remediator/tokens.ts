@@ -1,0 +1,47 @@
+// Bearer tokens from files, several at once so that one can be replaced without a gap.
+import { createHash, timingSafeEqual } from 'node:crypto';
+import { readFile, stat } from 'node:fs/promises';
+
+export type Admission =
+  | { readonly is: 'admitted' }
+  | { readonly is: 'missing' }
+  | { readonly is: 'wrong' }
+  /** no token can be read: nobody can be admitted, and that is our fault */
+  | { readonly is: 'unreadable'; readonly why: readonly string[] };
+
+export type Admit = (authorization: string | undefined) => Promise<Admission>;
+
+/** The files are looked at on each request and read again when they changed. */
+export function admitBearer(files: readonly string[]): Admit {
+  const kept = new Map<string, { readonly mark: string; readonly digest: Buffer }>();
+  const digestIn = async (file: string): Promise<Buffer> => {
+    const { mtimeMs, ino, size } = await stat(file);
+    const mark = `${mtimeMs}/${ino}/${size}`;
+    const before = kept.get(file);
+    if (before?.mark === mark) return before.digest;
+    const token = (await readFile(file, 'utf8')).trim();
+    if (token === '') throw new Error(`${file} is empty`);
+    const digest = digestOf(token);
+    kept.set(file, { mark, digest });
+    return digest;
+  };
+  return async (authorization) => {
+    const [, token] = /^Bearer +([^\s]+) *$/i.exec(authorization ?? '') ?? [];
+    if (token === undefined) return { is: 'missing' };
+    const given = digestOf(token);
+    const read = await Promise.allSettled(files.map(digestIn));
+    let equal = false;
+    // digests have one length, and all of them are compared: the time says nothing about the token
+    for (const one of read) if (one.status === 'fulfilled' && timingSafeEqual(one.value, given)) equal = true;
+    if (equal) return { is: 'admitted' };
+    if (read.some((one) => one.status === 'fulfilled')) return { is: 'wrong' };
+    return {
+      is: 'unreadable',
+      why: read.map((one, i) => (one.status === 'rejected' ? String(one.reason) : (files[i] ?? ''))),
+    };
+  };
+}
+
+function digestOf(token: string): Buffer {
+  return createHash('sha256').update(token).digest();
+}
