@@ -4,7 +4,7 @@ import type { Call } from '../../collector.ts';
 import { factKey } from '../../facts.ts';
 import { TargetError } from '../../runtime/errors.ts';
 import { known, unknown, type Known } from '../../runtime/known.ts';
-import type { OffsetHistory } from '../../runtime/offset-history.ts';
+import { OffsetHistory } from '../../runtime/offset-history.ts';
 import type { RedisClient } from './client.ts';
 import type { RedisReplicationState } from './state.ts';
 
@@ -108,15 +108,28 @@ export type RedisFields = ReadonlyMap<string, string>;
 
 export const redisReplicationFact = factKey<RedisReplication>('redis.replication');
 
-/** One INFO. `history` (of the primary's stream, kept by the caller from sweep to sweep) gives the lags in seconds. */
+/** How the stream of one server grew, kept from sweep to sweep: without it there are no lags in seconds. */
+export class StreamMemory {
+  #replId = '';
+  #history = new OffsetHistory();
+
+  /** Another replication id is another stream: its offsets have nothing to do with those before. */
+  of(replId: string): OffsetHistory {
+    if (replId !== this.#replId) this.#history = new OffsetHistory();
+    this.#replId = replId;
+    return this.#history;
+  }
+}
+
+/** One INFO. */
 export async function readRedisReplication(
   client: RedisClient,
   call: Call,
-  history?: OffsetHistory,
+  memory?: StreamMemory,
 ): Promise<RedisReplication> {
   const text = await client.info(call);
   const now = { nowMs: call.clock.wallMs(), monoMs: call.clock.monoMs() };
-  return redisReplicationOf(parseInfo(text), { ...now, host: client.host, history });
+  return redisReplicationOf(parseInfo(text), { ...now, host: client.host, memory });
 }
 
 /** https://redis.io/docs/latest/commands/info/: `field:value` lines under `# Section` headings, CRLF. */
@@ -137,7 +150,7 @@ export interface ReplicationContext {
   readonly host?: string | undefined;
   readonly nowMs: number;
   readonly monoMs: number;
-  readonly history?: OffsetHistory | undefined;
+  readonly memory?: StreamMemory | undefined;
 }
 
 /** @throws TargetError `protocol` when the reply has no replication section */
@@ -151,8 +164,10 @@ export function redisReplicationOf(fields: RedisFields, context: ReplicationCont
     firstByteOffset: number(fields, 'repl_backlog_first_byte_offset') ?? 0,
     historyBytes: number(fields, 'repl_backlog_histlen') ?? 0,
   };
-  // Only the head of a chain writes the stream; a replica hands on what it gets and its replicas' lag is not the whole.
-  if (!loading) context.history?.add(context.monoMs, offset);
+  const replId = text(fields, 'master_replid') ?? '';
+  const history = context.memory?.of(replId);
+  // While it loads, the offset is not yet that of the stream that it will serve
+  if (!loading) history?.add(context.monoMs, offset);
   const link = role === 'replica' ? linkOf(fields) : undefined;
   const second = number(fields, 'second_repl_offset');
   const replId2 = text(fields, 'master_replid2');
@@ -160,12 +175,12 @@ export function redisReplicationOf(fields: RedisFields, context: ReplicationCont
     role,
     ...stateOf(role, link, loading),
     server: serverOf(fields, context),
-    replId: text(fields, 'master_replid') ?? '',
+    replId,
     replId2: replId2 === undefined || /^0+$/.test(replId2) ? undefined : replId2,
     secondReplOffset: second === undefined || second < 0 ? undefined : second,
     offset,
     backlog,
-    replicas: replicasOf(fields, offset, backlog, context),
+    replicas: replicasOf(fields, offset, backlog, history, context),
     link,
     syncs: {
       full: number(fields, 'sync_full') ?? 0,
@@ -250,6 +265,7 @@ function replicasOf(
   fields: RedisFields,
   end: number,
   backlog: RedisBacklog,
+  history: OffsetHistory | undefined,
   context: ReplicationContext,
 ): RedisReplicaSeen[] {
   const replicas: RedisReplicaSeen[] = [];
@@ -278,7 +294,7 @@ function replicasOf(
         : backlog.active
           ? known(headroomOf(offset, end, backlog), context.nowMs)
           : unknown('there is no replication backlog'),
-      lag: online ? lagOf(offset, behind, context) : notOnline,
+      lag: online ? lagOf(offset, behind, history, context) : notOnline,
     });
   }
   return replicas;
@@ -293,9 +309,14 @@ function headroomOf(offset: number, end: number, backlog: RedisBacklog): number 
   return kept < 0 ? kept : backlog.sizeBytes - (end - offset);
 }
 
-function lagOf(offset: number, behind: number, context: ReplicationContext): Known<RedisLag> {
+function lagOf(
+  offset: number,
+  behind: number,
+  history: OffsetHistory | undefined,
+  context: ReplicationContext,
+): Known<RedisLag> {
   if (behind === 0) return known({ seconds: 0, atLeast: false }, context.nowMs);
-  const age = context.history?.ageAt(offset, context.monoMs);
+  const age = history?.ageAt(offset, context.monoMs);
   if (age === undefined) return unknown('there is no history of the stream');
   if (age.atLeast && age.seconds === 0) return unknown('the history of the stream begins only now');
   return known(age, context.nowMs);

@@ -1,0 +1,14 @@
+import { defineSystem } from '../../system.ts';
+import { kafkaAddress } from './address.ts';
+import { kafkaLag } from './collector-lag.ts';
+import { kafkaUp } from './families.ts';
+
+export const kafka = defineSystem({
+  kind: 'kafka',
+  help: 'A Kafka cluster (3.1 or newer) and its consumer groups.',
+  address: kafkaAddress,
+  thresholds: { kafka_consumergroup_lag_seconds: 'age of the oldest record that a consumer group has not read' },
+  up: kafkaUp,
+  open: async (opening) => (await import('./client.ts')).openKafka(opening),
+  collectors: [kafkaLag],
+});
