@@ -1,7 +1,9 @@
 import type { System } from '../system.ts';
 import { jvm } from './jvm/index.ts';
+import { kafka } from './kafka/index.ts';
 import { maxwell } from './maxwell/index.ts';
 import { mysql } from './mysql/index.ts';
+import { redis } from './redis/index.ts';
 
 /** The registry: one line per system. */
-export const systems: readonly System[] = [mysql, maxwell, jvm];
+export const systems: readonly System[] = [mysql, maxwell, jvm, kafka, redis];
