@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { collectorOf, type Call, type Collector } from '../../collector.ts';
 import { emitState, type Emit } from '../../families.ts';
 import { jvmFamilies } from './families.ts';
-import { jvmFact, jvmStates, type JvmHeap, type JvmLook, type JvmSource } from './facts-heap.ts';
+import { jvmFact, jvmStates, type JvmHeap, type JvmLook, type JvmSource } from './facts-model.ts';
 
 interface JvmCollectorSpec<Client> {
   /** By which ways this target's JVM is looked at. None: no JVM was configured, and nothing is emitted. */

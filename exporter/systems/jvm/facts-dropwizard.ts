@@ -1,7 +1,7 @@
 // Dropwizard's JSON (MetricsServlet), as Maxwell serves it under /metrics. Pure.
 import { TargetError } from '../../runtime/errors.ts';
 import { known, unknown, type Known } from '../../runtime/known.ts';
-import type { JvmArea, JvmHeap, JvmPool } from './facts-heap.ts';
+import type { JvmArea, JvmHeap, JvmPool } from './facts-model.ts';
 
 /** Gauges and counters by their full names, prefix included; only those that are numbers. */
 export type DropwizardMetrics = ReadonlyMap<string, number>;

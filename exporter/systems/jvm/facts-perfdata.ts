@@ -1,7 +1,7 @@
 // The JVM's performance file: its counters, and what they say about the heap. Pure.
 import { known, unknown, type Known } from '../../runtime/known.ts';
 import { TargetError } from '../../runtime/errors.ts';
-import type { JvmHeap, JvmPool } from './facts-heap.ts';
+import type { JvmHeap, JvmPool } from './facts-model.ts';
 
 export type PerfCounters = ReadonlyMap<string, number | string>;
 

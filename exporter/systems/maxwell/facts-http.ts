@@ -1,9 +1,9 @@
 import type { Call } from '../../collector.ts';
 import { TargetError } from '../../runtime/errors.ts';
 import { known, unknown, type Known } from '../../runtime/known.ts';
-import type { HttpGetter } from '../jvm/client.ts';
+import type { HttpGetter } from '../jvm/facts-fetch.ts';
 import { heapOfGauges, parseDropwizard, prefixOf, type DropwizardMetrics } from '../jvm/facts-dropwizard.ts';
-import type { JvmHeap } from '../jvm/facts-heap.ts';
+import type { JvmHeap } from '../jvm/facts-model.ts';
 
 /** What Maxwell tells by HTTP. Names are those of 1.22 and 1.44. */
 export interface MaxwellHttp {

@@ -9,10 +9,9 @@ import { readSecret } from '../../runtime/secrets.ts';
 import type { TargetClient } from '../../system.ts';
 import { addressText, type MysqlAddress } from './address.ts';
 import { mysqlError } from './facts-errors.ts';
+import { atLeast, parseVersion, type Version } from './facts-version.ts';
 
 export type Row = Readonly<Record<string, unknown>>;
-
-export type Version = readonly [major: number, minor: number, patch: number];
 
 /** One connection to one MySQL or MariaDB server: read only, without reconnect and without pool. Statements queue up on it. */
 export interface MysqlClient extends TargetClient {
@@ -118,21 +117,6 @@ export async function openMysql(opening: MysqlOpening, call: Call): Promise<Mysq
     destroy();
     throw error;
   }
-}
-
-/** True for `version` and later. */
-export function atLeast(client: { readonly version: Version }, ...wanted: Version): boolean {
-  for (const [i, want] of wanted.entries()) {
-    const have = client.version[i] ?? 0;
-    if (have !== want) return have > want;
-  }
-  return true;
-}
-
-/** `5.5.5-10.11.19-MariaDB` is how a MariaDB behind a proxy may name itself. */
-export function parseVersion(text: string): Version {
-  const [, major = '', minor = '', patch = ''] = /^(?:5\.5\.5-)?(\d+)\.(\d+)(?:\.(\d+))?/.exec(text) ?? [];
-  return [Number(major), Number(minor), Number(patch)];
 }
 
 /**

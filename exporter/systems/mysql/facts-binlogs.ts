@@ -1,7 +1,8 @@
 import type { Call } from '../../collector.ts';
 import { TargetError } from '../../runtime/errors.ts';
-import { atLeast, type MysqlClient, type Row } from './client.ts';
+import type { MysqlClient, Row } from './client.ts';
 import { withGrant } from './facts-errors.ts';
+import { atLeast } from './facts-version.ts';
 import { factKey } from '../../facts.ts';
 
 export interface BinlogPosition {

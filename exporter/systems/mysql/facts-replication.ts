@@ -1,9 +1,10 @@
 import type { Call } from '../../collector.ts';
 import { factKey } from '../../facts.ts';
 import { known, unknown, type Known } from '../../runtime/known.ts';
-import { atLeast, type MysqlClient, type Row } from './client.ts';
+import type { MysqlClient, Row } from './client.ts';
 import type { BinlogPosition } from './facts-binlogs.ts';
 import { withGrant } from './facts-errors.ts';
+import { atLeast } from './facts-version.ts';
 
 export const replicationStates = ['running', 'connecting', 'stopped', 'stalled', 'not_configured', 'unknown'] as const;
 export type ReplicationState = (typeof replicationStates)[number];

@@ -1,8 +1,9 @@
 import type { Call } from '../../collector.ts';
 import { factKey } from '../../facts.ts';
 import { TargetError } from '../../runtime/errors.ts';
-import { atLeast, type MysqlClient, type Row } from './client.ts';
+import type { MysqlClient, Row } from './client.ts';
 import { accountText } from './facts-errors.ts';
+import { atLeast } from './facts-version.ts';
 
 /** A connection that reads the binary log: a replica, Maxwell or another CDC process. */
 export interface DumpThread {
