@@ -16,6 +16,8 @@ export interface Plan {
   readonly tell: 'no' | 'at_once' | 'if_it_lasts';
 }
 
+export const needsApprovalKey = `mode:${withheld.approve}`;
+
 /** Guards whose deny passes by itself; every other deny waits for people. */
 const passing: ReadonlySet<string> = new Set(['alert', 'dependency', 'already_fixed', 'active_run', 'cooldown']);
 /** Guards whose deny is no news: people have done it, or another alert says it. `mode` is: no policy wants this alert. */
