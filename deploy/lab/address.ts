@@ -26,7 +26,7 @@ export const ports = {
 
 export interface Claim {
   readonly address: string;
-  release(): void;
+  readonly release: () => void;
 }
 
 /**

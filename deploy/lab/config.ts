@@ -4,7 +4,7 @@ import { dump } from 'js-yaml';
 import { ports } from './address.ts';
 import { folderIn, type LabContext } from './context.ts';
 import { topic } from './kafka.ts';
-import { clientId } from './maxwell.ts';
+import { clientId, maxwellPidFile } from './maxwell.ts';
 import type { PartName } from './parts.ts';
 import { consumerGroup, backupFolder } from './programs.ts';
 import { alertmanagerPort } from './prometheus.ts';
@@ -34,7 +34,12 @@ function entries(lab: LabContext, options: ConfigOptions): Entry[] {
       name: serviceName,
       part: 'maxwell',
       kind: 'maxwell',
-      address: { mysql: 'db1', client_id: clientId, http: `http://${host}:${ports.maxwellHttp}` },
+      address: {
+        mysql: 'db1',
+        client_id: clientId,
+        http: { url: `http://${host}:${ports.maxwellHttp}` },
+        hsperfdata: { pid_file: maxwellPidFile(lab) },
+      },
     },
     { name: 'kafka1', part: 'kafka', kind: 'kafka', address: { brokers: [`${host}:${ports.kafka}`] } },
     { name: 'redis1', part: 'redis', kind: 'redis', address: { host, port: ports.redis } },

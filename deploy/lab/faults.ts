@@ -6,6 +6,7 @@ import { gunzipSync, gzipSync } from 'node:zlib';
 import { folderIn, isRoot, type LabContext } from './context.ts';
 import { sql } from './mariadb.ts';
 import { backupFiles } from './programs.ts';
+import { waitFor } from './ready.ts';
 
 /**
  * Begins a new binlog on the source and removes all before it, as an expiry set too short would.
@@ -15,23 +16,22 @@ export async function purgeBinlogs(lab: LabContext): Promise<string> {
   await sql(lab, 'source', 'FLUSH BINARY LOGS');
   const [status] = await sql(lab, 'source', 'SHOW MASTER STATUS');
   const file = String(status?.['File']);
-  // A purge stops quietly at a file that somebody still reads, such as a dump thread that outlived its client
-  for (let i = 0; ; i++) {
-    await sql(lab, 'source', `PURGE BINARY LOGS TO '${file}'`);
-    const left = await sql(lab, 'source', 'SHOW BINARY LOGS');
-    if (left[0]?.['Log_name'] === file) return file;
-    if (i === 20)
-      throw new Error(
-        `binlogs before ${file} are still there: ${left.map((row) => String(row['Log_name'])).join(', ')}`,
-      );
-    for (const thread of await sql(
-      lab,
-      'source',
-      "SELECT ID FROM information_schema.PROCESSLIST WHERE COMMAND = 'Binlog Dump' AND USER = 'maxwell'",
-    )) {
-      await sql(lab, 'source', `KILL ${String(thread['ID'])}`).catch(() => undefined); // ended meanwhile
-    }
-  }
+  // A purge stops quietly at a file that is still needed: InnoDB has not written its checkpoint yet (it soon will), or
+  // somebody reads it, such as a dump thread that has outlived its Maxwell
+  const dumps = "SELECT ID FROM information_schema.PROCESSLIST WHERE COMMAND = 'Binlog Dump' AND USER = 'maxwell'";
+  await waitFor(
+    async () => {
+      await sql(lab, 'source', `PURGE BINARY LOGS TO '${file}'`);
+      const left = (await sql(lab, 'source', 'SHOW BINARY LOGS')).map((row) => String(row['Log_name']));
+      if (left[0] === file) return true;
+      for (const thread of await sql(lab, 'source', dumps)) {
+        await sql(lab, 'source', `KILL ${String(thread['ID'])}`).catch(() => undefined); // it has ended meanwhile
+      }
+      throw new Error(`still there: ${left.join(', ')}`);
+    },
+    { deadlineMs: 20_000, what: `the end of the binlogs before ${file}`, intervalMs: 200 },
+  );
+  return file;
 }
 
 export const backupFaults = ['truncate', 'empty', 'noTrailer', 'garbage'] as const;
@@ -89,6 +89,7 @@ export function smallDisk(lab: LabContext, bytes: number): SmallDisk {
     available: true,
     path,
     fill: (leaveBytes = 0) => {
+      writeFileSync(ballast, '');
       const { bavail, bsize } = statfsSync(path);
       writeFileSync(ballast, Buffer.alloc(Math.max(0, bavail * bsize - leaveBytes)));
     },

@@ -17,6 +17,10 @@ export function maxwellRelease(): string {
   return readFileSync(file, 'utf8').trim();
 }
 
+export function maxwellPidFile(lab: Pick<LabContext, 'dir'>): string {
+  return join(lab.dir, 'maxwell', 'maxwell.pid');
+}
+
 export function maxwellSpec(lab: LabContext): ProcessSpec & { readonly cwd: string } {
   const release = maxwellRelease();
   const home = fromCache(release);
@@ -54,6 +58,11 @@ export function maxwellSpec(lab: LabContext): ProcessSpec & { readonly cwd: stri
     name: 'maxwell',
     cwd,
     argv: [
+      // its pid for whoever looks into its heap: several labs have a JVM with the same main class
+      '/bin/sh',
+      '-c',
+      'echo $$ >"$0" && exec "$@"',
+      maxwellPidFile(lab),
       program('java'),
       `-Xmx${heapMaxMegabytes}m`,
       '-XX:TieredStopAtLevel=1',

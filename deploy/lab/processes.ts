@@ -108,7 +108,7 @@ export class ProcessPart implements Part {
 
   async start(): Promise<void> {
     if (this.pid !== undefined) return;
-    const { argv, name, ready, readyDeadlineMs = 30_000 } = this.#spec;
+    const { argv, name, ready, readyDeadlineMs = 60_000 } = this.#spec;
     const [program, ...args] = argv;
     const log = openSync(this.logFile, 'a', 0o600);
     const offset = statSync(this.logFile).size;

@@ -34,8 +34,6 @@ export function sinkPart(lab: LabContext): ProcessPart {
     name: 'sink',
     argv: argv(lab, 'sink', config),
     ready: (_signal, { log }) => log().includes('"message":"joined"'),
-    // a member that was killed keeps its place in the group for the session timeout, and rejoins wait for it
-    readyDeadlineMs: 40_000,
   });
 }
 

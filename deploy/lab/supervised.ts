@@ -13,7 +13,7 @@ import {
 } from '../../remediator/supervisors/process-wire.ts';
 import { fileIn, folderIn, repo, type LabContext } from './context.ts';
 import { logFileOf, markedEnv, ProcessPart, type Part, type ProcessSpec } from './processes.ts';
-import { socketAnswers, tail, waitFor } from './ready.ts';
+import { NeverReady, socketAnswers, tail, waitFor } from './ready.ts';
 
 type WithoutId<T> = T extends unknown ? Omit<T, 'id'> : never;
 type Request = WithoutId<z.input<typeof requestSchema>>;
@@ -99,14 +99,23 @@ export class SupervisedPart implements Part {
     await this.#supervisor.start();
     const atMs = Date.now();
     const { running, maxFence, last } = await this.#status();
-    if (running === null) await this.#ask({ op: 'start', ifAbsent: true, fence: maxFence, by: 'person:lab' });
+    if (running !== null) return;
+    const reply = await this.#ask({ op: 'start', ifAbsent: true, fence: maxFence, by: 'person:lab' });
+    if (reply.op !== 'start') throw new Error(`the supervisor answered ${reply.op} to start`);
+    const { pid } = reply.incarnation;
     const offset = last?.logEnd ?? 0;
     const log = (): string => Buffer.from(this.log()).subarray(offset).toString('utf8');
-    await waitFor(async (signal) => (running === null ? await this.#spec.ready(signal, { atMs, log }) : true), {
-      deadlineMs: this.#spec.readyDeadlineMs ?? 30_000,
-      what: `${this.name} to be ready`,
-      detail: () => tail(this.#logFile),
-    });
+    await waitFor(
+      async (signal) => {
+        if (!isAlive(pid)) throw new NeverReady(`${this.name} ended at its start:\n${tail(this.#logFile)}`);
+        return await this.#spec.ready(signal, { atMs, log });
+      },
+      {
+        deadlineMs: this.#spec.readyDeadlineMs ?? 60_000,
+        what: `${this.name} to be ready`,
+        detail: () => tail(this.#logFile),
+      },
+    );
   }
 
   async stop(): Promise<void> {

@@ -69,7 +69,10 @@ export class TcpProxy implements Link {
   async restore(): Promise<void> {
     await this.open();
     this.#state = 'open';
-    for (const pair of this.#pairs) this.#join(pair);
+    for (const pair of this.#pairs) {
+      if (pair.client.destroyed || pair.server?.destroyed === true) this.#drop(pair);
+      else this.#join(pair);
+    }
   }
 
   close(): void {
@@ -101,13 +104,17 @@ export class TcpProxy implements Link {
   #endTogether(pair: Pair, socket: Socket): void {
     socket.on('error', () => undefined); // 'close' follows
     socket.on('close', () => {
-      end(pair);
-      this.#pairs.delete(pair);
+      // Node goes on reading a paused socket until its buffer is full, so a reset is seen even then: the other side must not
+      if (this.#state !== 'blackhole') this.#drop(pair);
     });
+  }
+
+  #drop(pair: Pair): void {
+    end(pair);
+    this.#pairs.delete(pair);
   }
 }
 
-// A socket that is not read gives neither data nor an end
 function hold({ client, server }: Pair): void {
   if (server === undefined) return;
   client.unpipe(server);
