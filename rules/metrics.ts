@@ -5,7 +5,7 @@ export interface Metric {
   readonly type: 'gauge' | 'counter' | 'untyped';
   /** Own labels only; what Prometheus and the inventory add is in `labelsIn`. */
   readonly labels: readonly string[];
-  readonly level: 'target' | 'pipeline' | 'graph' | 'peer' | 'prometheus' | 'remediator';
+  readonly level: 'target' | 'pipeline' | 'graph' | 'peer' | 'prometheus';
   /** The state family that says why a sample is absent. */
   readonly state?: string;
 }
@@ -24,19 +24,6 @@ const ofPrometheus: Readonly<Record<string, Metric>> = {
     labels: ['alertname', 'alertstate', 'severity', 'priority', 'remediation', 'scope', 'target', 'pipeline'],
     level: 'prometheus',
   },
-};
-
-/** The remediator's own; `source` is the name of an Alertmanager in its configuration. */
-const ofRemediator: Readonly<Record<string, Metric>> = {
-  pipemedic_remediator_build_info: { type: 'gauge', labels: ['version'], level: 'remediator' },
-  pipemedic_remediator_last_webhook_timestamp_seconds: { type: 'gauge', labels: ['source'], level: 'remediator' },
-  pipemedic_remediator_watchdog_last_seen_timestamp_seconds: { type: 'gauge', labels: ['source'], level: 'remediator' },
-  pipemedic_remediator_escalations_pending: { type: 'gauge', labels: [], level: 'remediator' },
-  pipemedic_remediator_switch_state: { type: 'gauge', labels: ['state'], level: 'remediator' },
-  pipemedic_remediator_runs_total: { type: 'counter', labels: ['action', 'outcome'], level: 'remediator' },
-  pipemedic_remediator_decisions_total: { type: 'counter', labels: ['guard', 'result'], level: 'remediator' },
-  pipemedic_remediator_open_episodes: { type: 'gauge', labels: [], level: 'remediator' },
-  pipemedic_remediator_latched_targets: { type: 'gauge', labels: [], level: 'remediator' },
 };
 
 const channel = ['channel_name', 'connection_name', 'master_host', 'master_uuid'] as const;
@@ -60,19 +47,21 @@ const ofPeers: Readonly<Record<string, Metric>> = Object.fromEntries(
   ]),
 );
 
-export function metricsOf(catalogue: ReadonlyMap<string, Family>): ReadonlyMap<string, Metric> {
-  const ours = [...catalogue].map(([name, family]): [string, Metric] => [
-    name,
-    {
-      type: family.type,
-      labels: family.labels,
-      level: family.level,
-      ...(family.state === undefined ? {} : { state: family.state }),
-    },
-  ]);
+/** `catalogues`: the exporter's and the remediator's. */
+export function metricsOf(...catalogues: readonly ReadonlyMap<string, Family>[]): ReadonlyMap<string, Metric> {
+  const ours = catalogues
+    .flatMap((catalogue) => [...catalogue])
+    .map(([name, family]): [string, Metric] => [
+      name,
+      {
+        type: family.type,
+        labels: family.labels,
+        level: family.level,
+        ...(family.state === undefined ? {} : { state: family.state }),
+      },
+    ]);
   return new Map([
     ...Object.entries(ofPrometheus),
-    ...Object.entries(ofRemediator),
     ...Object.entries(ofPeers),
     ...ours, // a peer's name that the exporter serves too has the exporter's labels
   ]);
