@@ -37,6 +37,11 @@ export interface TargetClient extends AsyncDisposable {
   readonly ping: (call: Call) => Promise<void>;
   /** False once the connection is broken or was destroyed at a deadline: it is opened anew next time. */
   readonly usable: () => boolean;
+  /**
+   * Set where a target that does not answer can still be told about: Maxwell's tables and the binary logs of its source
+   * while its process is gone. Its collectors run after a failed ping too; the target counts as down all the same.
+   */
+  readonly collectsWhileDown?: true;
 }
 
 /** What a system gets to open a connection. `address` is parsed by the system's own schema. */

@@ -15,6 +15,7 @@ export class Connection {
   readonly #bound: BoundTarget;
   readonly #log: Log;
   #client: TargetClient | undefined;
+  #silence: unknown;
   #ending: Promise<void> = Promise.resolve();
 
   /** @param after what must have ended before the first attempt: the same target's connection before a reload */
@@ -24,14 +25,21 @@ export class Connection {
     if (after !== undefined) this.#awaitEnd(after);
   }
 
-  /** A client that has just answered. @throws TargetError, or whatever the system's open threw */
+  /** Why the client that `ready` gave has not answered; only ever set for one that collects while its target is down. */
+  get silence(): unknown {
+    return this.#silence;
+  }
+
+  /** A client that has just answered, or that collects without. @throws TargetError, or whatever the system's open threw */
   async ready(call: Call): Promise<TargetClient> {
+    this.#silence = undefined;
     const kept = this.#client;
     if (kept?.usable() === true) {
       try {
         await answer(kept, call);
         return kept;
       } catch (error) {
+        if (this.#bearsSilence(kept, error, call)) return kept;
         // The server may have closed an idle connection or been restarted: it is down only when a new one fails too.
         this.close();
         if (call.signal.aborted) throw error;
@@ -44,9 +52,16 @@ export class Connection {
       await answer(client, call);
       return client;
     } catch (error) {
+      if (this.#bearsSilence(client, error, call)) return client;
       this.close();
       throw error;
     }
+  }
+
+  #bearsSilence(client: TargetClient, error: unknown, call: Call): boolean {
+    if (client.collectsWhileDown !== true || !client.usable() || call.signal.aborted) return false;
+    this.#silence = error;
+    return true;
   }
 
   /** Closes a client that cannot be used any more. */

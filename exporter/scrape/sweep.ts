@@ -112,7 +112,8 @@ export class Sweep {
     const { signal } = this.#abort;
     try {
       const client = await connection.ready({ signal, clock });
-      this.#answered = true;
+      if (connection.silence === undefined) this.#answered = true;
+      else this.#down = failureOf(connection.silence, signal);
       await Promise.all(bound.collectors.map((collector) => this.#collect(collector, client)));
     } catch (error) {
       this.#down = failureOf(error, signal);

@@ -76,6 +76,7 @@ export function openMaxwell({ address, tls, resolve }: Opening<MaxwellAddress>):
       await pingByHeartbeat(await mysql.get(call), address, call);
     },
     usable: () => !isClosed,
+    collectsWhileDown: true,
     [Symbol.asyncDispose]: async () => {
       isClosed = true;
       await Promise.all([mysql.close(), source.close()]);
