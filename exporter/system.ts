@@ -27,7 +27,7 @@ const common = {
     .record(labelName, z.string())
     .default({})
     .refine((l) => !Object.keys(l).some((k) => reserved.has(k) || k.startsWith('__')), {
-      message: `these label names are taken: ${[...reserved].join(', ')} and __*`,
+      message: `other label names; taken are ${[...reserved].join(', ')} and __*`,
     }),
 };
 

@@ -21,6 +21,9 @@ export async function readYaml(file: string): Promise<unknown> {
     return load(text, { filename: file });
   } catch (error) {
     if (!(error instanceof YAMLException)) throw error;
-    throw new ConfigError(file, [`not YAML: ${error.message}`]);
+    // The whole message would show some lines of the file.
+    const { mark, reason } = error;
+    const place = mark === undefined ? '' : ` in line ${String(mark.line + 1)}`;
+    throw new ConfigError(file, [`not YAML${place}: ${reason}. Mend it there`]);
   }
 }

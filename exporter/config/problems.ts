@@ -41,7 +41,9 @@ function reasonOf(issue: Issue, schema: z.ZodType, document: unknown): string {
   switch (issue.code) {
     case 'invalid_type': {
       if (written === undefined) return `missing. Add it: ${article(issue.expected)}`;
-      return `${show(written)} is ${typeOf(written)}. Write ${article(issue.expected)}`;
+      return typeof written === 'object'
+        ? `${show(written)} cannot stand here. Write ${article(issue.expected)}`
+        : `${show(written)} is ${article(typeof written)}. Write ${article(issue.expected)}`;
     }
     case 'invalid_value':
       return `${show(written)} is not known. Write ${issue.values.map(String).join(' or ')}`;
@@ -62,9 +64,9 @@ function reasonOf(issue: Issue, schema: z.ZodType, document: unknown): string {
       return `${show(written)} cannot stand here. Write ${[...new Set(wanted)].join(' or ')}`;
     }
     case 'too_small':
-      return `${show(written)} is too small or too short. Write at least ${String(issue.minimum)}${unitOf(issue.origin)}`;
+      return `${sizeOf(issue.origin, written, ['few', 'small'])}. Write at least ${String(issue.minimum)}`;
     case 'too_big':
-      return `${show(written)} is too large or too long. Write at most ${String(issue.maximum)}${unitOf(issue.origin)}`;
+      return `${sizeOf(issue.origin, written, ['many', 'large'])}. Write at most ${String(issue.maximum)}`;
     case 'invalid_key':
       return `${show(issue.path.at(-1))} cannot be a name here. Write ${issue.issues.map((i) => i.message).join(', ')}`;
     case 'invalid_format':
@@ -89,7 +91,13 @@ function unknownKey(key: string, known: readonly string[]): string {
 function show(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value);
   if (typeof value === 'number' || typeof value === 'boolean') return String(value);
-  return value === undefined ? 'nothing' : `this ${typeOf(value)}`;
+  if (value === null || value === undefined) return 'an empty value';
+  return Array.isArray(value) ? 'a list' : 'a mapping';
+}
+
+function sizeOf(origin: string, value: unknown, [few, small]: readonly [string, string]): string {
+  if (origin === 'array') return `too ${few} entries`;
+  return origin === 'string' ? `${show(value)} has too ${few} characters` : `${show(value)} is too ${small}`;
 }
 
 const articles: Readonly<Record<string, string>> = {
@@ -106,15 +114,6 @@ function article(type: string): string {
   return articles[type] ?? type;
 }
 
-function typeOf(value: unknown): string {
-  if (value === null) return 'empty';
-  return article(Array.isArray(value) ? 'array' : typeof value).replace(/^an? /, '');
-}
-
-function unitOf(origin: string): string {
-  return origin === 'string' ? ' characters' : origin === 'array' ? ' entries' : '';
-}
-
 function valueAt(document: unknown, path: Path): unknown {
   return path.reduce<unknown>(
     (at, key) =>
@@ -125,7 +124,15 @@ function valueAt(document: unknown, path: Path): unknown {
 
 /** The keys that the schema knows at this place of this document. */
 function keysAt(schema: z.ZodType, path: Path, document: unknown): string[] {
-  return schemasAt(schema, path, document).flatMap((s) => (s instanceof z.ZodObject ? Object.keys(s.shape) : []));
+  return schemasAt(schema, path, document)
+    .flatMap((s) => (s instanceof z.ZodDiscriminatedUnion ? chosen(s, valueAt(document, path)) : [s]))
+    .flatMap((s) => (s instanceof z.ZodObject ? Object.keys(s.shape) : []));
+}
+
+/** The alternatives that this value names by its discriminator. */
+function chosen({ options, def }: z.ZodDiscriminatedUnion, value: unknown): unknown[] {
+  const kind = String(valueAt(value, [def.discriminator]));
+  return options.filter((option) => discriminators(option, def.discriminator).includes(kind));
 }
 
 /** The values that the discriminator of a union at this place may have. */
@@ -145,10 +152,7 @@ function schemasAt(schema: unknown, path: Path, document: unknown): unknown[] {
   const [key, ...rest] = path;
   if (inner instanceof z.ZodDiscriminatedUnion) {
     if (key === undefined) return [inner];
-    const kind = valueAt(document, [inner.def.discriminator]);
-    return inner.options
-      .filter((o) => discriminators(o, inner.def.discriminator).includes(String(kind)))
-      .flatMap((o) => schemasAt(o, path, document));
+    return chosen(inner, document).flatMap((o) => schemasAt(o, path, document));
   }
   if (inner instanceof z.ZodUnion) return inner.options.flatMap((o: unknown) => schemasAt(o, path, document));
   if (key === undefined) return [inner];

@@ -10,6 +10,7 @@ import {
 import type { Family } from '../families.ts';
 import { selfFamilies } from '../graph.ts';
 import type { Clock } from '../runtime/clock.ts';
+import { SeriesIndex } from './series-index.ts';
 import { SampleWriter, type Block, type Header } from './writer.ts';
 
 /** The program's own metrics: process, HTTP, configuration. They carry no target. */
@@ -87,7 +88,7 @@ function blockOf(metric: MetricObjectWithValues<MetricValue<string>>): Block {
     writer.put({ family, value, labels: Object.fromEntries(given) });
     return writer.finish();
   });
-  return { header, bytes: Buffer.concat(parts.map((p) => p.bytes)), series: new Set() };
+  return { header, bytes: Buffer.concat(parts.map((p) => p.bytes)), series: new SeriesIndex() };
 }
 
 /** Declared as a numeric enum, yet a word at run time. */

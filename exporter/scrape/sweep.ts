@@ -7,7 +7,7 @@ import type { Clock } from '../runtime/clock.ts';
 import type { Log } from '../runtime/log.ts';
 import type { BoundCollector, BoundTarget, TargetClient } from '../system.ts';
 import { attempt, type Connection } from './connection.ts';
-import { SampleWriter, seriesRoom, type Block, type SeriesRoom } from './writer.ts';
+import { SampleWriter, seriesRoom, shareSeries, type Block, type SeriesRoom } from './writer.ts';
 
 export interface SweepDeps {
   readonly clock: Clock;
@@ -56,6 +56,7 @@ export class Sweep {
   /** Facts of the collectors that have ended well, for those of the same target that end later. */
   readonly #board = new FactBoard();
   #answered = false;
+  #collecting = false;
   #down: Failure | undefined;
   #budgetMs = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -101,7 +102,9 @@ export class Sweep {
     const late = { class: 'deadline', why: `no answer in time` } as const;
     const down = this.#answered ? undefined : (this.#down ?? late);
     const outcomes = this.#parts.bound.collectors.map(
-      (collector) => this.#outcomes.get(collector.name) ?? this.#failed(collector, down ?? late, undefined),
+      (collector) =>
+        this.#outcomes.get(collector.name) ??
+        this.#failed(collector, this.#collecting ? late : (down ?? late), undefined),
     );
     return { down, outcomes };
   }
@@ -114,6 +117,7 @@ export class Sweep {
       const client = await connection.ready({ signal, clock });
       if (connection.silence === undefined) this.#answered = true;
       else this.#down = failureOf(connection.silence, signal);
+      this.#collecting = true;
       await Promise.all(bound.collectors.map((collector) => this.#collect(collector, client)));
     } catch (error) {
       this.#down = failureOf(error, signal);
@@ -170,7 +174,7 @@ export class Sweep {
     for (const block of blocks) {
       for (const [name, other] of this.#outcomes) {
         const same = other.blocks.find((b) => b.header.name === block.header.name);
-        if (same === undefined || !overlap(block.series, same.series)) continue;
+        if (same === undefined || !shareSeries(same, block)) continue;
         throw new Error(`${block.header.name}: collector ${name} has emitted a series of the same labels`);
       }
     }
@@ -210,9 +214,4 @@ export function labelsOf(target: Target): Readonly<Record<string, string>> {
 /** Whatever a client throws once its time is over, its time being over is the reason. */
 function failureOf(error: unknown, signal: AbortSignal): Failure {
   return { class: signal.aborted ? 'deadline' : classOf(error), why: messageOf(error) };
-}
-
-function overlap(a: ReadonlySet<string>, b: ReadonlySet<string>): boolean {
-  for (const one of a) if (b.has(one)) return true;
-  return false;
 }

@@ -1,5 +1,6 @@
 import { TargetError } from '../runtime/errors.ts';
 import type { Family, Level, Put, Sample } from '../families.ts';
+import { SeriesIndex } from './series-index.ts';
 
 /** What the exposition needs to know of a family; the program's own metrics have histograms too. */
 export interface Header {
@@ -13,7 +14,11 @@ export interface Block {
   readonly header: Header;
   readonly bytes: Buffer;
   /** What tells the lines apart, to find a series that two sources of one target emit. */
-  readonly series: ReadonlySet<string>;
+  readonly series: SeriesIndex;
+}
+
+export function shareSeries(a: Block, b: Block): boolean {
+  return a.series.overlaps(a.bytes, b.series, b.bytes);
 }
 
 /** Series that one target may still emit in one sweep, shared by its collectors. */
@@ -131,8 +136,9 @@ class FamilyWriter {
   readonly #opens: readonly string[];
   readonly #head: string;
   readonly #tail: string;
+  readonly #headBytes: number;
   readonly #check: boolean;
-  readonly #series = new Set<string>();
+  readonly #series = new SeriesIndex();
   #buffer = Buffer.allocUnsafe(256);
   #at = 0;
   #count = 0;
@@ -149,6 +155,7 @@ class FamilyWriter {
     this.#labels = family.labels;
     this.#check = check;
     this.#head = names.length === 0 ? family.name : `${family.name}{${prefix.join(',')}`;
+    this.#headBytes = Buffer.byteLength(this.#head);
     this.#opens = family.labels.map((name, i) => `${i > 0 ? '",' : prefix.length > 0 ? ',' : ''}${name}="`);
     this.#tail = names.length === 0 ? ' ' : family.labels.length === 0 ? '} ' : '"} ';
   }
@@ -172,23 +179,28 @@ class FamilyWriter {
       const undeclared = Object.keys(labels).filter((name) => !this.#labels.includes(name));
       throw new Error(`${this.#family.name}: label ${undeclared.join()} is not declared`);
     }
-    if (this.#check && this.#series.has(key)) {
-      throw new Error(`emitted twice: ${this.#head}${key}${this.#tail}`.slice(0, 300));
-    }
     return key;
   }
 
   add(key: string, value: string): void {
-    if (this.#check) this.#series.add(key);
-    this.#count += 1;
-    const line = `${this.#head}${key}${this.#tail}${value}\n`;
-    const atMost = this.#at + line.length * 3; // UTF-8 takes at most 3 bytes per UTF-16 unit
-    if (atMost > this.#buffer.length) {
-      const larger = Buffer.allocUnsafe(Math.max(this.#buffer.length * 2, atMost));
-      this.#buffer.copy(larger, 0, 0, this.#at);
-      this.#buffer = larger;
+    const series = `${this.#head}${key}${this.#tail}`;
+    const begin = this.#at;
+    this.#reserve(series.length + value.length + 1);
+    this.#at += this.#buffer.write(series, begin);
+    if (this.#check && !this.#series.add(this.#buffer, begin + this.#headBytes, this.#at)) {
+      this.#at = begin;
+      throw new Error(`emitted twice: ${series}`.slice(0, 300));
     }
-    this.#at += this.#buffer.write(line, this.#at);
+    this.#at += this.#buffer.write(`${value}\n`, this.#at, 'latin1');
+    this.#count += 1;
+  }
+
+  #reserve(length: number): void {
+    const atMost = this.#at + length * 3; // UTF-8 takes at most 3 bytes per UTF-16 unit
+    if (atMost <= this.#buffer.length) return;
+    const larger = Buffer.allocUnsafe(Math.max(this.#buffer.length * 2, atMost));
+    this.#buffer.copy(larger, 0, 0, this.#at);
+    this.#buffer = larger;
   }
 
   block(): Block {

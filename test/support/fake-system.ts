@@ -31,6 +31,7 @@ export interface Script {
   connections: number;
   mostConnections: number;
   usable: boolean;
+  collectsWhileDown: boolean;
 }
 
 export function script(parts: Partial<Script> = {}): Script {
@@ -46,6 +47,7 @@ export function script(parts: Partial<Script> = {}): Script {
     connections: 0,
     mostConnections: 0,
     usable: true,
+    collectsWhileDown: false,
     ...parts,
   };
 }
@@ -80,6 +82,7 @@ export function fakeSystem(scripts: Readonly<Record<string, Script>>, kind = 'fa
       found.usable = true;
       return {
         script: found,
+        ...(found.collectsWhileDown ? { collectsWhileDown: true } : {}),
         ping: (c) => found.ping(c),
         usable: () => found.usable,
         [Symbol.asyncDispose]: async () => {

@@ -221,16 +221,13 @@ test('after the end nothing is taken', () => {
   );
 });
 
-test('the room is shared, given back, and a duplicate beyond it is still found', () => {
+test('the room is shared by writers and given back', () => {
   const room = seriesRoom(4);
   const one = new SampleWriter({ level: 'target', room });
   const emit = emitter({ f, g: gauge('g', 'G.', ['a']) }, one.put);
   for (const a of ['1', '2', '3']) emit.f(1, { a, b: '' });
   for (const a of ['1', '2', '3']) emit.g(1, { a });
   assert.equal(one.dropped, 2);
-  assert.throws(() => {
-    emit.g(1, { a: '1' });
-  }, /emitted twice/);
   const two = new SampleWriter({ level: 'target', room });
   two.put({ family: f, value: 1, labels: { a: '9', b: '' } });
   assert.equal(two.dropped, 1);

@@ -237,6 +237,23 @@ test('a kept connection that broke while idle is opened again in the same scrape
   });
 });
 
+test('a client that collects while its target is down: down with the class of the ping, collectors run, client kept', async () => {
+  const a = script({ ping: () => Promise.reject(new TargetError('refused', 'nobody')), collectsWhileDown: true });
+  await withRounds(a, async (rounds) => {
+    for (let i = 0; i < 2; i++) {
+      const found = await scrape(rounds);
+      assert.equal(valueOf(found, 'pipemedic_target_up', { target: 'a' }), 0);
+      assert.equal(valueOf(found, 'fake_up', { target: 'a' }), 0);
+      assert.equal(valueOf(found, 'pipemedic_target_error_info', { target: 'a', class: 'refused' }), 1);
+      assert.equal(valueOf(found, 'fake_value', { target: 'a' }), 1);
+      assert.equal(valueOf(found, 'pipemedic_collector_success', { target: 'a', collector: 'value' }), 1);
+    }
+    a.ping = () => Promise.resolve();
+    assertWhole(await scrape(rounds), 'a');
+    assert.equal(a.opens, 1);
+  });
+});
+
 test('50 scrapes at once of one slow target: one open, one sweep', async () => {
   let collects = 0;
   const a = script({

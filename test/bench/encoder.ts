@@ -1,0 +1,135 @@
+// Encoder: 100,000 samples. Ratios between ways to do it, all measured in this run and this process, alternating.
+import { emitter, gauge, type Family } from '../../exporter/families.ts';
+import { systemClock } from '../../exporter/runtime/clock.ts';
+import { pacer } from '../../exporter/runtime/pacing.ts';
+import { compress, join } from '../../exporter/scrape/exposition.ts';
+import { escapeLabel, SampleWriter, type Block } from '../../exporter/scrape/writer.ts';
+
+const samples = Number(process.argv[2] ?? 100_000);
+const rounds = 7;
+const names = ['kafka_consumergroup_current_offset', 'kafka_consumergroup_lag', 'kafka_consumergroup_lag_seconds'];
+const families = names.map((name) => gauge(name, 'Help text.', ['consumergroup', 'topic', 'partition']));
+const constant = { target: 'kafka-main' };
+
+interface Row {
+  readonly labels: { readonly consumergroup: string; readonly topic: string; readonly partition: string };
+  readonly value: number;
+}
+
+function* rows(): Generator<Row> {
+  for (let i = 0; i < samples / names.length; i++) {
+    const labels = {
+      consumergroup: `group-${String(i % 102)}`,
+      topic: `maxwell.shop.orders-${String(Math.floor(i / 102) % 100)}`,
+      partition: String(Math.floor(i / 10_200)),
+    };
+    yield { labels, value: i * 1.37 + 1e6 };
+  }
+}
+
+function write(family: Family, checkDuplicates: boolean): Block[] {
+  const writer = new SampleWriter({ level: 'target', constant, checkDuplicates });
+  for (const { labels, value } of rows()) writer.put({ family, labels, value });
+  return writer.finish();
+}
+
+async function direct(checkDuplicates: boolean): Promise<Buffer> {
+  return join(
+    families.flatMap((family) => write(family, checkDuplicates)),
+    'text',
+    systemClock,
+  );
+}
+
+/** A collector that takes a breath while it emits, as one with very many series should. */
+async function paced(): Promise<Buffer> {
+  const pace = pacer(systemClock);
+  const blocks: Block[] = [];
+  for (const family of families) {
+    const writer = new SampleWriter({ level: 'target', constant });
+    const emit = emitter({ family }, writer.put);
+    for (const { labels, value } of rows()) {
+      emit.family(value, labels);
+      const turn = pace();
+      if (turn !== undefined) await turn;
+    }
+    blocks.push(...writer.finish());
+  }
+  return join(blocks, 'text', systemClock);
+}
+
+/** What it is compared with: sample objects kept, one string made of them, checked for duplicates too. */
+function strings(): Promise<Buffer> {
+  let out = '';
+  for (const { name, help, type, labels: own } of families) {
+    const kept: Row[] = [...rows()];
+    const seen = new Set<string>();
+    out += `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n`;
+    for (const { labels, value } of kept) {
+      const parts = own.map((l) => `${l}="${escapeLabel(labels[l])}"`);
+      const series = `${name}{target="kafka-main",${parts.join(',')}}`;
+      if (seen.has(series)) throw new Error('duplicate');
+      seen.add(series);
+      out += `${series} ${String(value)}\n`;
+    }
+  }
+  return Promise.resolve(Buffer.from(out));
+}
+
+const ways: Readonly<Record<string, () => Promise<Buffer>>> = {
+  direct: () => direct(true),
+  'direct, no duplicate check': () => direct(false),
+  'direct, paced': paced,
+  'string join': strings,
+};
+
+/** Longest time between two turns of the event loop until the returned function is called. */
+function watchBlocks(): () => Promise<number> {
+  let lastMs = performance.now();
+  let longestMs = 0;
+  const look = (): void => {
+    const nowMs = performance.now();
+    longestMs = Math.max(longestMs, nowMs - lastMs);
+    lastMs = nowMs;
+  };
+  let timer = setImmediate(function turn() {
+    look();
+    timer = setImmediate(turn);
+  });
+  return async () => {
+    await new Promise((resolve) => setImmediate(resolve));
+    clearImmediate(timer);
+    return longestMs;
+  };
+}
+
+const took = new Map<string, number[]>();
+const blocked = new Map<string, number>();
+let body: Buffer = Buffer.alloc(0);
+for (let round = 0; round < rounds; round++) {
+  for (const [name, way] of Object.entries(ways)) {
+    const stop = watchBlocks();
+    const startedMs = performance.now();
+    const made = await way();
+    took.set(name, [...(took.get(name) ?? []), performance.now() - startedMs]);
+    const longestMs = await stop();
+    // The first round compiles.
+    if (round > 0) blocked.set(name, Math.max(blocked.get(name) ?? 0, longestMs));
+    if (body.length > 0 && !made.equals(body)) throw new Error(`${name}: a different exposition`);
+    body = made;
+  }
+}
+const startedMs = performance.now();
+const packed = await compress(body);
+const gzipMs = performance.now() - startedMs;
+
+const median = (name: string): number => [...(took.get(name) ?? [])].sort((a, b) => a - b)[rounds >> 1] ?? NaN;
+const lines = Object.keys(ways).map((name) => ({
+  way: name,
+  'median ms': Number(median(name).toFixed(1)),
+  'ratio to direct': Number((median(name) / median('direct')).toFixed(2)),
+  'longest block ms': Number((blocked.get(name) ?? NaN).toFixed(1)),
+}));
+process.stdout.write(`${String(samples)} samples, ${(body.length / 1e6).toFixed(1)} MB, ${String(rounds)} rounds\n`);
+for (const line of lines) process.stdout.write(`${JSON.stringify(line)}\n`);
+process.stdout.write(`gzip level 1: ${gzipMs.toFixed(0)} ms, ${(packed.length / 1e6).toFixed(2)} MB\n`);
