@@ -2,7 +2,7 @@
 import { createConnection, type Connection, type RowDataPacket } from 'mysql2/promise';
 import { join } from 'node:path';
 import { ports } from './address.ts';
-import { fileIn, isRoot, program, type LabContext } from './context.ts';
+import { fileIn, folderIn, isRoot, program, type LabContext } from './context.ts';
 import { ProcessPart, runToEnd } from './processes.ts';
 import { waitFor } from './ready.ts';
 
@@ -42,6 +42,7 @@ export function databasePart(lab: LabContext, name: Database): ProcessPart {
   const home = join(lab.dir, name);
   const options: Record<string, string | number> = {
     datadir: home,
+    tmpdir: temporaryFolder(lab, name),
     socket: join(lab.dir, `${name}.sock`),
     'pid-file': join(lab.dir, `${name}.pid`),
     'bind-address': lab.address,
@@ -79,6 +80,11 @@ export function databasePart(lab: LabContext, name: Database): ProcessPart {
   });
 }
 
+/** Its own: a starting server removes the temporary tables of all others from a shared one (seen on MariaDB 10.11). */
+function temporaryFolder(lab: LabContext, name: Database): string {
+  return folderIn(lab, `${name}-tmp`);
+}
+
 /** A new data folder with the lab's users in it; not in the binlog, so that source and replica begin alike. */
 export async function installDatabase(lab: LabContext, name: Database): Promise<void> {
   const users = Object.entries(grants).flatMap(([user, all]) => [
@@ -92,6 +98,7 @@ export async function installDatabase(lab: LabContext, name: Database): Promise<
       program('mariadb-install-db'),
       '--no-defaults',
       `--datadir=${join(lab.dir, name)}`,
+      `--tmpdir=${temporaryFolder(lab, name)}`,
       '--auth-root-authentication-method=normal',
       '--skip-test-db',
       `--extra-file=${fileIn(lab, `${name}-users.sql`, `${text.join('\n')}\n`)}`,

@@ -109,9 +109,9 @@ into() {
   exec 9>&-
 }
 
-copy_dependencies() { # FOLDER, which has a pom.xml
+copy_dependencies() { # FOLDER, which has a pom.xml; $name is of into()
   quietly mvn -B -f "$1/pom.xml" dependency:copy-dependencies -DoutputDirectory="$1/lib" -DincludeScope=runtime ||
-    die "Maven could not get ${1##*/}"
+    die "Maven could not get $name (see above)"
 }
 
 write_pom() { # FOLDER GROUP:ARTIFACT:VERSION...

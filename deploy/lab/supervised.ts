@@ -98,7 +98,14 @@ export class SupervisedPart implements Part {
   async start(): Promise<void> {
     await this.#supervisor.start();
     const atMs = Date.now();
-    const { running, maxFence, last } = await this.#status();
+    // it may have ended without the supervisor having seen it yet
+    const { running, maxFence, last } = await waitFor(
+      async () => {
+        const status = await this.#status();
+        return (status.running === null || isAlive(status.running.pid)) && status;
+      },
+      { deadlineMs: 10_000, what: `the supervisor to see the end of ${this.name}` },
+    );
     if (running !== null) return;
     const reply = await this.#ask({ op: 'start', ifAbsent: true, fence: maxFence, by: 'person:lab' });
     if (reply.op !== 'start') throw new Error(`the supervisor answered ${reply.op} to start`);
