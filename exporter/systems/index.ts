@@ -1,4 +1,5 @@
 import type { System } from '../system.ts';
+import { backup } from './backup/index.ts';
 import { jvm } from './jvm/index.ts';
 import { kafka } from './kafka/index.ts';
 import { maxwell } from './maxwell/index.ts';
@@ -6,4 +7,4 @@ import { mysql } from './mysql/index.ts';
 import { redis } from './redis/index.ts';
 
 /** The registry: one line per system. */
-export const systems: readonly System[] = [mysql, maxwell, jvm, kafka, redis];
+export const systems: readonly System[] = [mysql, maxwell, jvm, kafka, redis, backup];

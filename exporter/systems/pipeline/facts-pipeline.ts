@@ -5,15 +5,14 @@
 // that is in the CDC stage now has not begun to wait in the next one, so the sum is an upper bound: the oldest change of
 // all can be younger than the sum, never older. Of stages beside each other (several groups, several replicas) the
 // slowest counts.
-import { factKey, type FactBoard } from '../../facts.ts';
+import type { FactBoard } from '../../facts.ts';
 import { known, unknown, type Known } from '../../runtime/known.ts';
 import { kafkaLagFact } from '../kafka/facts-lag.ts';
+import { maxwellHealthFact } from '../maxwell/facts-health.ts';
 import { replicationFact } from '../mysql/facts-replication.ts';
 import { redisReplicationFact } from '../redis/facts-replication.ts';
 import type { StageState } from './families.ts';
-import { cacheStage, cdcStage, consumeStage, replicaStage, type CdcHealth } from './facts-stages.ts';
-
-const maxwellHealthFact = factKey<CdcHealth>('maxwell.health');
+import { cacheStage, cdcStage, consumeStage, replicaStage } from './facts-stages.ts';
 
 /** A pipeline as the inventory has it; what is not needed here is left out. */
 export interface Pipeline {

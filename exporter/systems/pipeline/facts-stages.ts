@@ -1,6 +1,7 @@
 // Each stage of a pipeline from its owner's facts: what it adds to the lag, and its state. Pure.
 import { known, unknown, type Known } from '../../runtime/known.ts';
 import type { GroupLag, KafkaLag, LagAge, PartitionLag } from '../kafka/facts-lag.ts';
+import type { MaxwellHealth } from '../maxwell/facts-health.ts';
 import type { ReplicaChannel } from '../mysql/facts-replication.ts';
 import type { RedisReplicaSeen, RedisReplication } from '../redis/facts-replication.ts';
 import type { StageState } from './families.ts';
@@ -11,26 +12,19 @@ export interface StageFound {
   readonly lagSeconds: Known<number>;
 }
 
-/** What a CDC process says of itself. */
-export interface CdcHealth {
-  readonly state: 'running' | 'stalled' | 'down' | 'position_lost' | 'unknown';
-  readonly lagSeconds: Known<number>;
-}
-
-export function cdcStage(health: Known<CdcHealth>): StageFound {
+export function cdcStage(health: Known<Pick<MaxwellHealth, 'state' | 'why' | 'lagSeconds'>>): StageFound {
   if (!health.known) return notKnown(health.why);
-  const { state, lagSeconds } = health.value;
+  const { state, why, lagSeconds } = health.value;
   switch (state) {
     case 'running':
       return lagSeconds.known ? { state: 'ok', why: undefined, lagSeconds } : notKnown(lagSeconds.why);
     case 'stalled':
-      return { state: 'stalled', why: 'the CDC process is stalled', lagSeconds };
+      return { state: 'stalled', why, lagSeconds };
     case 'down':
-      return { state: 'down', why: 'the CDC process is down', lagSeconds };
     case 'position_lost':
-      return { state: 'down', why: 'the position of the CDC process is no longer in the binlog', lagSeconds };
+      return { state: 'down', why, lagSeconds };
     case 'unknown':
-      return { state: 'unknown', why: 'the state of the CDC process is not known', lagSeconds };
+      return { state: 'unknown', why, lagSeconds };
   }
 }
 

@@ -1,0 +1,13 @@
+import { defineSystem } from '../../system.ts';
+import { backupAddress } from './address.ts';
+import { openBackup } from './client.ts';
+import { backupFiles } from './collector-backup.ts';
+
+export const backup = defineSystem({
+  kind: 'backup',
+  help: 'A folder of backups.',
+  address: backupAddress,
+  thresholds: { backup_max_age_seconds: 'age of the newest complete backup' },
+  open: (opening) => Promise.resolve(openBackup(opening)),
+  collectors: [backupFiles],
+});
