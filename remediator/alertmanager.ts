@@ -1,6 +1,5 @@
 // Alertmanager's API v2, of one peer: which alerts it has, and posting our own.
 // Source: api/v2/openapi.yaml of prometheus/alertmanager; seen on 0.25.0.
-import { readFile } from 'node:fs/promises';
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import fetch, { type Response } from 'node-fetch';
@@ -8,6 +7,7 @@ import { z } from 'zod';
 import { within } from '../exporter/runtime/deadline.ts';
 import { asTargetError, TargetError } from '../exporter/runtime/errors.ts';
 import { readSecret } from '../exporter/runtime/secrets.ts';
+import { readTlsFiles } from '../exporter/runtime/tls-files.ts';
 import type { Peer } from './settings.ts';
 
 const maxReplyBytes = 16 * 1024 * 1024;
@@ -115,15 +115,11 @@ async function authorization(auth: Peer['auth']): Promise<Record<string, string>
 async function agentOf({ url, tls }: Peer): Promise<HttpAgent | HttpsAgent> {
   const common = { keepAlive: true, maxSockets: 4 };
   if (!url.startsWith('https:')) return new HttpAgent(common);
-  const read = async (file: string | undefined): Promise<string | undefined> =>
-    file === undefined ? undefined : readFile(file, 'utf8');
-  const [ca, cert, key] = await Promise.all([tls?.ca_file, tls?.cert_file, tls?.key_file].map(read));
+  const { server_name: servername } = tls ?? {};
   return new HttpsAgent({
     ...common,
-    ...(ca === undefined ? {} : { ca }),
-    ...(cert === undefined ? {} : { cert }),
-    ...(key === undefined ? {} : { key }),
-    ...(tls?.server_name === undefined ? {} : { servername: tls.server_name }),
+    ...(await readTlsFiles(tls ?? {})),
+    ...(servername === undefined ? {} : { servername }),
   });
 }
 

@@ -25,7 +25,7 @@ const policy = z.strictObject({
   name: z.string().regex(/^[a-z0-9][a-z0-9_-]{0,99}$/, 'lower case letters, digits, _ and -'),
   /** Exact label values. An empty match would take every alert. */
   match: z
-    .record(z.string(), z.string())
+    .record(z.string(), z.string(), 'labels with their exact values are wanted, such as {alertname: MaxwellDown}')
     .refine((m) => Object.keys(m).length > 0, 'at least one label, such as alertname'),
   action: z.string(),
   mode: z.enum(['observe', 'approve', 'auto']).default('observe'),
