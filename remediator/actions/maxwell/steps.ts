@@ -1,0 +1,377 @@
+// The steps of a restart: end exactly that life, look again while it is down, begin a new one, see the data move.
+import type { Applied, Checked, Probe, Step, StepRun } from '../../action.ts';
+import { asJson } from '../../canonical.ts';
+import type { Json } from '../../model.ts';
+import type {
+  MutationToken,
+  Outcome,
+  ServiceIncarnation,
+  ServiceState,
+  Supervisor,
+} from '../../supervisors/supervisor.ts';
+import { pause } from '../../../exporter/runtime/deadline.ts';
+import { messageOf } from '../../../exporter/runtime/errors.ts';
+import { comparePositions } from '../../../exporter/systems/mysql/facts-binlogs.ts';
+import type { World } from '../../world.ts';
+import { startedOf, type Before } from './before.ts';
+import { byRun, classifyEnd, neverCodes } from './classify.ts';
+import { readFacts } from './facts.ts';
+import { placeOf } from './look.ts';
+import { judgeMovement, type MovementSample } from './movement.ts';
+
+export interface StepParams {
+  readonly mysqlUser: string;
+  readonly sourceUpSeconds: number;
+  readonly stopSeconds: number;
+  readonly startStableSeconds: number;
+  readonly verifySeconds: number;
+}
+
+type Run = StepRun<Before>;
+
+const startLimitSeconds = 30;
+const sampleMs = 1_000;
+const pollMs = 300;
+
+export function restartSteps(target: string, params: StepParams, world: World): readonly Step<Before>[] {
+  return [
+    stop(target, params, world),
+    stopForce(target, world),
+    gate(target, params, world),
+    start('start', target, world),
+    verifyStart(target, params, world),
+    verifyData(target, params, world),
+  ];
+}
+
+/** What every step that changes something has in common under a supervisor that compares and acts in one. */
+function changing(supervisor: Supervisor | undefined, which: 'stop' | 'start') {
+  return {
+    fencing: supervisor?.fencing[which] ?? 'once',
+    settleMs: 1_000,
+    maxAttempts: 1,
+    lateCopy: 'harmless',
+  } as const;
+}
+
+function stop(target: string, { stopSeconds }: StepParams, world: World): Step<Before> {
+  return {
+    ...changing(world.supervisor(target), 'stop'),
+    name: 'stop',
+    help: 'Tells the incarnation that was looked at to end (SIGTERM), and waits for its end.',
+    deadlineMs: (stopSeconds + 3) * 1000,
+    verifyMs: 10_000,
+    safePointAfter: false,
+    probe: (run) => probeGone(target, world, run),
+    apply: (run) => applyStop(target, world, run, { force: false, waitMs: stopSeconds * 1000 }),
+    // one that does not end in time is what the next step is for
+    verify: async (run) => {
+      const state = await stateOf(target, world, run);
+      if (!state.known) return { is: 'unknown', because: state.why };
+      const gone = state.value.running?.id !== run.before.running?.id;
+      return { is: 'yes', because: gone ? 'it has ended' : 'it was told to end and has not yet' };
+    },
+    compensate: start('start.back', target, world),
+  };
+}
+
+function stopForce(target: string, world: World): Step<Before> {
+  return {
+    ...changing(world.supervisor(target), 'stop'),
+    name: 'stop.force',
+    help: 'Kills the incarnation if it has not ended: what it had sent since its last stored position comes twice.',
+    deadlineMs: 8_000,
+    verifyMs: 10_000,
+    safePointAfter: false,
+    probe: (run) => probeGone(target, world, run),
+    apply: (run) => applyStop(target, world, run, { force: true, waitMs: 5_000 }),
+    verify: async (run) => {
+      const state = await stateOf(target, world, run);
+      if (!state.known) return { is: 'unknown', because: state.why };
+      return state.value.running !== null && state.value.running.id === run.before.running?.id
+        ? { is: 'unknown', because: 'it is still alive' }
+        : { is: 'yes', because: 'it has ended' };
+    },
+    compensate: start('start.back', target, world),
+  };
+}
+
+/** Raises the fence first: after that no earlier holder's call can have an effect, so what is seen stays true. */
+async function fencedState(target: string, world: World, run: Run): Promise<{ state: ServiceState } | { why: string }> {
+  const supervisor = world.supervisor(target);
+  if (supervisor === undefined) return { why: 'no supervisor is configured' };
+  const raised = await supervisor.raiseFence(tokenOf(run), run.signal);
+  if (raised.kind === 'refused' && raised.code !== 'unsupported') return { why: `${raised.code}: ${raised.message}` };
+  if (raised.kind === 'unknown') return { why: messageOf(raised.cause) };
+  const state = await supervisor.state(run.signal);
+  return state.known ? { state: state.value } : { why: state.why };
+}
+
+async function probeGone(target: string, world: World, run: Run): Promise<Probe> {
+  const found = await fencedState(target, world, run);
+  if ('why' in found) return { is: 'unknown', because: found.why };
+  const { running } = found.state;
+  const wanted = run.before.running;
+  if (running === null) return { is: 'present', because: wanted === null ? 'it was down already' : 'it has ended' };
+  if (running.id === wanted?.id) return { is: 'absent', because: 'it runs' };
+  return { is: 'overtaken', because: `another incarnation runs (${running.id}): somebody has started it` };
+}
+
+async function applyStop(
+  target: string,
+  world: World,
+  run: Run,
+  options: { readonly force: boolean; readonly waitMs: number },
+): Promise<Applied> {
+  const supervisor = world.supervisor(target);
+  const incarnation = run.before.running;
+  if (supervisor === undefined || incarnation === null) return { is: 'refused', because: 'nothing to stop' };
+  const outcome = await supervisor.stop(incarnation, tokenOf(run), options, run.signal);
+  return appliedOf(outcome, ({ ended }) => ({
+    because: ended === null ? 'told to end' : 'it has ended',
+    data: { incarnation: incarnation.id, forced: options.force, ended: asJson(ended) },
+  }));
+}
+
+/** Read only, with the service down: what would make a start dangerous now. */
+function gate(target: string, params: StepParams, world: World): Step<Before> {
+  return {
+    ...looking,
+    name: 'gate',
+    help: 'Looks while it is down: its position and the binary log, Kafka, a bootstrap, a second Maxwell.',
+    verifyMs: 15_000,
+    safePointAfter: false,
+    verify: async (run) => {
+      const facts = await readFacts(target, params.mysqlUser, world, run.signal);
+      const { service, position, health, dumpThreads, bootstraps, kafka } = facts;
+      const unknown = (because: string): Checked => ({ is: 'unknown', because });
+      if (!service.known) return unknown(service.why);
+      if (service.value.running !== null) return { is: 'yes', because: 'somebody has started it already' };
+      if (!dumpThreads.known) return unknown(dumpThreads.why);
+      const strangers = dumpThreads.value.filter((t) => !run.before.dumpIds.includes(t.id));
+      if (strangers.length > 0) {
+        const who = strangers.map((t) => `${t.id} from ${t.host}`).join(', ');
+        return never(`another Maxwell reads the binary log (connection ${who}): a start would end it`);
+      }
+      if (!position.known) return unknown(position.why);
+      if (!position.value.found) return never(`its position is gone: ${position.value.why}`);
+      const { file, position: at, serverId } = run.before.position;
+      const now = position.value;
+      const order = comparePositions({ file: now.binlogFile, position: now.binlogPosition }, { file, position: at });
+      if (now.serverId !== serverId || order === undefined || order < 0) {
+        return never(`its position went from ${file}:${at} back to ${now.binlogFile}:${now.binlogPosition}`);
+      }
+      if (!health.purge.known) return unknown(health.purge.why);
+      if (health.purge.value.lost) return never(health.purge.value.why);
+      if (!bootstraps.known) return unknown(bootstraps.why);
+      if (bootstraps.value.length > 0) return { is: 'no', because: 'a bootstrap is under way' };
+      for (const [bus, ends] of Object.entries(kafka)) if (!ends.known) return unknown(`${bus}: ${ends.why}`);
+      return { is: 'yes', because: `its position ${placeOf(now)} is on the source, Kafka answers, no second Maxwell` };
+    },
+    compensate: 'none',
+  };
+}
+
+function start(name: string, target: string, world: World): Step<Before> {
+  const named = ({ id, startedAtMs, pid }: ServiceIncarnation): Json => ({ id, startedAtMs, pid });
+  return {
+    ...changing(world.supervisor(target), 'start'),
+    name,
+    help: 'Starts it if nothing of it is alive.',
+    deadlineMs: 5_000,
+    verifyMs: 10_000,
+    safePointAfter: true,
+    probe: async (run) => {
+      const found = await fencedState(target, world, run);
+      if ('why' in found) return { is: 'unknown', because: found.why };
+      const { running, last, orphan } = found.state;
+      if (orphan) return { is: 'unknown', because: 'a process of a former supervisor is alive' };
+      if (running !== null) {
+        if (running.id === run.before.running?.id) return { is: 'overtaken', because: 'the old incarnation runs' };
+        return { is: 'present', because: `${running.id} runs`, data: named(running) };
+      }
+      // It ended again. A second start of the same run would only hide that.
+      const earlier = startedOf(run.memo['start']);
+      if (earlier !== undefined) {
+        return { is: 'present', because: 'it was started and has ended since', data: { ...earlier } };
+      }
+      if (last !== null && last.incarnation.id !== run.before.last && last.incarnation.id !== run.before.running?.id) {
+        const data = named(last.incarnation);
+        return { is: 'present', because: 'it was started meanwhile and has ended since', data };
+      }
+      return { is: 'absent', because: 'it is down' };
+    },
+    apply: async (run) => {
+      const supervisor = world.supervisor(target);
+      if (supervisor === undefined) return { is: 'refused', because: 'no supervisor is configured' };
+      return appliedOf(await supervisor.start(tokenOf(run), run.signal), ({ incarnation }) => ({
+        because: `started as ${incarnation.id}`,
+        data: named(incarnation),
+      }));
+    },
+    // that it was started, not that it lives: how it goes on is the business of the next steps
+    verify: async (run) => {
+      const state = await stateOf(target, world, run);
+      if (!state.known) return { is: 'unknown', because: state.why };
+      const id = startedOf(run.memo[name])?.id;
+      const { running, last } = state.value;
+      return running !== null || last?.incarnation.id === id
+        ? { is: 'yes', because: 'it was started' }
+        : { is: 'no', because: 'nothing of it runs' };
+    },
+    compensate: 'none',
+  };
+}
+
+function verifyStart(target: string, params: StepParams, world: World): Step<Before> {
+  return {
+    ...looking,
+    name: 'verify_start',
+    help: 'One and the same incarnation lives for a while.',
+    verifyMs: (startLimitSeconds + params.startStableSeconds) * 1000,
+    safePointAfter: true,
+    verify: async (run) => {
+      const started = startedOf(run.memo['start']);
+      if (started === undefined) return { is: 'no', because: 'no start is on record' };
+      for (;;) {
+        const state = await stateOf(target, world, run);
+        if (!state.known) return { is: 'unknown', because: state.why };
+        const ended = await endOf(target, params, world, started.id, state.value, run);
+        if (ended !== undefined) return ended;
+        if (world.clock.wallMs() - started.startedAtMs >= params.startStableSeconds * 1000) {
+          return { is: 'yes', because: `${started.id} has lived for ${params.startStableSeconds} s` };
+        }
+        await pause(pollMs, run.signal);
+      }
+    },
+    compensate: 'none',
+  };
+}
+
+function verifyData(target: string, params: StepParams, world: World): Step<Before> {
+  return {
+    ...looking,
+    name: 'verify_data',
+    help: 'Changes move: heartbeats come back through the binary log, its position advances, nothing is lost.',
+    verifyMs: (params.verifySeconds + 10) * 1000,
+    safePointAfter: true,
+    verify: async (run) => {
+      const started = startedOf(run.memo['start']);
+      if (started === undefined) return { is: 'no', because: 'no start is on record' };
+      const { position, dumpIds } = run.before;
+      const before = { dumpIds, place: position.place, lastReadMs: position.lastReadMs ?? undefined };
+      const untilMono = world.clock.monoMs() + params.verifySeconds * 1000;
+      const samples: MovementSample[] = [];
+      for (;;) {
+        let why: string;
+        const facts = await readFacts(target, params.mysqlUser, world, run.signal);
+        if (facts.service.known) {
+          const ended = await endOf(target, params, world, started.id, facts.service.value, run);
+          if (ended !== undefined) return ended;
+        }
+        if (facts.position.known && facts.position.value.found && facts.dumpThreads.known) {
+          samples.push(sampleOf(facts.position.value, facts));
+          const movement = judgeMovement(samples, before, started.startedAtMs);
+          if (movement.is === 'failed') return { is: 'no', because: movement.because };
+          if (movement.is === 'moves') {
+            return {
+              is: 'yes',
+              because: `the data moves, seen over ${samples.length} looks`,
+              data: { looks: samples.length },
+            };
+          }
+          why = movement.missing.join('; ');
+        } else {
+          why = [facts.position, facts.dumpThreads].flatMap((f) => (f.known ? [] : [f.why])).join('; ');
+        }
+        if (world.clock.monoMs() >= untilMono) {
+          return { is: 'no', because: `the data was not seen to move within ${params.verifySeconds} s: ${why}` };
+        }
+        await pause(sampleMs, run.signal);
+      }
+    },
+    compensate: 'none',
+  };
+}
+
+type Facts = Awaited<ReturnType<typeof readFacts>>;
+
+function sampleOf(at: Parameters<typeof placeOf>[0], facts: Facts): MovementSample {
+  const { health, dumpThreads, failedMessages: failed } = facts;
+  return {
+    dumpIds: dumpThreads.known ? dumpThreads.value.map((t) => t.id) : [],
+    lastReadMs: at.lastHeartbeatReadMs.known ? at.lastHeartbeatReadMs.value : undefined,
+    place: placeOf(at),
+    lagSeconds: health.lagSeconds.known ? health.lagSeconds.value : undefined,
+    failedMessages: failed === undefined ? 'off' : failed.known ? failed.value : undefined,
+  };
+}
+
+/** One look during the soak. */
+export async function soakLook(target: string, params: StepParams, world: World, run: Run): Promise<Checked> {
+  const started = startedOf(run.memo['start']);
+  if (started === undefined) return { is: 'no', because: 'no start is on record' };
+  const facts = await readFacts(target, params.mysqlUser, world, run.signal);
+  if (!facts.service.known) return { is: 'unknown', because: facts.service.why };
+  const ended = await endOf(target, params, world, started.id, facts.service.value, run);
+  if (ended !== undefined) return ended;
+  const { failedMessages: failed, health } = facts;
+  if (failed?.known === true && failed.value > 0) return { is: 'no', because: `${failed.value} messages were lost` };
+  if (health.state === 'unknown') return { is: 'unknown', because: health.why };
+  return { is: health.state === 'running' ? 'yes' : 'no', because: health.why };
+}
+
+/** How the started incarnation is no longer the one that runs; undefined while it is. */
+async function endOf(
+  target: string,
+  params: StepParams,
+  world: World,
+  id: string,
+  { running, last }: ServiceState,
+  run: Run,
+): Promise<Checked | undefined> {
+  if (running?.id === id) return undefined;
+  if (last?.incarnation.id !== id) return { is: 'no', because: 'another incarnation took its place' };
+  const log = (await world.supervisor(target)?.log(last.incarnation, 64 * 1024, run.signal)) ?? {
+    known: false as const,
+    why: 'no supervisor is configured',
+  };
+  const verdict = classifyEnd(last, log, {
+    sourceUpSeconds: { known: false, why: 'not asked' },
+    wantedSeconds: params.sourceUpSeconds,
+  });
+  const because = `it has ended again (${verdict.code}): ${verdict.because}`;
+  return neverCodes.has(verdict.code) ? { is: 'no', because, never: because } : { is: 'no', because };
+}
+
+const looking = {
+  fencing: 'read',
+  deadlineMs: 0,
+  settleMs: 0,
+  maxAttempts: 1,
+  lateCopy: 'harmless',
+  probe: (): Promise<Probe> => Promise.resolve({ is: 'absent', because: 'this step only looks' }),
+} as const;
+
+function never(because: string): Checked {
+  return { is: 'no', because, never: because };
+}
+
+async function stateOf(target: string, world: World, run: Run): ReturnType<Supervisor['state']> {
+  return (await world.supervisor(target)?.state(run.signal)) ?? { known: false, why: 'no supervisor is configured' };
+}
+
+function tokenOf(run: Run): MutationToken {
+  return { fence: run.fence, by: byRun(run.runId) };
+}
+
+function appliedOf<T>(outcome: Outcome<T>, done: (value: T) => { because: string; data: Json }): Applied {
+  switch (outcome.kind) {
+    case 'done':
+      return { is: 'done', ...done(outcome.value) };
+    case 'refused':
+      return { is: 'refused', code: outcome.code, because: `${outcome.code}: ${outcome.message}` };
+    case 'unknown':
+      return { is: 'unknown', because: messageOf(outcome.cause) };
+  }
+}
