@@ -1,0 +1,276 @@
+// What a real Alertmanager makes of deploy/alertmanager.yml: which of the alerts that fire together stay loud.
+import assert from 'node:assert/strict';
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { setTimeout as wait } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
+import { z } from 'zod';
+import { readBundle, repo } from '../../rules/bundle.ts';
+
+const program = 'prometheus-alertmanager';
+const skip = spawnSync(program, ['--version']).error === undefined ? false : `${program} is not installed`;
+const bundle = readBundle();
+
+let url = '';
+let folder = '';
+let child: ChildProcess | undefined;
+
+before(async () => {
+  if (skip !== false) return;
+  folder = await mkdtemp(join(tmpdir(), 'pipemedic-alertmanager-'));
+  const [port, nobody] = [await freePort(), await freePort()];
+  url = `http://127.0.0.1:${port}`;
+  const shipped = await readFile(join(repo, 'deploy/alertmanager.yml'), 'utf8');
+  // Nobody listens there: whoever runs on the shipped ports of this machine gets nothing of this test.
+  await writeFile(join(folder, 'alertmanager.yml'), shipped.replaceAll(/127\.0\.0\.1:\d+/g, `127.0.0.1:${nobody}`));
+  await writeFile(join(folder, 'remediator-webhook.token'), 'x');
+  child = spawn(
+    program,
+    [
+      `--config.file=${join(folder, 'alertmanager.yml')}`,
+      `--storage.path=${join(folder, 'data')}`,
+      `--web.listen-address=127.0.0.1:${port}`,
+      '--cluster.listen-address=',
+    ],
+    { stdio: 'ignore' },
+  );
+  const deadlineMs = performance.now() + 20_000;
+  while (performance.now() < deadlineMs) {
+    const response = await fetch(`${url}/-/ready`).catch(() => undefined);
+    if (response?.ok === true) return;
+    await wait(50);
+  }
+  throw new Error('Alertmanager did not become ready');
+});
+
+after(async () => {
+  if (child?.exitCode === null) {
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+  }
+  if (folder !== '') await rm(folder, { recursive: true });
+});
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  server.close();
+  await once(server, 'close');
+  if (address === null || typeof address === 'string') throw new Error('no port');
+  return address.port;
+}
+
+type Labels = Readonly<Record<string, string>>;
+
+/** As the rule would send it. A second word is the severity, where an alert has two. */
+function alert(name: string, labels: Labels): Labels {
+  const [alertname = '', severity] = name.split(' ');
+  const rule = bundle.alerts.find(
+    (a) => a.alert === alertname && (severity ?? a.labels.severity) === a.labels.severity,
+  );
+  assert.ok(rule, name);
+  return { alertname, ...rule.labels, ...labels };
+}
+
+function posted(alertname: string, labels: Labels): Labels {
+  return {
+    alertname,
+    severity: alertname === 'RemediationFailed' ? 'critical' : 'warning',
+    remediation: 'none',
+    scope: 'remediation',
+    generator: 'pipemedic',
+    ...labels,
+  };
+}
+
+const answer = z.array(z.object({ labels: z.record(z.string(), z.string()), status: z.object({ state: z.string() }) }));
+
+/** The scenario is their cluster: every inhibit rule compares it, so scenarios do not touch each other. */
+async function expectLoud(scenario: string, alerts: readonly Labels[], expected: readonly string[]): Promise<void> {
+  const now = Date.now();
+  const body = alerts.map((labels) => ({
+    labels: { ...labels, cluster: scenario },
+    startsAt: new Date(now).toISOString(),
+    endsAt: new Date(now + 300_000).toISOString(),
+  }));
+  const post = await fetch(`${url}/api/v2/alerts`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(body),
+  });
+  assert.equal(post.status, 200, await post.text());
+  // Alertmanager takes an alert into account for inhibition a moment after it answers.
+  const deadlineMs = performance.now() + 5_000;
+  let found = await loudIn(scenario);
+  while (!isDeepStrictEqual(found, expected) && performance.now() < deadlineMs) {
+    await wait(50);
+    found = await loudIn(scenario);
+  }
+  assert.deepEqual(found, expected);
+}
+
+async function loudIn(scenario: string): Promise<string[]> {
+  const get = await fetch(`${url}/api/v2/alerts?filter=${encodeURIComponent(`cluster="${scenario}"`)}`);
+  return answer
+    .parse(await get.json())
+    .filter((a) => a.status.state !== 'suppressed' && a.labels['scope'] !== 'inhibitor')
+    .map(({ labels }) =>
+      [
+        labels['alertname'],
+        labels['severity'],
+        labels['target'] ?? labels['pipeline'],
+        labels['channel_name'] ?? labels['topic'] ?? labels['source_alert'],
+      ]
+        .filter((part) => part !== undefined)
+        .join(' '),
+    )
+    .sort();
+}
+
+const client = { client_id: 'maxwell' };
+
+test('a source that stops pages MysqlDown alone; what does not hang on it stays loud', { skip }, async () => {
+  await expectLoud(
+    'source',
+    [
+      ...['maxwell1', 'db2', 'b1'].map((target) => alert('PipemedicUpstreamFault', { target, upstream: 'db1' })),
+      alert('PipemedicMemberFault', { pipeline: 'orders' }),
+      alert('MysqlDown', { target: 'db1' }),
+      alert('MysqlReplicationUnknown', { target: 'db1' }),
+      alert('MysqlReplicationBroken', { target: 'db2' }),
+      alert('MysqlReplicationLag warning', { target: 'db2' }),
+      alert('MaxwellDown', { target: 'maxwell1', ...client }),
+      alert('MaxwellHeartbeatLag critical', { target: 'maxwell1', ...client }),
+      alert('MaxwellUnknown', { target: 'maxwell1', ...client }),
+      alert('JvmUnknown', { target: 'maxwell1' }),
+      alert('BackupUnknown', { target: 'b1', type: 'full' }),
+      alert('PipelineLag', { pipeline: 'orders' }),
+      alert('PipelineLagUnknown', { pipeline: 'orders' }),
+      alert('PipelineStageUnknown', { pipeline: 'orders', target: 'maxwell1' }),
+      alert('PipelineStageUnknown', { pipeline: 'orders', target: 'db2' }),
+      alert('MysqlReplicationLag warning', { target: 'db9' }),
+      alert('BackupStale critical', { target: 'b9', type: 'full' }),
+      alert('PipelineLag', { pipeline: 'other' }),
+    ],
+    [
+      'BackupStale critical b9',
+      'MysqlDown critical db1',
+      'MysqlReplicationLag warning db9',
+      'PipelineLag critical other',
+    ],
+  );
+});
+
+test('a dead Maxwell pages MaxwellDown alone, and rows that are already lost', { skip }, async () => {
+  await expectLoud(
+    'maxwell',
+    [
+      alert('PipemedicMemberFault', { pipeline: 'orders' }),
+      alert('MaxwellDown', { target: 'maxwell1', ...client }),
+      alert('MaxwellHeartbeatLag warning', { target: 'maxwell1', ...client }),
+      alert('MaxwellHeartbeatLag critical', { target: 'maxwell1', ...client }),
+      alert('MaxwellUnknown', { target: 'maxwell1', ...client }),
+      alert('MaxwellStalled', { target: 'maxwell1', ...client }),
+      alert('MaxwellMessagesFailed', { target: 'maxwell1' }),
+      alert('JvmUnknown', { target: 'maxwell1' }),
+      alert('JvmHeapHigh warning', { target: 'maxwell1' }),
+      alert('PipelineLag', { pipeline: 'orders' }),
+      alert('PipelineStageUnknown', { pipeline: 'orders', target: 'maxwell1' }),
+    ],
+    ['MaxwellDown critical maxwell1', 'MaxwellMessagesFailed critical maxwell1'],
+  );
+});
+
+test('a bus that stops pages KafkaDown alone: not the Maxwell that waits for it', { skip }, async () => {
+  await expectLoud(
+    'kafka',
+    [
+      alert('PipemedicUpstreamFault', { target: 'maxwell1', upstream: 'kafka1' }),
+      alert('PipemedicMemberFault', { pipeline: 'orders' }),
+      alert('KafkaDown', { target: 'kafka1' }),
+      alert('KafkaConsumerGroupUnknown', { target: 'kafka1', consumergroup: 'g' }),
+      alert('MaxwellStalled', { target: 'maxwell1', ...client }),
+      alert('MaxwellHeartbeatLag critical', { target: 'maxwell1', ...client }),
+      alert('PipelineLag', { pipeline: 'orders' }),
+      alert('PipelineStageUnknown', { pipeline: 'orders', target: 'kafka1', consumergroup: 'g' }),
+    ],
+    ['KafkaDown critical kafka1'],
+  );
+});
+
+test('a second dead server is never hidden by the first', { skip }, async () => {
+  await expectLoud(
+    'servers',
+    [
+      alert('PipemedicUpstreamFault', { target: 'db2', upstream: 'db1' }),
+      alert('PipemedicUpstreamFault', { target: 'r2', upstream: 'r1' }),
+      alert('MysqlDown', { target: 'db1' }),
+      alert('MysqlDown', { target: 'db2' }),
+      alert('RedisDown', { target: 'r1' }),
+      alert('RedisDown', { target: 'r2' }),
+      alert('RedisReplicationLinkDown', { target: 'r2' }),
+    ],
+    ['MysqlDown critical db1', 'MysqlDown critical db2', 'RedisDown critical r1', 'RedisDown critical r2'],
+  );
+});
+
+test('the cause silences its measure, critical silences warning, each for its own object only', { skip }, async () => {
+  const k = { target: 'k1', consumergroup: 'g' };
+  await expectLoud(
+    'severity',
+    [
+      alert('MysqlReplicationLag critical', { target: 'db2', channel_name: 'a' }),
+      alert('MysqlReplicationLag warning', { target: 'db2', channel_name: 'a' }),
+      alert('MysqlReplicationLag warning', { target: 'db2', channel_name: 'b' }),
+      alert('MysqlReplicationBroken', { target: 'db3', channel_name: 'a' }),
+      alert('MysqlReplicationLag critical', { target: 'db3', channel_name: 'a' }),
+      alert('MysqlReplicationLag critical', { target: 'db3', channel_name: 'b' }),
+      alert('KafkaConsumerStuck', { ...k, topic: 't' }),
+      alert('KafkaConsumerLag critical', { ...k, topic: 't' }),
+      alert('KafkaConsumerLag warning', { ...k, topic: 'u' }),
+      alert('BackupStale critical', { target: 'b1', type: 'full' }),
+    ],
+    [
+      'BackupStale critical b1',
+      'KafkaConsumerLag warning k1 u',
+      'KafkaConsumerStuck critical k1 t',
+      'MysqlReplicationBroken critical db3 a',
+      'MysqlReplicationLag critical db2 a',
+      'MysqlReplicationLag critical db3 b',
+      'MysqlReplicationLag warning db2 b',
+    ],
+  );
+});
+
+test(
+  'what the remediator says is heard, also below a dead upstream; a failure replaces its refusals',
+  { skip },
+  async () => {
+    await expectLoud(
+      'remediation',
+      [
+        alert('PipemedicUpstreamFault', { target: 'maxwell1', upstream: 'db1' }),
+        alert('MysqlDown', { target: 'db1' }),
+        alert('MaxwellDown', { target: 'maxwell1', ...client }),
+        posted('RemediationFailed', { target: 'maxwell1', source_alert: 'MaxwellDown' }),
+        posted('RemediationRefused', { target: 'maxwell1', source_alert: 'MaxwellDown' }),
+        posted('RemediationRefused', { target: 'maxwell1', source_alert: 'MaxwellStalled' }),
+        posted('RemediationNeedsApproval', { target: 'maxwell2', source_alert: 'MaxwellDown' }),
+        posted('RemediationStorm', {}),
+      ],
+      [
+        'MysqlDown critical db1',
+        'RemediationFailed critical maxwell1 MaxwellDown',
+        'RemediationNeedsApproval warning maxwell2 MaxwellDown',
+        'RemediationRefused warning maxwell1 MaxwellStalled',
+        'RemediationStorm warning',
+      ],
+    );
+  },
+);
