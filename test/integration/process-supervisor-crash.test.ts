@@ -141,11 +141,11 @@ test('a second supervisor on the same folder, or on the same socket, does not st
   const first = await bench.supervisor();
   const incarnation = await bench.started(1);
   bench.writeConfig({ ...bench.config, socket: bench.path('other.sock') });
-  const second = await bench.launch().ended;
+  const second = await bench.refusal();
   assert.equal(second.code, 1);
   assert.match(second.stderr, /another supervisor runs on this folder/);
   bench.writeConfig({ ...bench.config, stateDir: bench.path('other') });
-  const third = await bench.launch().ended;
+  const third = await bench.refusal();
   assert.equal(third.code, 1);
   assert.match(third.stderr, /another program listens on this socket/);
   assert.deepEqual((await bench.status()).running, incarnation);
@@ -153,7 +153,7 @@ test('a second supervisor on the same folder, or on the same socket, does not st
   // held also while the first one is stopped, free at once when it is killed
   bench.writeConfig({ ...bench.config, socket: bench.path('other.sock') });
   first.child.kill('SIGSTOP');
-  assert.equal((await bench.launch().ended).code, 1);
+  assert.equal((await bench.refusal()).code, 1);
   bench.writeConfig();
   first.child.kill('SIGKILL');
   await first.ended;
@@ -172,7 +172,7 @@ test('a state that cannot be trusted stops the supervisor with a reason', async 
   const state = readFileSync(statePath, 'utf8');
   const lines = readFileSync(witnessPath, 'utf8');
   const refusal = async (): Promise<string> => {
-    const { code, stderr } = await bench.launch().ended;
+    const { code, stderr } = await bench.refusal();
     assert.equal(code, 1);
     return stderr;
   };
@@ -204,13 +204,13 @@ test('a configuration that cannot be used names the place, never the value', asy
     [{ ...bench.config, service: { ...bench.config.service, argv: [] } }, /service\.argv/],
   ] as const) {
     bench.writeConfig(config);
-    const { code, stderr } = await bench.launch().ended;
+    const { code, stderr } = await bench.refusal();
     assert.equal(code, 1);
     assert.match(stderr, message);
     assert.ok(!stderr.includes(secret));
   }
   writeFileSync(bench.path('config.json'), `{"env": "${secret}`);
-  const { stderr } = await bench.launch().ended;
+  const { stderr } = await bench.refusal();
   assert.match(stderr, /not JSON/);
   assert.ok(!stderr.includes(secret));
 });

@@ -124,6 +124,15 @@ export class Bench {
     return running;
   }
 
+  /** Starts a supervisor that must end by itself, soon. */
+  async refusal(): Promise<Ended> {
+    const { ended } = this.launch();
+    const tooLong = sleep(10_000, undefined, { ref: false }).then(() => {
+      throw new Error('the supervisor runs, it should have refused to');
+    });
+    return Promise.race([ended, tooLong]);
+  }
+
   /** Starts a supervisor and waits until it answers. */
   async supervisor(): Promise<Running> {
     const running = this.launch();

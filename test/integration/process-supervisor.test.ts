@@ -176,6 +176,20 @@ ${polite}`;
   assert.equal(bench.witness().filter(({ event }) => event === 'group-ended').length, 1);
 });
 
+test('a stop signals the whole group: a child gets its chance to say goodbye too', async (t) => {
+  const script = `(trap 'echo "kid said goodbye" >> "$EVENTS"; exit' TERM
+  echo "kid is ready" >> "$EVENTS"; while :; do sleep 100 & wait $!; done) &
+while [ "$(grep -c ready "$EVENTS")" = 0 ]; do :; done
+${polite}`;
+  const bench = new Bench(t, script);
+  writeFileSync(bench.path('events'), '');
+  await bench.supervisor();
+  const outcome = await bench.stop(await bench.started(1), 1);
+  assert.equal(outcome.kind, 'done');
+  assert.equal(outcome.value.outcome, 'stopped');
+  assert.ok(bench.events().includes('kid said goodbye'));
+});
+
 test('a program that cannot be started leaves nothing behind', async (t) => {
   const bench = new Bench(t, '', { service: { argv: ['/nonexistent/program'] } });
   await bench.supervisor();

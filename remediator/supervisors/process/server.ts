@@ -8,7 +8,6 @@ import {
   maxLogBytes,
   maxRequestBytes,
   requestSchema,
-  type Incarnation,
   type Refusal,
   type Reply,
   type Request,
@@ -23,8 +22,10 @@ import type { Service } from './service.ts';
 const lineTimeoutMs = 10_000;
 const maxConnections = 64;
 
+type Served = Pick<Service, 'running' | 'maxFence' | 'status' | 'fence' | 'start' | 'stop' | 'logText'>;
+
 /** Listens on `path` with mode 0600. A socket file that nobody answers is replaced; throws ConfigError otherwise. */
-export async function listen(path: string, service: Service, log: Log): Promise<Server> {
+export async function listen(path: string, service: Served, log: Log): Promise<Server> {
   await removeStale(path);
   const server = createServer({ allowHalfOpen: true }, (socket) => {
     socket.on('error', (error) => {
@@ -74,7 +75,7 @@ async function removeStale(path: string): Promise<void> {
 }
 
 /** Requests of a connection are answered one after the other; while one is worked on, nothing more is read. */
-async function converse(socket: Socket, service: Service, log: Log): Promise<void> {
+async function converse(socket: Socket, service: Served, log: Log): Promise<void> {
   try {
     for await (const line of lines(socket)) {
       const reply = await answer(line, service, log);
@@ -124,7 +125,7 @@ async function* lines(socket: Socket): AsyncGenerator<Buffer | null, void> {
   }
 }
 
-async function answer(line: Buffer | null, service: Service, log: Log): Promise<Reply> {
+async function answer(line: Buffer | null, service: Served, log: Log): Promise<Reply> {
   if (line === null) {
     return refusal(null, 'too_large', `a request has at most ${maxRequestBytes} bytes`, service);
   }
@@ -143,7 +144,7 @@ async function answer(line: Buffer | null, service: Service, log: Log): Promise<
   }
 }
 
-async function handle(request: Request, service: Service): Promise<Reply> {
+async function handle(request: Request, service: Served): Promise<Reply> {
   const { id } = request;
   switch (request.op) {
     case 'status':
@@ -162,12 +163,7 @@ async function handle(request: Request, service: Service): Promise<Reply> {
   }
 }
 
-function refusal(
-  id: Refusal['id'],
-  code: Refusal['code'],
-  message: string,
-  service: { readonly running: Incarnation | null; readonly maxFence: number },
-): Refusal {
+function refusal(id: Refusal['id'], code: Refusal['code'], message: string, service: Served): Refusal {
   return { id, ok: false, code, message, running: service.running, maxFence: service.maxFence };
 }
 
