@@ -47,6 +47,29 @@ test('MariaDB 10.11: running, stopped, connecting and broken replicas are told a
   assert.equal(broken.lagSeconds.known, false);
 });
 
+test('MySQL 9.7: the new spelling is read the same way', async () => {
+  const running = channel('mysql-9.7.4-running');
+  assert.deepEqual([running.state, running.gtid, running.sourceServerId], ['running', 'auto_position', 11]);
+  assert.deepEqual(running.lagSeconds, { known: true, value: 0, observedAtMs: 5 });
+  assert.equal(running.received?.file, 'binlog.000001');
+  assert.equal(running.heartbeats, undefined, 'the row does not count them');
+  const mark = watchReceiver(running, undefined, 0).mark;
+  assert.equal(watchReceiver(running, mark, 1e9).channel.state, 'running', 'so nothing is called stalled');
+
+  const broken = channel('mysql-9.7.4-sql-error');
+  assert.deepEqual([broken.state, broken.lastSqlErrno, broken.lagSeconds.known], ['stopped', 1396, false]);
+
+  const client = fakeClient('9.7.4-2', { 'SHOW REPLICA STATUS': fixture('mysql-9.7.4-running') });
+  const { samples } = await runner(replicationCollector)(client);
+  const labels = `channel_name="",connection_name="",master_host="127.0.0.1",master_uuid="${running.sourceUuid}"`;
+  for (const name of ['slave_io_running', 'replica_io_running', 'auto_position', 'get_master_public_key']) {
+    assert.equal(samples.get(`mysql_slave_status_${name}{${labels}}`), 1, name);
+  }
+  assert.equal(samples.get(`mysql_slave_status_seconds_behind_master{${labels}}`), 0);
+  assert.equal(samples.get(`mysql_slave_status_seconds_behind_source{${labels}}`), 0);
+  assert.equal(samples.get(`mysql_slave_status_master_retry_count{${labels}}`), 10);
+});
+
 test('the statement is chosen by flavour and version', () => {
   const of = (text: string): string =>
     statusStatement({ flavour: text.includes('MariaDB') ? 'mariadb' : 'mysql', version: parseVersion(text) });
