@@ -1,0 +1,75 @@
+// A process of the barrier test: claims as fast as it can, from a common moment on. `place` and `kind` name the store.
+import { randomUUID } from 'node:crypto';
+import { openSqlite } from '../../../remediator/store/sqlite.ts';
+import type { Claim, ClaimResult, Store } from '../../../remediator/store/store.ts';
+
+export interface Round {
+  readonly startWallMs: number;
+  readonly kind: 'sqlite';
+  readonly place: string;
+  readonly claims: 'real' | 'naive';
+  readonly episodeId: string;
+  readonly target: string;
+  readonly scope: string;
+  readonly max: number;
+}
+
+const hour = 3_600_000;
+const nowMs = (): number => Date.now();
+
+/** Test only: what looks right and is not. The count is read before the lock is taken. */
+async function naiveClaim(store: Store, claim: Claim): Promise<ClaimResult> {
+  for (const { scope, max, windowMs } of claim.budgets) {
+    if ((await store.budgetUsed(scope, nowMs() - windowMs)) >= max) {
+      return { won: false, code: 'budget', because: 'used up' };
+    }
+  }
+  return store.claim({ ...claim, budgets: claim.budgets.map((b) => ({ ...b, max: Infinity })) }, nowMs);
+}
+
+async function race(round: Round): Promise<number> {
+  const { place, episodeId, target, scope, max } = round;
+  await using store = openSqlite({ file: place, timeoutMs: 20_000 });
+  await store.meta('warm');
+  while (Date.now() < round.startWallMs);
+  let won = 0;
+  for (let i = 0; i < 300; i++) {
+    const episode = await store.episode(episodeId);
+    if (episode === undefined) throw new Error(`no episode ${episodeId}`);
+    const claim: Claim = {
+      runId: randomUUID(),
+      episodeId,
+      episodeVersion: episode.version,
+      attempt: episode.attempts + 1,
+      decisionId: 'd',
+      action: 'a',
+      planHash: 'p',
+      policy: {},
+      params: {},
+      target,
+      actor: 'auto',
+      holder: `racer-${process.pid}`,
+      ttlMs: 30_000,
+      budgets: [{ scope, max, windowMs: hour }],
+    };
+    const result = await (round.claims === 'naive' ? naiveClaim(store, claim) : store.claim(claim, nowMs));
+    if (result.won) {
+      won++;
+      await store.appendJournal(result.hold, { kind: 'intent', step: 's', attempt: 1, data: {} }, nowMs);
+      await store.endRun(result.hold, { outcome: 'failed', because: 'test', cooldownMs: 0 }, nowMs);
+    } else if (result.code === 'budget') break;
+  }
+  return won;
+}
+
+// Imported for its types by the suite; a racer only when it was forked.
+if (process.send !== undefined && process.argv[1] === import.meta.filename) {
+  process.on('message', (round: Round) => {
+    race(round).then(
+      (won) => process.send?.({ won }),
+      (error: unknown) =>
+        process.send?.({ error: error instanceof Error ? (error.stack ?? error.message) : 'unknown' }),
+    );
+  });
+  process.send({ ready: true });
+}

@@ -1,0 +1,108 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { test } from 'node:test';
+import { openDb } from '../../../remediator/store/sqlite-db.ts';
+import { openSqlite } from '../../../remediator/store/sqlite.ts';
+import { StoreError } from '../../../remediator/store/store.ts';
+import { claimOf, openEpisode, refusal } from './store-fixtures.ts';
+import { storeSuite, type StoreUnderTest } from './store-suite.ts';
+
+async function folder(): Promise<{ readonly file: string } & AsyncDisposable> {
+  const dir = await mkdtemp(join(tmpdir(), 'pipemedic-store-'));
+  return {
+    file: join(dir, 'remediator.db'),
+    [Symbol.asyncDispose]: () => rm(dir, { recursive: true, force: true }),
+  };
+}
+
+storeSuite('SQLite', async (): Promise<StoreUnderTest> => {
+  const { file, [Symbol.asyncDispose]: remove } = await folder();
+  return {
+    kind: 'sqlite',
+    place: file,
+    open: (options = {}) => openSqlite({ file, ...options }),
+    [Symbol.asyncDispose]: remove,
+  };
+});
+
+test('SQLite syncs every commit: read back on the live connection', async () => {
+  await using place = await folder();
+  using db = openDb(place.file);
+  assert.deepEqual({ ...db.get('PRAGMA synchronous') }, { synchronous: 2 });
+  assert.deepEqual({ ...db.get('PRAGMA journal_mode') }, { journal_mode: 'wal' });
+  assert.deepEqual({ ...db.get('PRAGMA foreign_keys') }, { foreign_keys: 1 });
+  assert.deepEqual({ ...db.get('PRAGMA auto_vacuum') }, { auto_vacuum: 2 });
+});
+
+test('SQLite: the file is private, every table is strict', async () => {
+  await using place = await folder();
+  using db = openDb(place.file);
+  assert.equal((await stat(place.file)).mode & 0o777, 0o600);
+  const tables = db.all(
+    `SELECT name, strict FROM pragma_table_list WHERE schema = 'main' AND name NOT LIKE 'sqlite_%'`,
+  );
+  assert.ok(tables.length > 10);
+  for (const table of tables) assert.equal(table['strict'], 1, String(table['name']));
+});
+
+test('SQLite: nothing is claimed when the row of the switch is missing', async () => {
+  await using place = await folder();
+  await using store = openSqlite({ file: place.file });
+  const episode = await openEpisode(store, { alertname: 'A' });
+  using raw = new DatabaseSync(place.file);
+  raw.exec('DELETE FROM pause_switch');
+  assert.equal(await refusal(store, claimOf(episode), 1_000_000), 'paused');
+});
+
+test('SQLite: a full store refuses what does not fit, keeps what it has, and goes on when there is room', async () => {
+  await using place = await folder();
+  await using store = openSqlite({ file: place.file });
+  const hook = (size: number): Parameters<typeof store.appendWebhook>[0] => ({
+    ...{ source: 'main', receivedMs: 1, receivedBy: 'p', alertCount: 0, truncatedCount: 0 },
+    // not to be compressed
+    body: crypto.getRandomValues(Buffer.alloc(size)),
+  });
+  const first = await store.appendWebhook(hook(1000));
+  // max_page_count is a matter of the connection: as on a disk of that size
+  using db = openDb(place.file);
+  const { page_count: pages } = db.get('PRAGMA page_count') ?? {};
+  db.get(`PRAGMA max_page_count = ${Number(pages) + 2}`);
+  assert.throws(
+    () => db.transact(() => db.run(`INSERT INTO meta(k, v) VALUES('big', ?)`, 'x'.repeat(100_000))),
+    (error: unknown) => error instanceof StoreError && error.code === 'full',
+  );
+  assert.equal(db.run(`INSERT INTO meta(k, v) VALUES('small', 'x')`), 1, 'the connection is usable after it');
+  db.get('PRAGMA max_page_count = 1000000');
+  db.transact(() => db.run(`INSERT INTO meta(k, v) VALUES('big', ?)`, 'x'.repeat(100_000)));
+  assert.deepEqual(
+    (await store.pendingWebhooks(10)).map((h) => h.id),
+    [first],
+  );
+});
+
+test('SQLite: another process that holds the store is `busy`, a file that is none is `broken`', async () => {
+  await using place = await folder();
+  await using store = openSqlite({ file: place.file, timeoutMs: 50 });
+  using other = new DatabaseSync(place.file);
+  other.exec('BEGIN IMMEDIATE');
+  await assert.rejects(store.setMeta('k', 'v'), (e: unknown) => e instanceof StoreError && e.code === 'busy');
+  other.exec('ROLLBACK');
+  await store.setMeta('k', 'v');
+  await using wrong = await folder();
+  using text = new DatabaseSync(wrong.file);
+  text.exec("CREATE TABLE meta(k TEXT, v TEXT); INSERT INTO meta VALUES('schema', '99')");
+  assert.throws(() => openSqlite({ file: wrong.file }), /schema 99/);
+});
+
+test('SQLite: read-only reads beside a writer and creates nothing', async () => {
+  await using place = await folder();
+  assert.throws(() => openSqlite({ file: place.file, readOnly: true }), StoreError);
+  await using store = openSqlite({ file: place.file });
+  await openEpisode(store, { alertname: 'A' });
+  await using reader = openSqlite({ file: place.file, readOnly: true });
+  assert.equal((await reader.openEpisodes()).length, 1);
+  await assert.rejects(reader.setMeta('k', 'v'), StoreError);
+});
