@@ -69,6 +69,8 @@ export function prometheusPart(lab: LabContext, options: MonitoringOptions): Pro
       `--web.listen-address=${lab.address}:${ports.prometheus}`,
       `--web.external-url=${url}`,
       '--web.enable-lifecycle',
+      // A notification too: what fired before Prometheus knew its Alertmanagers (5 s) is sent again only after this
+      `--rules.alert.resend-delay=${Math.round(60_000 / options.timeFactor)}ms`,
     ],
     cwd: home,
     ready: (signal) => httpOk(`${url}/-/ready`, signal),

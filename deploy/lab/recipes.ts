@@ -5,7 +5,7 @@ import { repo, type LabContext } from './context.ts';
 import { kafkaPart } from './kafka.ts';
 import { createSchema, databasePart, installDatabase, startReplication } from './mariadb.ts';
 import { maxwellSpec } from './maxwell.ts';
-import { pipelineParts, type PartName } from './parts.ts';
+import { partNames, type PartName } from './parts.ts';
 import { ProcessPart, type Part } from './processes.ts';
 import { backupPart, sinkPart, writerPart } from './programs.ts';
 import { alertmanagerPart, prometheusPart, type MonitoringOptions } from './prometheus.ts';
@@ -146,9 +146,9 @@ export async function startParts(lab: LabContext, plan: Plan, { parts, links }: 
       await up('source');
       await add(writerPart(lab, options.rowsPerSecond ?? 20)).start();
     },
-    // Watchers begin when there is something healthy to watch: a start is no incident
+    // Last, when there is something healthy to watch: the start of a lab is no incident
     prometheus: async () => {
-      await Promise.all([up('exporter'), up('remediator'), up('alertmanager')]);
+      await Promise.all(partNames.filter((name) => name !== 'prometheus').map(up));
       await add(prometheusPart(lab, monitoring)).start();
     },
     alertmanager: async () => {
@@ -158,11 +158,9 @@ export async function startParts(lab: LabContext, plan: Plan, { parts, links }: 
       await Promise.all(peers.map((peer) => peer.start()));
     },
     exporter: async () => {
-      await Promise.all(pipelineParts.map(up));
       await add(node('exporter')).start();
     },
     remediator: async () => {
-      await Promise.all([up('exporter'), up('alertmanager')]);
       await add(node('remediator', `--policies.file=${files.policies}`)).start();
     },
   };
