@@ -5,7 +5,8 @@ import type { Before } from './maxwell/before.ts';
 import { lockSource } from './maxwell/lock.ts';
 import { lookAt } from './maxwell/look.ts';
 import { snapshotText } from './maxwell/snapshot.ts';
-import { restartSteps, soakLook } from './maxwell/steps.ts';
+import { restartSteps } from './maxwell/steps.ts';
+import { soakLook } from './maxwell/verify.ts';
 
 const params = z.strictObject({
   /** The MySQL user that Maxwell logs in with: its connections that read the binary log are told apart by it. */
