@@ -1,15 +1,24 @@
 import type { Log } from './log.ts';
 
+/** The process, as far as it ends. */
+export interface Ending {
+  readonly on: (event: 'SIGTERM' | 'SIGINT', handle: (signal: NodeJS.Signals) => void) => unknown;
+  readonly removeListener: (event: 'SIGTERM' | 'SIGINT', handle: (signal: NodeJS.Signals) => void) => unknown;
+  readonly exit: (code: number) => void;
+  exitCode?: number | string | null | undefined;
+}
+
 /**
  * SIGTERM and SIGINT run `stop` once; the process ends by itself when nothing is left to do, and by force `graceMs`
  * later. A second signal ends it at once. The returned function takes the handlers away.
  */
-export function onShutdown(stop: () => Promise<void>, graceMs: number, log: Log, end = process): () => void {
+export function onShutdown(stop: () => Promise<void>, graceMs: number, log: Log, end: Ending = process): () => void {
   let stopping = false;
   const handle = (signal: NodeJS.Signals): void => {
     if (stopping) {
       log.warn({ signal }, 'second signal, ending at once');
       end.exit(1);
+      return;
     }
     stopping = true;
     log.info({ signal }, 'shutting down');

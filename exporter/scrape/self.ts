@@ -27,6 +27,8 @@ export function createSelf(version: string, clock: Clock): Self {
   const registry = new Registry();
   const registers = [registry];
   collectDefaultMetrics({ register: registry });
+  // Gauges in spite of their names, which OpenMetrics keeps for counters.
+  for (const what of ['handles', 'requests', 'resources']) registry.removeSingleMetric(`nodejs_active_${what}_total`);
   const gaugeOf = ({ name, help, labels }: Family): Gauge => new Gauge({ name, help, labelNames: labels, registers });
   gaugeOf(selfFamilies.buildInfo).set({ version, node: process.version }, 1);
   const reloadSuccessful = gaugeOf(selfFamilies.reloadSuccessful);
