@@ -66,7 +66,7 @@ export function judgeMaxwell(evidence: MaxwellEvidence): MaxwellHealth {
   const purge = at === undefined ? unknown(noPosition) : purgeOf(at, evidence.binlogs, evidence.gtidsPurged);
   const numbers = {
     serverId: at === undefined ? unknown(noPosition) : known(at.serverId, observedAt(position)),
-    lagSeconds: at === undefined ? unknown(noPosition) : lagOf(at),
+    lagSeconds: at === undefined ? unknown(noPosition) : lagOf(at, process),
     heartbeatAgeSeconds: at === undefined ? unknown(noPosition) : heartbeatAgeOf(at),
     behindBytes: at === undefined ? unknown(noPosition) : behindOf(at, evidence.binlogs),
     purge,
@@ -118,12 +118,14 @@ function judgeTables(
 
 /**
  * Both ends by one clock, Maxwell's, while it writes heartbeats: about 0 when it keeps up, growing when its producer is
- * stuck. Once it writes none, the age of what it has read last, by the database's clock.
+ * stuck. Once it writes none, or its process is gone, the age of what it has read last, by the database's clock: a
+ * heartbeat that a dead process left behind would say 0 for 20 s more.
  */
-function lagOf(at: MaxwellPosition): Known<number> {
+function lagOf(at: MaxwellPosition, process: MaxwellEvidence['process']): Known<number> {
   const { lastHeartbeatReadMs: read, heartbeatMs: written, databaseNowMs } = at;
   if (!read.known) return read;
-  const isFresh = written.known && databaseNowMs - written.value <= heartbeatFreshMs;
+  const isGone = process.known && process.value === 'gone';
+  const isFresh = !isGone && written.known && databaseNowMs - written.value <= heartbeatFreshMs;
   const endMs = isFresh ? written.value : databaseNowMs;
   return known(Math.max(0, endMs - read.value) / 1000, read.observedAtMs);
 }
