@@ -27,10 +27,16 @@ async function naiveClaim(store: Store, claim: Claim): Promise<ClaimResult> {
   return store.claim({ ...claim, budgets: claim.budgets.map((b) => ({ ...b, max: Infinity })) }, nowMs);
 }
 
+let opened: { readonly place: string; readonly store: Store } | undefined;
+
+function storeAt(place: string): Store {
+  if (opened?.place !== place) opened = { place, store: openSqlite({ file: place, timeoutMs: 20_000 }) };
+  return opened.store;
+}
+
 async function race(round: Round): Promise<number> {
   const { place, episodeId, target, scope, max } = round;
-  await using store = openSqlite({ file: place, timeoutMs: 20_000 });
-  await store.meta('warm');
+  const store = storeAt(place);
   while (Date.now() < round.startWallMs);
   let won = 0;
   for (let i = 0; i < 300; i++) {

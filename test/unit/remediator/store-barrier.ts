@@ -9,41 +9,54 @@ import { openEpisode } from './store-fixtures.ts';
 export const racers = 12;
 export const rounds = 6;
 
-/** @returns the number of budget entries of the contested scope after each round */
-export async function barrier(
-  store: Store,
-  shape: Pick<Round, 'kind' | 'place' | 'claims'>,
-  contest: 'one target' | 'one scope',
-  max: number,
-): Promise<readonly number[]> {
-  const children = Array.from({ length: racers }, () =>
-    fork(join(import.meta.dirname, 'claim-racer.ts'), { execPath: process.execPath }),
-  );
+export interface Racers extends Disposable {
+  /** @returns the number of budget entries of the contested scope after each round */
+  readonly race: (
+    store: Store,
+    shape: Pick<Round, 'kind' | 'place' | 'claims'>,
+    contest: 'one target' | 'one scope',
+    max: number,
+  ) => Promise<readonly number[]>;
+}
+
+/** Starting them takes longest: they are used for several races. */
+export async function startRacers(): Promise<Racers> {
+  const children = Array.from({ length: racers }, () => fork(join(import.meta.dirname, 'claim-racer.ts')));
+  const stop = (): void => {
+    for (const child of children) child.kill('SIGKILL');
+  };
   try {
     await Promise.all(children.map((child) => answer(child)));
-    const counts: number[] = [];
-    for (let r = 0; r < rounds; r++) {
-      const name = `${shape.claims}-${contest.replace(' ', '-')}-${r}`;
-      const scope = contest === 'one target' ? `target:${name}` : `policy:${name}`;
-      const episodes = [];
-      for (let i = 0; i < racers; i++)
-        episodes.push(await openEpisode(store, { alertname: 'Race', name, n: String(i) }));
-      const startWallMs = Date.now() + 300;
-      const done = children.map((child) => answer(child));
-      for (const [i, child] of children.entries()) {
-        const target = contest === 'one target' ? name : `${name}-${i}`;
-        const episode = episodes[i];
-        if (episode === undefined) throw new Error('too few episodes');
-        const round: Round = { ...shape, startWallMs, scope, max, target, episodeId: episode.id };
-        child.send(round);
-      }
-      await Promise.all(done);
-      counts.push(await store.budgetUsed(scope, 0));
-    }
-    return counts;
-  } finally {
-    for (const child of children) child.kill('SIGKILL');
+  } catch (error) {
+    stop();
+    throw error;
   }
+  return {
+    [Symbol.dispose]: stop,
+    race: async (store, shape, contest, max) => {
+      const counts: number[] = [];
+      for (let r = 0; r < rounds; r++) {
+        const name = `${shape.claims}-${contest.replace(' ', '-')}-${r}`;
+        const scope = contest === 'one target' ? `target:${name}` : `policy:${name}`;
+        const episodes = [];
+        for (let i = 0; i < racers; i++) {
+          episodes.push(await openEpisode(store, { alertname: 'Race', name, n: String(i) }));
+        }
+        const startWallMs = Date.now() + 300;
+        const done = children.map((child) => answer(child));
+        for (const [i, child] of children.entries()) {
+          const target = contest === 'one target' ? name : `${name}-${i}`;
+          const episode = episodes[i];
+          if (episode === undefined) throw new Error('too few episodes');
+          const round: Round = { ...shape, startWallMs, scope, max, target, episodeId: episode.id };
+          child.send(round);
+        }
+        await Promise.all(done);
+        counts.push(await store.budgetUsed(scope, 0));
+      }
+      return counts;
+    },
+  };
 }
 
 async function answer(child: ChildProcess): Promise<void> {

@@ -7,7 +7,7 @@ import { refused, failed } from '../../../remediator/escalate.ts';
 import { newHolder } from '../../../remediator/holder.ts';
 import { alertStates, type Decision } from '../../../remediator/model.ts';
 import { StoreError, type Store } from '../../../remediator/store/store.ts';
-import { barrier } from './store-barrier.ts';
+import { startRacers } from './store-barrier.ts';
 import {
   claimOf,
   deliver,
@@ -417,19 +417,21 @@ export function storeSuite(name: string, make: () => Promise<StoreUnderTest>): v
       assert.equal(await refusal(store, claimOf(await episodeNow(store, episode.id)), t0), 'active');
     });
 
-    for (const contest of ['one target', 'one scope'] as const) {
-      it(`12 processes at a barrier never overrun a budget of 3 (${contest})`, async (store, under) => {
-        const counts = await barrier(store, { kind: under.kind, place: under.place, claims: 'real' }, contest, 3);
-        assert.deepEqual(
-          counts,
-          counts.map(() => 3),
-        );
-      });
-    }
-
-    it('the barrier finds a claim that counts before it locks', async (store, under) => {
-      const counts = await barrier(store, { kind: under.kind, place: under.place, claims: 'naive' }, 'one scope', 3);
-      assert.ok(Math.max(...counts) > 3, `runs by round: ${counts.join(', ')}`);
+    test('12 processes at a barrier never overrun a budget of 3; a claim that counts before it locks does', async () => {
+      using racers = await startRacers();
+      const race = async (
+        claims: 'real' | 'naive',
+        contest: 'one target' | 'one scope',
+      ): Promise<readonly number[]> => {
+        await using under = await make();
+        await using store = under.open();
+        return await racers.race(store, { kind: under.kind, place: under.place, claims }, contest, 3);
+      };
+      for (const contest of ['one target', 'one scope'] as const) {
+        assert.deepEqual(await race('real', contest), [3, 3, 3, 3, 3, 3], contest);
+      }
+      const naive = await race('naive', 'one scope');
+      assert.ok(Math.max(...naive) > 3, `the naive claim by round: ${naive.join(', ')}`);
     });
   });
 
