@@ -31,8 +31,11 @@ export async function openRedis(opening: Opening<RedisAddress>, call: Call): Pro
   redis.on('error', (error: unknown) => {
     last = error;
   });
+  let ended = false;
   const end = (): void => {
+    ended = true;
     redis.disconnect();
+    destroy(redis);
   };
   // ioredis says "Connection is closed." to what waits, and the reason to the listener above
   const reason = (error: unknown): unknown =>
@@ -66,7 +69,7 @@ export async function openRedis(opening: Opening<RedisAddress>, call: Call): Pro
         if (!aliveAnyway(error)) throw error;
       }
     },
-    usable: () => redis.status === 'ready',
+    usable: () => !ended && redis.status === 'ready',
     [Symbol.asyncDispose]: () => {
       end();
       return Promise.resolve();
@@ -89,6 +92,11 @@ async function authenticate(
   } catch (error) {
     if (!/no password is set|without any password configured/.test(messageOf(error))) throw error;
   }
+}
+
+/** disconnect() says goodbye and waits two seconds for the other side; one that hangs says nothing. */
+function destroy({ stream }: Partial<Pick<Redis, 'stream'>>): void {
+  stream?.destroy(); // not there before connect()
 }
 
 async function optionsOf(opening: Opening<RedisAddress>): Promise<Omit<RedisOptions, 'replyMapping'>> {
