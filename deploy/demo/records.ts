@@ -28,7 +28,7 @@ export interface DecisionView {
 }
 
 export interface Story {
-  readonly episode: { readonly id: string; readonly state: string };
+  readonly episode: { readonly id: string; readonly state: string; readonly outcome?: string };
   readonly decisions: readonly DecisionView[];
   readonly runs: readonly { readonly run: Omit<RunView, 'journal'>; readonly journal: readonly JournalView[] }[];
 }

@@ -1,6 +1,6 @@
 import { waitFor, type Lab } from '../lab/lab.ts';
 import { firing, scalar } from './observe.ts';
-import { newestRun, starts, why, type RunView } from './records.ts';
+import { newestRun, starts, story, why, type RunView } from './records.ts';
 import { stages } from './scene-healthy.ts';
 import type { Timeline } from './timeline.ts';
 
@@ -79,6 +79,14 @@ export async function repaired(lab: Lab, timeline: Timeline): Promise<void> {
   ).catch(caught);
   timeline.expect('the end-to-end lag is small again', lag !== undefined);
   timeline.block(await stages(lab));
+  const closed = await waitFor(
+    async () => {
+      const { episode } = (await story(lab, 'MaxwellDown')) ?? {};
+      return episode?.state === 'closed' ? (episode.outcome ?? 'closed') : undefined;
+    },
+    { deadlineMs: 90_000, what: 'the incident to close', intervalMs: 1_000 },
+  ).catch(caught);
+  timeline.expect('the incident is closed as repaired', closed === 'repaired', closed ?? 'still open');
   timeline.event('why it acted, in its own words:');
   timeline.block(await why(lab, 'MaxwellDown'));
 }
