@@ -21,7 +21,19 @@ const ofPrometheus: Readonly<Record<string, Metric>> = {
   up: { type: 'gauge', labels: ['target'], level: 'prometheus' },
   ALERTS: {
     type: 'gauge',
-    labels: ['alertname', 'alertstate', 'severity', 'priority', 'remediation', 'scope', 'target', 'pipeline'],
+    labels: [
+      'alertname',
+      'alertstate',
+      'severity',
+      'priority',
+      'remediation',
+      'scope',
+      'target',
+      'pipeline',
+      'consumergroup',
+      'topic',
+      'type',
+    ],
     level: 'prometheus',
   },
 };

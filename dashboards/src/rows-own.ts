@@ -1,0 +1,150 @@
+import { ofTarget, statesPanel, type Row } from './spec.ts';
+
+export const remediatorRow: Row = {
+  title: 'Remediator',
+  panels: [
+    statesPanel(
+      {
+        metric: 'pipemedic_remediator_switch_state',
+        by: ['instance'],
+        matcher: 'state!=""',
+        states: [
+          ['on', 'green'],
+          ['off', 'orange'],
+          ['unreadable', 'red'],
+        ],
+      },
+      {
+        title: 'Switch',
+        description: 'Alerts: RemediatorPaused, RemediatorSwitchUnreadable, RemediatorDown, RemediatorAbsent.',
+        width: 12,
+      },
+    ),
+    {
+      kind: 'lines',
+      title: 'Open incidents, messages that wait, latched targets',
+      description: 'Alerts: RemediatorEscalationsPending, RemediatorTargetsLatched.',
+      unit: 'short',
+      width: 12,
+      queries: [
+        { expr: 'max by (instance) (pipemedic_remediator_open_episodes)', legend: 'open incidents' },
+        { expr: 'max by (instance) (pipemedic_remediator_escalations_pending)', legend: 'messages that wait' },
+        { expr: 'max by (instance) (pipemedic_remediator_latched_targets)', legend: 'latched targets' },
+      ],
+    },
+    {
+      kind: 'lines',
+      title: 'Runs that ended',
+      description: 'By action and outcome, in an hour. A repair that is needed often hides a cause.',
+      unit: 'short',
+      width: 8,
+      queries: [
+        {
+          expr: 'sum by (action, outcome) (increase(pipemedic_remediator_runs_total[1h]))',
+          legend: '{{action}} {{outcome}}',
+          emptyWhen: 'nothing was repaired yet',
+        },
+      ],
+    },
+    {
+      kind: 'lines',
+      title: 'Guards that did not allow',
+      description: 'Per second, by guard: why nothing was done.',
+      unit: 'ops',
+      width: 8,
+      queries: [
+        {
+          expr: 'sum by (guard, result) (rate(pipemedic_remediator_decisions_total{result!="allow"}[$__rate_interval]))',
+          legend: '{{guard}} {{result}}',
+          emptyWhen: 'no guard has been asked yet',
+        },
+      ],
+    },
+    {
+      kind: 'lines',
+      title: 'Since the last heartbeat from Alertmanager',
+      description: 'One comes every minute. Alert: RemediatorWebhookSilent, above 5 minutes.',
+      unit: 's',
+      width: 8,
+      queries: [
+        {
+          expr: 'time() - max by (instance, source) (pipemedic_remediator_watchdog_last_seen_timestamp_seconds)',
+          legend: '{{source}}',
+        },
+      ],
+    },
+  ],
+};
+
+export const exporterRow: Row = {
+  title: 'Exporter',
+  panels: [
+    {
+      kind: 'states',
+      title: 'Collectors',
+      description: 'Whether each succeeded in the last sweep. Alert: PipemedicCollectorFailing.',
+      width: 12,
+      states: { 0: { text: 'failed', color: 'red' }, 1: { text: 'ok', color: 'green' } },
+      queries: [
+        {
+          expr: `max by (target, collector) (pipemedic_collector_success{${ofTarget}})`,
+          legend: '{{target}} {{collector}}',
+        },
+      ],
+    },
+    {
+      kind: 'lines',
+      title: 'Time of each collector',
+      description: 'What is late is left out of the scrape and counted as failed.',
+      unit: 's',
+      width: 12,
+      queries: [
+        {
+          expr: `max by (target, collector) (pipemedic_collector_duration_seconds{${ofTarget}})`,
+          legend: '{{target}} {{collector}}',
+        },
+      ],
+    },
+    {
+      kind: 'table',
+      title: 'Why a target or a collector fails',
+      description: 'The class of the last error.',
+      width: 12,
+      queries: [
+        {
+          expr: `max by (target, class) (pipemedic_target_error_info{${ofTarget}}) == 1`,
+          legend: '{{target}} {{class}}',
+          emptyWhen: 'every target answers',
+        },
+        {
+          expr: `max by (target, collector, class) (pipemedic_collector_error_info{${ofTarget}}) == 1`,
+          legend: '{{target}} {{collector}} {{class}}',
+          emptyWhen: 'every collector succeeds',
+        },
+      ],
+    },
+    {
+      kind: 'number',
+      title: 'Targets of the inventory',
+      description: 'Set up and watched. Alert: PipemedicTargetsMissing, when they differ.',
+      unit: 'short',
+      width: 6,
+      queries: [
+        { expr: 'max(pipemedic_targets_configured)', legend: 'set up' },
+        { expr: 'count(max by (target) (pipemedic_target_up))', legend: 'watched' },
+      ],
+    },
+    {
+      kind: 'number',
+      title: 'Exporters',
+      description:
+        'That are scraped, and whether the inventory on disk was taken. Alerts: PipemedicExporterDown, PipemedicExporterAbsent, PipemedicConfigReloadFailed.',
+      unit: 'short',
+      width: 6,
+      queries: [
+        { expr: 'count(pipemedic_exporter_build_info)', legend: 'running' },
+        { expr: 'sum(pipemedic_exporter_config_last_reload_successful)', legend: 'with the inventory on disk' },
+      ],
+    },
+  ],
+};
