@@ -67,7 +67,7 @@ export function kafkaPart(lab: LabContext): KafkaPart {
   return {
     part,
     format: async () => {
-      const format = ['format', '-t', clusterId, '-c', file];
+      const format = ['format', `--cluster-id=${clusterId}`, '-c', file];
       await runToEnd([java, ...jvm, log4j, ...classPath, 'kafka.tools.StorageTool', ...format], {
         deadlineMs: 30_000,
         cwd: home,
