@@ -1,7 +1,7 @@
 // kill -9 of the supervisor at every system call that matters, injected by strace, over a whole life of a service.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { test } from 'node:test';
+import { test, type TestContext } from 'node:test';
 import { livingWithEnv } from '../../remediator/supervisors/process/proc.ts';
 import { ask } from '../../remediator/supervisors/process-client.ts';
 import { assertGapless, Bench, eventually, polite, whenTrue, type Running } from './process-supervisor-harness.ts';
@@ -49,48 +49,58 @@ for (const syscall of ['fsync', 'fdatasync', 'clone,clone3,vfork,fork', 'kill'] 
     { skip: !hasStrace },
     async (t) => {
       let killed = 0;
-      for (let when = 1; ; when++) {
-        const bench = new Bench(t, polite, { autostart: true });
-        // not -f: the main thread makes all of these, Node's other threads and the service are left alone
-        const traced = bench.launch(['strace', '-o', '/dev/null', '-e', `inject=${syscall}:signal=KILL:when=${when}`]);
-        if (await life(bench, traced)) {
-          await bench.clean();
-          break;
+      let next = 1;
+      let over = false;
+      const work = async (): Promise<void> => {
+        while (!over) {
+          if (await killedAt(t, syscall, next++)) killed += 1;
+          else over = true;
         }
-        await traced.ended;
-        killed += 1;
-
-        await bench.supervisor();
-        const { running, orphan } = await bench.status();
-        const at = (): string =>
-          `${syscall} ${when}: ${JSON.stringify([running, orphan, bench.events(), bench.witness()])}`;
-        assert.ok(livingServices(bench) <= 1, at());
-        assert.equal(livingServices(bench) === 1, running !== null, at());
-        if (running !== null && orphan) {
-          const refused = await bench.start(3);
-          assert.equal(refused.kind === 'refused' && refused.code, 'orphan', at());
-          assert.equal((await bench.stop(running, 3)).kind, 'done', at());
-        }
-        if ((await bench.status()).running === null) await bench.started(3);
-        assert.equal(livingServices(bench), 1, at());
-
-        assertGapless(bench);
-        const lines = bench.witness();
-        for (const event of bench.events()) {
-          const [what, pid] = event.split(' ');
-          const record = lines.filter((line) => line.pid === Number(pid));
-          const begun = record.some((line) => line.event === 'start' || line.event === 'orphan-found');
-          const asked = record.some((line) => line.event === 'stop-request' && line.outcome === 'accepted');
-          assert.ok(what === 'start' ? begun : asked, `${event} is not in the record at ${at()}`);
-        }
-        const exits = lines.filter(({ event }) => event === 'exit').map(({ seq }) => seq);
-        assert.equal(new Set(exits).size, exits.length, `a life ended twice at ${at()}`);
-        await bench.clean();
-      }
+      };
+      await Promise.all([work(), work(), work()]); // most of it is waiting for programs to start
       t.diagnostic(`killed at ${killed} places`);
       assert.ok(killed > 0);
     },
   );
+}
+
+/** false: its life was over before that system call had come so often. */
+async function killedAt(t: TestContext, syscall: string, when: number): Promise<boolean> {
+  const bench = new Bench(t, polite, { autostart: true });
+  // not -f: the main thread makes all of these, Node's other threads and the service are left alone
+  const traced = bench.launch(['strace', '-o', '/dev/null', '-e', `inject=${syscall}:signal=KILL:when=${when}`]);
+  if (await life(bench, traced)) {
+    await bench.clean();
+    return false;
+  }
+  await traced.ended;
+
+  await bench.supervisor();
+  const { running, orphan } = await bench.status();
+  const at = (): string => `${syscall} ${when}: ${JSON.stringify([running, orphan, bench.events(), bench.witness()])}`;
+  assert.ok(livingServices(bench) <= 1, at());
+  assert.equal(livingServices(bench) === 1, running !== null, at());
+  if (running !== null && orphan) {
+    const refused = await bench.start(3);
+    assert.equal(refused.kind === 'refused' && refused.code, 'orphan', at());
+    assert.equal((await bench.stop(running, 3)).kind, 'done', at());
+  }
+  if ((await bench.status()).running === null) await bench.started(3);
+  assert.equal(livingServices(bench), 1, at());
+
+  assertGapless(bench);
+  const lines = bench.witness();
+  for (const event of bench.events()) {
+    const [what, pid] = event.split(' ');
+    const record = lines.filter((line) => line.pid === Number(pid));
+    const begun = record.some((line) => line.event === 'start' || line.event === 'orphan-found');
+    const asked = record.some((line) => line.event === 'stop-request' && line.outcome === 'accepted');
+    assert.ok(what === 'start' ? begun : asked, `${event} is not in the record at ${at()}`);
+  }
+  const exits = lines.filter(({ event }) => event === 'exit').map(({ seq }) => seq);
+  assert.equal(new Set(exits).size, exits.length, `a life ended twice at ${at()}`);
+  await bench.clean();
+  return true;
 }
 
 function livingServices(bench: Bench): number {
