@@ -208,19 +208,13 @@ class FamilyWriter {
   }
 }
 
-// The text formats escape \ " and newline. Lone surrogates (Cs) have no UTF-8: two different values would become the
-// same one only after the duplicate check. A NUL ends the input for Prometheus (model/textparse/promlex.l): the whole
-// scrape would be refused. The other control characters (Cc) only take the slow way.
-const special = /[\\"\p{Cc}\p{Cs}]/u;
+// The text formats escape \ " and newline, and nothing else: other control characters, NUL too, pass as they are (seen
+// on Prometheus 2.42, in both formats). Lone surrogates (Cs) have no UTF-8.
+const special = /[\\"\n\p{Cs}]/u;
 
 export function escapeLabel(value: string): string {
   if (!special.test(value)) return value;
-  return Buffer.from(value)
-    .toString()
-    .replaceAll('\\', '\\\\')
-    .replaceAll('"', '\\"')
-    .replaceAll('\n', '\\n')
-    .replaceAll('\0', '\ufffd');
+  return Buffer.from(value).toString().replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n');
 }
 
 function formatValue({ family, value }: { family: { readonly name: string }; value: unknown }): string {
