@@ -19,6 +19,7 @@ export const inventoryLabels = '*';
 /** Served by Prometheus itself. */
 const ofPrometheus: Readonly<Record<string, Metric>> = {
   up: { type: 'gauge', labels: ['target'], level: 'prometheus' },
+  scrape_duration_seconds: { type: 'gauge', labels: ['target'], level: 'prometheus' },
   ALERTS: {
     type: 'gauge',
     labels: [
