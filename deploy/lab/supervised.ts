@@ -98,14 +98,7 @@ export class SupervisedPart implements Part {
   async start(): Promise<void> {
     await this.#supervisor.start();
     const atMs = Date.now();
-    // it may have ended without the supervisor having seen it yet
-    const { running, maxFence, last } = await waitFor(
-      async () => {
-        const status = await this.#status();
-        return (status.running === null || isAlive(status.running.pid)) && status;
-      },
-      { deadlineMs: 10_000, what: `the supervisor to see the end of ${this.name}` },
-    );
+    const { running, maxFence, last } = await this.#statusWithItsEnd();
     if (running !== null) return;
     const reply = await this.#ask({ op: 'start', ifAbsent: true, fence: maxFence, by: 'person:lab' });
     if (reply.op !== 'start') throw new Error(`the supervisor answered ${reply.op} to start`);
@@ -114,7 +107,11 @@ export class SupervisedPart implements Part {
     const log = (): string => Buffer.from(this.log()).subarray(offset).toString('utf8');
     await waitFor(
       async (signal) => {
-        if (!isAlive(pid)) throw new NeverReady(`${this.name} ended at its start:\n${tail(this.#logFile)}`);
+        if (!isAlive(pid)) {
+          const { last: ended } = await this.#statusWithItsEnd();
+          const how = JSON.stringify(ended?.exit);
+          throw new NeverReady(`${this.name} ended at its start (${how}):\n${tail(this.#logFile)}`);
+        }
         return await this.#spec.ready(signal, { atMs, log });
       },
       {
@@ -140,6 +137,7 @@ export class SupervisedPart implements Part {
     if (pid === undefined) return;
     process.kill(pid, 'SIGKILL');
     await waitFor(() => this.pid === undefined, { deadlineMs: 5_000, what: `the end of ${this.name}`, intervalMs: 10 });
+    if (this.#supervisor.pid !== undefined) await this.#statusWithItsEnd();
   }
 
   freeze(): void {
@@ -162,6 +160,17 @@ export class SupervisedPart implements Part {
     const { pid } = this;
     if (pid === undefined) throw new Error(`${this.name} does not run`);
     return pid;
+  }
+
+  /** A moment after the end of the process the supervisor has not seen it yet. */
+  async #statusWithItsEnd(): Promise<Status> {
+    return await waitFor(
+      async () => {
+        const status = await this.#status();
+        return (status.running === null || isAlive(status.running.pid)) && status;
+      },
+      { deadlineMs: 10_000, what: `the supervisor to see the end of ${this.name}` },
+    );
   }
 
   async #status(): Promise<Status> {
