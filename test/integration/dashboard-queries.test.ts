@@ -1,0 +1,200 @@
+// Every query of the dashboard and every rule in a real Prometheus: no error, and data. Two exporters serve one sample of
+// every family of the catalogues through /metrics, and the same targets come by the probe job: that is where rules and
+// panels that do not drop the transport labels fail ("many-to-many matching not allowed").
+import assert from 'node:assert/strict';
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer, type Server } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { setTimeout as wait } from 'node:timers/promises';
+import { dump, load } from 'js-yaml';
+import { z } from 'zod';
+import { dashboardQueries } from '../../dashboards/queries.ts';
+import { catalogue } from '../../exporter/catalogue.ts';
+import type { Family } from '../../exporter/families.ts';
+import { remediatorCatalogue } from '../../remediator/catalogue.ts';
+import { readBundle, repo, rulesFiles } from '../../rules/bundle.ts';
+
+const skip = spawnSync('prometheus', ['--version']).error === undefined ? false : 'prometheus is not installed';
+const bundle = readBundle();
+
+/** States that rules or panels ask for, by family: the first one is the present one. */
+const states = new Map<string, Set<string>>();
+for (const text of [...bundle.alerts.map((a) => a.expr), ...dashboardQueries().map((q) => q.expr)]) {
+  for (const [, name = '', state = ''] of text.matchAll(/(\w+)\{state="(\w+)"/g)) {
+    states.set(name, (states.get(name) ?? new Set()).add(state));
+  }
+}
+
+/** Values that some labels must have for joins to find each other. */
+const values: Readonly<Record<string, string>> = { role: 'source', kind: 'jvm', upstream: 't1', area: 'heap' };
+
+function exposition(families: Iterable<Family>, withTarget: boolean, round: number): string {
+  const lines: string[] = [];
+  for (const family of families) {
+    const own = family.level === 'target' && withTarget ? ['target'] : [];
+    const labels = [...own, ...family.labels.filter((l) => l !== 'state')];
+    const fixed = labels.map((label) => `${label}="${values[label] ?? valueOf(label)}"`);
+    lines.push(`# TYPE ${family.name} ${family.type}`);
+    if (!family.labels.includes('state')) {
+      const value = family.type === 'counter' ? round : 1;
+      lines.push(`${family.name}{${fixed.join(',')}} ${value}`);
+      continue;
+    }
+    for (const [place, state] of [...(states.get(family.name) ?? ['x'])].entries()) {
+      lines.push(`${family.name}{${[...fixed, `state="${state}"`].join(',')}} ${place === 0 ? 1 : 0}`);
+    }
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+function valueOf(label: string): string {
+  return label === 'target' ? 't1' : `${label}1`;
+}
+
+let folder = '';
+let prometheus: ChildProcess | undefined;
+let url = '';
+const servers: Server[] = [];
+
+async function listen(text: (query: URLSearchParams, round: number) => string): Promise<string> {
+  let round = 0;
+  const server = createServer((request, response) => {
+    round += 1;
+    response.setHeader('content-type', 'text/plain; version=0.0.4');
+    response.end(text(new URL(request.url ?? '/', 'http://x').searchParams, round));
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  servers.push(server);
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('no port');
+  return `127.0.0.1:${address.port}`;
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  server.close();
+  await once(server, 'close');
+  if (address === null || typeof address === 'string') throw new Error('no port');
+  return address.port;
+}
+
+before(async () => {
+  if (skip !== false) return;
+  folder = await mkdtemp(join(tmpdir(), 'pipemedic-dashboard-'));
+  const ofTargets = [...catalogue.values()].filter((f) => f.level === 'target');
+  const all = (_: URLSearchParams, round: number): string => exposition(catalogue.values(), true, round);
+  const [first, second] = [await listen(all), await listen(all)];
+  const probe = await listen((_, round) => exposition(ofTargets, false, round));
+  const remediator = await listen((_, round) => exposition(remediatorCatalogue.values(), false, round));
+
+  const shipped = load(await readFile(join(repo, 'deploy/prometheus.yml'), 'utf8')) as Record<string, unknown>;
+  const jobs = z.array(z.looseObject({ job_name: z.string() })).parse(shipped['scrape_configs']);
+  const targets: Readonly<Record<string, unknown>> = {
+    pipemedic: [
+      { targets: [first], labels: { exporter: 'pm-1' } },
+      { targets: [second], labels: { exporter: 'pm-2' } },
+    ],
+    'pipemedic-remediator': [{ targets: [remediator] }],
+  };
+  await writeFile(
+    join(folder, 'prometheus.yml'),
+    dump({
+      global: { scrape_interval: '1s', scrape_timeout: '1s', evaluation_interval: '1s' },
+      rule_files: rulesFiles(),
+      scrape_configs: [
+        ...jobs.map((job) => ({ ...job, static_configs: targets[job.job_name] })),
+        {
+          job_name: 'pipemedic-probe',
+          metrics_path: '/probe',
+          static_configs: [{ targets: [probe], labels: { target: 't1', instance: 't1' } }],
+        },
+      ],
+    }),
+  );
+  const port = await freePort();
+  url = `http://127.0.0.1:${port}`;
+  prometheus = spawn(
+    'prometheus',
+    [
+      `--config.file=${join(folder, 'prometheus.yml')}`,
+      `--storage.tsdb.path=${join(folder, 'data')}`,
+      `--web.listen-address=127.0.0.1:${port}`,
+    ],
+    { stdio: 'ignore' },
+  );
+  // Everything scraped at least twice, and the rules evaluated on it.
+  await until(async () => (await sample('min(count_over_time(up[1m]))')) >= 3);
+  await until(async () => (await sample('count(ALERTS)')) > 0);
+});
+
+after(async () => {
+  if (prometheus?.exitCode === null) {
+    prometheus.kill('SIGKILL');
+    await once(prometheus, 'exit');
+  }
+  for (const server of servers) {
+    server.closeAllConnections();
+    server.close();
+  }
+  if (folder !== '') await rm(folder, { recursive: true });
+});
+
+async function until(holds: () => Promise<boolean>): Promise<void> {
+  const deadlineMs = performance.now() + 60_000;
+  while (!(await holds().catch(() => false))) {
+    if (performance.now() > deadlineMs) throw new Error('it did not come about within a minute');
+    await wait(100);
+  }
+}
+
+const answer = z.object({ status: z.string(), error: z.string().optional(), data: z.unknown() });
+const vector = z.object({ result: z.array(z.object({ value: z.tuple([z.number(), z.string()]) })) });
+
+async function query(expr: string): Promise<z.output<typeof vector>['result']> {
+  const response = await fetch(`${url}/api/v1/query?query=${encodeURIComponent(expr)}`);
+  const { status, error, data } = answer.parse(await response.json());
+  assert.equal(status, 'success', `${expr}: ${error ?? ''}`);
+  return vector.parse(data).result;
+}
+
+async function sample(expr: string): Promise<number> {
+  return Number((await query(expr))[0]?.value[1]);
+}
+
+for (const { where, expr, emptyWhen } of dashboardQueries({ rateInterval: '1m' })) {
+  test(`dashboard: ${where}`, { skip }, async () => {
+    const result = await query(expr);
+    if (emptyWhen === undefined) assert.ok(result.length > 0, `no data: ${expr}`);
+  });
+}
+
+const ruleList = z.object({
+  groups: z.array(
+    z.object({ rules: z.array(z.object({ name: z.string(), health: z.string(), lastError: z.string().optional() })) }),
+  ),
+});
+
+test('every rule evaluates without an error, with two exporters and both doors', { skip }, async () => {
+  const response = await fetch(`${url}/api/v1/rules`);
+  const rules = ruleList.parse(answer.parse(await response.json()).data).groups.flatMap((group) => group.rules);
+  assert.equal(rules.length, bundle.alerts.length + bundle.records.length);
+  assert.deepEqual(
+    rules.filter((rule) => rule.health !== 'ok'),
+    [],
+  );
+});
+
+test('one thing that is wrong is one alert, whatever the number of doors and exporters', { skip }, async () => {
+  const counts = await query('count by (alertname, severity) (ALERTS{scope=~"target|pipeline"})');
+  assert.ok(counts.length > 0);
+  assert.deepEqual(
+    counts.filter(({ value }) => value[1] !== '1'),
+    [],
+  );
+});
