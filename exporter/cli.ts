@@ -10,6 +10,7 @@ import { parseListenAddress, type ListenAddress } from './runtime/http.ts';
 import { createLog } from './runtime/log.ts';
 import { onShutdown } from './runtime/shutdown.ts';
 import { packageVersion } from './runtime/version.ts';
+import { defaultDeadline } from './scrape/deadline.ts';
 import { serve } from './serve.ts';
 import { collectPipelines } from './systems/pipeline/collector-pipeline.ts';
 
@@ -23,6 +24,7 @@ Commands:
 Options:
   --config.file=FILE               the inventory, pipemedic.yml (serve, check)
   --web.listen-address=HOST:PORT   where to serve (default 127.0.0.1:9930)
+  --timeout-offset=SECONDS         kept back from Prometheus' scrape timeout (default 0.25)
   --log.level=LEVEL                trace, debug, info, warn or error (default info)
   --version                        print the version
   --help                           print this text
@@ -73,6 +75,7 @@ function parse(args: readonly string[]) {
       options: {
         'config.file': { type: 'string' },
         'web.listen-address': { type: 'string', default: '127.0.0.1:9930' },
+        'timeout-offset': { type: 'string', default: '0.25' },
         'log.level': { type: 'string', default: 'info' },
         version: { type: 'boolean', default: false },
         help: { type: 'boolean', short: 'h', default: false },
@@ -87,17 +90,20 @@ function parse(args: readonly string[]) {
 async function serveCommand(options: Options): Promise<void> {
   const file = fileOf(options);
   const log = createLog('exporter', levelOf(options));
+  let reload = (): Promise<unknown> => Promise.resolve(); // until there is something to reload
+  process.on('SIGHUP', () => void reload());
   const serving = await serve({
     load: () => loadWithSecrets(file),
     listen: listenAddressOf(options),
     version: packageVersion(),
     clock: systemClock,
     log,
+    deadline: { ...defaultDeadline, offsetMs: offsetMsOf(options) },
     pipelines: (pipelines, board, put) => {
       collectPipelines(pipelines, board, put, systemClock);
     },
   });
-  process.on('SIGHUP', () => void serving.reload());
+  reload = serving.reload;
   onShutdown(serving.stop, graceMs, log);
 }
 
@@ -119,6 +125,13 @@ function levelOf(options: Options): string {
   const level = options['log.level'];
   if (!levels.includes(level)) throw new UsageError(`--log.level: ${level} is not one of ${levels.join(', ')}`);
   return level;
+}
+
+function offsetMsOf(options: Options): number {
+  const text = options['timeout-offset'];
+  if (!/^\d+(\.\d+)?$/.test(text))
+    throw new UsageError(`--timeout-offset: ${text} is no number of seconds, such as 0.25`);
+  return Number(text) * 1000;
 }
 
 function listenAddressOf(options: Options): ListenAddress {

@@ -5,7 +5,7 @@ import type { Clock } from './runtime/clock.ts';
 import { messageOf } from './runtime/errors.ts';
 import { closeServer, createHttpServer, listen, type ListenAddress } from './runtime/http.ts';
 import type { Log } from './runtime/log.ts';
-import { defaultDeadline, scrapeBudgetMs } from './scrape/deadline.ts';
+import { defaultDeadline, scrapeBudgetMs, type DeadlineOptions } from './scrape/deadline.ts';
 import { Rounds, type RoundsDeps } from './scrape/rounds.ts';
 import { createSelf } from './scrape/self.ts';
 import { createApp } from './server.ts';
@@ -28,10 +28,12 @@ export interface ServeOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly pipelines: RoundsDeps['pipelines'];
+  readonly deadline?: DeadlineOptions;
 }
 
 /** Starts the exporter. @throws ConfigError, and what listening throws */
-export async function serve({ load, listen: address, version, clock, log, pipelines }: ServeOptions): Promise<Serving> {
+export async function serve(options: ServeOptions): Promise<Serving> {
+  const { load, listen: address, version, clock, log, pipelines, deadline = defaultDeadline } = options;
   const self = createSelf(version, clock);
   const fault = (part: string, error: unknown): void => {
     self.fault(part);
@@ -40,11 +42,11 @@ export async function serve({ load, listen: address, version, clock, log, pipeli
   const inventory = await load();
   self.inventoryRead(true);
   const rounds = new Rounds(inventory, { clock, log, fault, pipelines });
-  const server: Server = createHttpServer(createApp({ rounds, self, clock, version, fault }));
+  const server: Server = createHttpServer(createApp({ rounds, self, clock, version, fault, deadline }));
   const bound = await listen(server, address);
   log.info({ address: bound.address, port: bound.port, targets: inventory.targets.size, version }, 'listening');
   // Ready means that each target has been tried once; what it yields is for the log and the landing page.
-  void rounds.scrape(scrapeBudgetMs(undefined, defaultDeadline));
+  void rounds.scrape(scrapeBudgetMs(undefined, deadline));
   let reloading = Promise.resolve(true);
   const reload = async (): Promise<boolean> => {
     try {

@@ -42,6 +42,8 @@ export function configSchemaOf(systems: readonly System[]): z.ZodType<{
   const [first, ...rest] = systems.map((s) => s.schema);
   if (first === undefined) throw new Error('no system is registered');
   return z.strictObject({
+    /** Taken out by the loader, which reads the files; here so that it is named among the keys. */
+    include: z.never().optional(),
     targets: z.array(z.discriminatedUnion('kind', [first, ...rest])).min(1),
     pipelines: z.array(pipeline).default([]),
     remediation: z.unknown().optional(),

@@ -126,6 +126,11 @@ for (const [name, args, message] of [
     ['serve', '--config.file=/nonexistent.yml', '--log.level=loud'],
     /^--log\.level: loud is not one of [^\n]+\n$/,
   ],
+  [
+    'bad offset',
+    ['serve', '--config.file=/nonexistent.yml', '--timeout-offset=1s'],
+    /^--timeout-offset: 1s is no number of seconds[^\n]+\n$/,
+  ],
 ] as const) {
   test(`wrong usage: ${name}`, async (t) => {
     const { code, out, err } = await finish(t, ...args);

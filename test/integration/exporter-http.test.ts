@@ -9,6 +9,7 @@ import { inventoryOf, type Inventory } from '../../exporter/config/inventory.ts'
 import { systemClock } from '../../exporter/runtime/clock.ts';
 import { pause } from '../../exporter/runtime/deadline.ts';
 import { createLog } from '../../exporter/runtime/log.ts';
+import { defaultDeadline } from '../../exporter/scrape/deadline.ts';
 import { serve, type Serving } from '../../exporter/serve.ts';
 import { systems } from '../../exporter/systems/index.ts';
 import { parseExposition, valueOf, type ParsedFamily } from '../support/exposition-parser.ts';
@@ -52,6 +53,7 @@ async function serveFor(
     clock: systemClock,
     log: createLog('test', 'silent'),
     pipelines: () => undefined,
+    deadline: { ...defaultDeadline, defaultMs: 3000 },
   });
   t.after(() => serving.stop());
   const { port } = serving.address;

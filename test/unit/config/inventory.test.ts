@@ -106,7 +106,7 @@ const invalid: readonly (readonly [name: string, yaml: string, problem: string])
   [
     'unknown key at the top',
     `${one('')}\ntarget: []`,
-    'target: no such key. Take it out, or write one of: targets, pipelines, remediation',
+    'target: no such key. Take it out, or write one of: include, targets, pipelines, remediation',
   ],
   [
     'unknown key of a target',

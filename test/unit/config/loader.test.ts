@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { inventoryOf } from '../../../exporter/config/inventory.ts';
-import { readYaml } from '../../../exporter/config/loader.ts';
+import { loadInventory, readYaml } from '../../../exporter/config/loader.ts';
 import { missingSecrets } from '../../../exporter/config/secrets.ts';
 import { ConfigError } from '../../../exporter/runtime/errors.ts';
 import { fakeSystem } from '../../support/fake-system.ts';
@@ -66,3 +66,62 @@ test('secrets that are not there are named, one line each; those that are there 
     ['target a, auth.password_file', 'target a, tls.ca_file'],
   );
 });
+
+const fake = (name: string, more = ''): string => `{name: ${name}, kind: fake, address: {id: x}${more}}`;
+
+/** Writes pipemedic.yml and its neighbours; the name of the first. */
+async function folderWith(t: TestContext, files: Readonly<Record<string, string>>): Promise<string> {
+  const file = await fileWith(t, files['pipemedic.yml'] ?? '');
+  for (const [name, text] of Object.entries(files)) await writeFile(join(dirname(file), name), text);
+  return file;
+}
+
+test('included files add their targets and pipelines, in order', async (t) => {
+  const file = await folderWith(t, {
+    'pipemedic.yml': `include: [a.yml, b.yml]\ntargets: [${fake('one')}]\nremediation: {x: 1}`,
+    'a.yml': `targets: [${fake('two')}, ${fake('three', ', labels: {team: a}')}]`,
+    'b.yml': `targets: [{name: four, kind: fake, address: {id: x, needs: one}}]\npipelines: []`,
+  });
+  const inventory = await loadInventory(file, [fakeSystem({})]);
+  assert.deepEqual([...inventory.targets.keys()], ['one', 'two', 'three', 'four']);
+  assert.deepEqual([...(inventory.upstreams.get('four') ?? [])], ['one']);
+  assert.deepEqual(inventory.remediation, { x: 1 });
+});
+
+test('a problem of an included file names that file and the place in it', async (t) => {
+  const file = await folderWith(t, {
+    'pipemedic.yml': `include: [a.yml, b.yml]\ntargets: [${fake('one', ', colour: red')}]`,
+    'a.yml': `targets: [${fake('two')}, ${fake('three', ', colour: red')}]`,
+    'b.yml': `targets: [${fake('four', ', colour: red')}]`,
+  });
+  const folder = dirname(file);
+  await assert.rejects(loadInventory(file, [fakeSystem({})]), (error) => {
+    assert.ok(error instanceof ConfigError);
+    assert.deepEqual(
+      error.problems.map((p) => p.split(': no such key')[0]),
+      ['targets[0].colour', `${folder}/a.yml: targets[1].colour`, `${folder}/b.yml: targets[0].colour`],
+    );
+    return true;
+  });
+});
+
+for (const [name, files, message] of [
+  ['no list', { 'pipemedic.yml': 'include: a.yml' }, /include: cannot stand so\. Write a list of file names/],
+  ['no such file', { 'pipemedic.yml': 'include: [a.yml]' }, /a\.yml is not usable:\n {2}- it cannot be read: ENOENT/],
+  [
+    'an include of an include',
+    { 'pipemedic.yml': 'include: [a.yml]', 'a.yml': 'include: [b.yml]' },
+    /a\.yml is not usable:\n {2}- include: no such key/,
+  ],
+  [
+    'remediation in an include',
+    { 'pipemedic.yml': 'include: [a.yml]', 'a.yml': 'remediation: {}' },
+    /a\.yml is not usable:\n {2}- remediation: no such key/,
+  ],
+  ['no target anywhere', { 'pipemedic.yml': 'include: [a.yml]', 'a.yml': 'targets: []' }, /targets: too few entries/],
+  ['targets that are no list', { 'pipemedic.yml': 'include: []\ntargets: x' }, /targets\[0\]: "x" is a string/],
+] as const) {
+  test(`refused include: ${name}`, async (t) => {
+    await assert.rejects(loadInventory(await folderWith(t, files), [fakeSystem({})]), message);
+  });
+}
