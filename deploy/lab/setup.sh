@@ -154,14 +154,11 @@ make_maxwell_from_maven() {
 }
 
 find_fixture() {
-  local candidate
-  for candidate in "${PIPEMEDIC_MAXWELL_HOME:-}" "$repo/../shared/fixtures/maxwell-1.44.1"; do
-    if [ -z "$candidate" ] || [ ! -f "$candidate/pom.xml" ]; then continue; fi
-    for jar in "$candidate"/maxwell-*.jar; do
-      if [ -f "$jar" ]; then fixture=$candidate; return; fi
-    done
+  local home=${PIPEMEDIC_MAXWELL_HOME:-$repo/../shared/fixtures/maxwell-1.44.1} candidate
+  for candidate in "$home"/maxwell-*.jar; do
+    if [ -f "$candidate" ] && [ -f "$home/pom.xml" ]; then fixture=$home jar=$candidate; return; fi
   done
-  if [ -n "${PIPEMEDIC_MAXWELL_HOME:-}" ]; then die "no maxwell-*.jar with a pom.xml in $PIPEMEDIC_MAXWELL_HOME"; fi
+  if [ -n "${PIPEMEDIC_MAXWELL_HOME:-}" ]; then die "no maxwell-*.jar with a pom.xml in $home"; fi
 }
 
 install_packages
