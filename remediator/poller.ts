@@ -261,5 +261,5 @@ async function factsHealthy(store: PollStore, episodeId: string, nowMs: number):
     undefined,
   );
   if (newest === undefined || nowMs - newest.lastMs > factsFreshMs) return false;
-  return newest.trace.some((g) => g.result === 'deny' && g.code === 'already_fixed');
+  return newest.trace.some((g) => g.guard === 'already_fixed' && g.result === 'deny');
 }
