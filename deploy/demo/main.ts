@@ -71,7 +71,7 @@ try {
     interrupted,
   ]);
   timeline.event(
-    `every duration of the shipped rules, scrapes and routes is divided by ${lab.timeFactor}; nothing else is changed`,
+    `every duration of the shipped rules, and of Prometheus and Alertmanager, is divided by ${lab.timeFactor}; nothing else is changed`,
   );
   timeline.event(
     `Maxwell is ${lab.maxwellRelease ?? 'not there'}; the remediator's policies are the shipped ones, in mode auto`,
