@@ -1,7 +1,7 @@
 // The Kafka system on a real broker, its numbers beside those of Kafka's own tool.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { Admin as OtherAdmin } from '@platformatic/kafka';
+import { Admin as OtherAdmin, Consumer as OtherConsumer } from '@platformatic/kafka';
 import { Kafka, logLevel, type Admin, type Consumer, type Producer } from 'kafkajs';
 import { ports } from '../../deploy/lab/address.ts';
 import { fromCache, program } from '../../deploy/lab/context.ts';
@@ -186,6 +186,36 @@ test('a member that has committed nothing: members, uncommitted partitions, and 
     assert.equal(half.value('kafka_consumergroup_uncommitted_partitions', group), 1);
   } finally {
     await consumer.disconnect();
+  }
+});
+
+test('a group of the new protocol (KIP-848), which DescribeGroups calls dead', async () => {
+  await topic('modern', 2, 5);
+  const consumer = new OtherConsumer({
+    clientId: 'test',
+    bootstrapBrokers: [broker],
+    groupId: 'modern-group',
+    groupProtocol: 'consumer',
+    maxWaitTime: 100,
+  });
+  try {
+    const stream = await consumer.consume({ topics: ['modern'], autocommit: false });
+    stream.resume();
+    await consumer.commit({ offsets: [{ topic: 'modern', partition: 1, offset: 2n, leaderEpoch: 0 }] });
+    await using target = watch();
+    const group = { consumergroup: 'modern-group' };
+    const measured = await waitFor(
+      async () => {
+        const m = await target.measure();
+        return m.state('kafka_consumergroup_state', group) === 'stable' && m;
+      },
+      { deadlineMs: 10_000, what: 'the group to be stable' },
+    );
+    assert.equal(measured.value('kafka_consumergroup_members', group), 1);
+    assert.equal(measured.value('kafka_consumergroup_lag', group), 3);
+    assert.equal(measured.value('kafka_consumergroup_uncommitted_partitions', group), 1);
+  } finally {
+    await consumer.close(true);
   }
 });
 
