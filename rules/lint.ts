@@ -93,7 +93,7 @@ export function annotationQueries(text: string): string[] {
   const printed = [...text.matchAll(/printf `([^`]+)`[^|}]*\| query/g)].map(([, query = '']) =>
     query.replaceAll('%q', '"x"'),
   );
-  const plain = [...text.matchAll(/(?:with|range) (?:query )?`([^`]+)` \| query/g)].map(([, query = '']) => query);
+  const plain = [...text.matchAll(/(?:with|range) (?:query )?`([^`]+)`/g)].map(([, query = '']) => query);
   return [...printed, ...plain];
 }
 
