@@ -91,7 +91,10 @@ test('the receiver: authentication, bounds, shape, and what becomes of alerts', 
       assert.equal((await post(second)).status, 200);
       const ids = await episodes(home, 2);
       await using store = home.store();
-      for (const id of ids) assert.equal((await store.webhooksOf(id)).length, 2);
+      for (const id of ids) {
+        await eventually('both deliveries', async () => ((await store.webhooksOf(id)).length === 2 ? true : undefined));
+      }
+      await episodes(home, 2);
     },
   );
 
