@@ -16,7 +16,7 @@ interface Counts {
 
 interface Stage {
   readonly name: string;
-  /** Commands of which each counts as one check. */
+  /** Commands that run side by side; each counts as one check. */
   readonly checks?: readonly (readonly string[])[];
   /** Test files, with how many files run at a time. */
   readonly tests?: { readonly files: string; readonly concurrency: number; readonly timeoutMs: number };
@@ -54,11 +54,15 @@ function run(argv: readonly string[]): Promise<number> {
 
 async function runStage(stage: Stage, dir: string): Promise<Counts> {
   const counts: Counts = { passed: 0, failed: 0, skipped: 0 };
-  for (const check of stage.checks ?? []) {
-    const ok = (await run(check)) === 0;
-    counts[ok ? 'passed' : 'failed']++;
-    process.stdout.write(`${ok ? 'ok' : 'FAILED'}: ${check.slice(check[0] === process.execPath ? 1 : 0).join(' ')}\n`);
-  }
+  await Promise.all(
+    (stage.checks ?? []).map(async (check) => {
+      const ok = (await run(check)) === 0;
+      counts[ok ? 'passed' : 'failed']++;
+      process.stdout.write(
+        `${ok ? 'ok' : 'FAILED'}: ${check.slice(check[0] === process.execPath ? 1 : 0).join(' ')}\n`,
+      );
+    }),
+  );
   if (stage.tests === undefined) return counts;
   const files = globSync(stage.tests.files);
   if (files.length === 0) {
