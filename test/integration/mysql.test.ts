@@ -282,3 +282,27 @@ test('a query that takes too long for the server ends as a deadline and leaves t
   assert.equal(client.usable(), true);
   await assert.rejects(client.query('CREATE DATABASE nothing', [], call()), TargetError);
 });
+
+test('the shipped grants are enough for every fact, for exporter and remediator', async () => {
+  for (const who of ['exporter', 'remediator']) {
+    const file = new URL(`../../deploy/sql/${who}-mariadb.sql`, import.meta.url);
+    const statements = readFileSync(file, 'utf8')
+      .replaceAll(/^--.*$/gm, '')
+      .replace('CHANGE-ME', 'n0body-secret')
+      .split(';')
+      .filter((statement) => statement.trim() !== '');
+    assert.ok(statements.length >= 3);
+    for (const statement of statements) await lab.sql('source', statement);
+    process.env['SHIPPED_PASSWORD'] = 'n0body-secret';
+    const auth = { user: `pipemedic_${who}`, password_env: 'SHIPPED_PASSWORD' };
+    const address = { host: lab.address, port: ports.source };
+    await using client = await openMysql({ address, auth, tls: undefined }, call());
+    await readServer(client, call());
+    await readReplication(client, call());
+    assert.ok((await readBinlogs(client, call())).current);
+    assert.ok((await readDumpThreads(client, call())).length > 0);
+    const [lock] = await client.query("SELECT GET_LOCK('a', 0) AS got", [], call());
+    assert.equal(Number(lock?.['got']), 1);
+    await assert.rejects(client.query('SELECT COUNT(*) FROM shop.orders', [], call()), { code: 'denied' });
+  }
+});

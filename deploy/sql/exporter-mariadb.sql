@@ -1,0 +1,13 @@
+-- The exporter's account on MariaDB 10.5.9 and later. Run it on each source and replica, with a password of your own.
+-- Before 10.5.9 grant REPLICATION CLIENT instead of BINLOG MONITOR and REPLICA MONITOR (10.5.2 to 10.5.8: BINLOG MONITOR
+-- and REPLICATION SLAVE ADMIN).
+CREATE USER IF NOT EXISTS 'pipemedic_exporter'@'%' IDENTIFIED BY 'CHANGE-ME' WITH MAX_USER_CONNECTIONS 5;
+
+-- SHOW ALL SLAVES STATUS
+GRANT REPLICA MONITOR ON *.* TO 'pipemedic_exporter'@'%';
+-- SHOW BINLOG STATUS, SHOW BINARY LOGS
+GRANT BINLOG MONITOR ON *.* TO 'pipemedic_exporter'@'%';
+-- the connections of other accounts: who reads the binary log
+GRANT PROCESS ON *.* TO 'pipemedic_exporter'@'%';
+-- where Maxwell keeps its tables (schema_database); leave it out elsewhere
+GRANT SELECT ON maxwell.* TO 'pipemedic_exporter'@'%';
