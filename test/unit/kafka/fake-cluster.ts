@@ -1,0 +1,134 @@
+// A Kafka cluster that says what the test wants.
+import { known, unknown, type Known } from '../../../exporter/runtime/known.ts';
+import type {
+  Commits,
+  GroupDescription,
+  KafkaClient,
+  ListedGroup,
+  Offsets,
+  TopicPartition,
+} from '../../../exporter/systems/kafka/facts-cluster.ts';
+
+export interface FakePartition {
+  readonly begin?: number | string;
+  /** A text: why it is unknown. */
+  readonly end: number | string;
+  /** Ends at times in the past: [wall ms, offset], ascending. */
+  readonly past?: readonly (readonly [atMs: number, offset: number])[];
+}
+
+export interface FakeGroup {
+  readonly type?: string;
+  readonly protocolType?: string;
+  readonly state?: string;
+  readonly members?: number;
+  readonly assigned?: readonly string[];
+  /** topic -> offsets by partition; undefined: nothing is committed; a text: why it is unknown. */
+  readonly commits?: Readonly<Record<string, readonly (number | string | undefined)[]>> | string;
+  readonly described?: string;
+}
+
+export interface FakeCluster {
+  topics: Record<string, readonly FakePartition[]>;
+  groups: Record<string, FakeGroup>;
+  /** Names of groups that the brokers list; all of them when left out. */
+  listed?: readonly string[];
+  failedBrokers?: readonly number[];
+  readonly asked: string[];
+}
+
+export function fakeCluster(parts: Pick<FakeCluster, 'topics' | 'groups'>): FakeCluster {
+  return { ...parts, asked: [] };
+}
+
+function knownOr(value: number | string): Known<number> {
+  return typeof value === 'string' ? unknown(value) : known(value, 0);
+}
+
+export function clientOf(cluster: FakeCluster): KafkaClient {
+  const partitionsOf = (name: string): TopicPartition[] =>
+    (cluster.topics[name] ?? []).map((_, partition) => ({
+      topic: name,
+      partition,
+      leader: 1,
+      leaderEpoch: 0,
+      replicas: [1],
+      inSync: [1],
+    }));
+  return {
+    cluster: () => {
+      cluster.asked.push('cluster');
+      const names = Object.keys(cluster.topics);
+      return Promise.resolve({
+        id: 'fake',
+        brokers: [{ id: 1, host: 'broker', port: 9092 }],
+        topics: new Map(names.map((name) => [name, { name, partitions: partitionsOf(name) }])),
+      });
+    },
+    groups: () => {
+      cluster.asked.push('groups');
+      const names = cluster.listed ?? Object.keys(cluster.groups);
+      return Promise.resolve({
+        groups: names.map((id) => listedOf(id, cluster.groups[id])),
+        failed: new Map((cluster.failedBrokers ?? []).map((id) => [id, 'no answer'])),
+      });
+    },
+    commits: (_call, groups) => {
+      cluster.asked.push('commits');
+      return Promise.resolve(new Map(groups.map((id) => [id, commitsOf(cluster.groups[id])])));
+    },
+    describe: (_call, groups) => {
+      cluster.asked.push('describe');
+      return Promise.resolve(new Map(groups.map(({ id }) => [id, descriptionOf(cluster.groups[id])])));
+    },
+    offsets: (_call, partitions, at) => {
+      cluster.asked.push(typeof at === 'number' ? 'past' : at);
+      return Promise.resolve(offsetsOf(cluster, partitions, at));
+    },
+    ping: () => Promise.resolve(),
+    usable: () => true,
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  };
+}
+
+function listedOf(id: string, group: FakeGroup = {}): ListedGroup {
+  const { type = 'classic', protocolType = 'consumer', state = 'Stable' } = group;
+  return { id, type, protocolType, state };
+}
+
+function commitsOf(group: FakeGroup | undefined): Known<Commits> {
+  const { commits = {} } = group ?? {};
+  if (typeof commits === 'string') return unknown(commits);
+  return known(
+    new Map(
+      Object.entries(commits).map(([topic, offsets]) => [
+        topic,
+        new Map(offsets.map((offset, partition) => [partition, commitOf(offset)])),
+      ]),
+    ),
+    0,
+  );
+}
+
+function commitOf(offset: number | string | undefined): Known<number | 'none'> {
+  return offset === undefined ? known('none', 0) : knownOr(offset);
+}
+
+function descriptionOf(group: FakeGroup | undefined): Known<GroupDescription> {
+  if (group === undefined) return known({ state: 'Dead', members: 0, assigned: [] }, 0);
+  if (group.described !== undefined) return unknown(group.described);
+  const { state = 'Stable', members = 1, assigned = [] } = group;
+  return known({ state, members, assigned }, 0);
+}
+
+function offsetsOf(cluster: FakeCluster, partitions: readonly TopicPartition[], at: 'begin' | 'end' | number): Offsets {
+  const found = new Map<string, Map<number, Known<number>>>();
+  for (const { topic, partition } of partitions) {
+    const of = cluster.topics[topic]?.[partition];
+    if (of === undefined) continue;
+    const { begin = 0, end, past = [] } = of;
+    const value = at === 'end' ? end : at === 'begin' ? begin : (past.findLast(([atMs]) => atMs <= at)?.[1] ?? begin);
+    found.set(topic, (found.get(topic) ?? new Map<number, Known<number>>()).set(partition, knownOr(value)));
+  }
+  return found;
+}
