@@ -70,7 +70,8 @@ function classifyOne(says: (marker: string) => boolean, around: Surroundings, in
       'its stored schema does not fit the position: --recapture_schema mends that',
     ],
     ['is not a recognized option', 'bad_options', 'it does not know one of its options'],
-    ['Usage: ', 'bad_options', 'it does not know one of its options'],
+    // A line of its help, which it prints when an option is missing. Not `Usage: `: each start logs `bufferMemoryUsage: 0.25`
+    ['--help [String]', 'bad_options', 'it does not accept its options'],
   ];
   for (const [marker, code, because] of never) if (says(marker)) return deny(code, because, { ...inputs, marker });
   for (const marker of ['Communications link failure', 'Maximum reconnection attempts']) {
