@@ -5,6 +5,7 @@ import { Agent as HttpsAgent } from 'node:https';
 import fetch from 'node-fetch';
 import type { Call } from '../../collector.ts';
 import type { Tls } from '../../fields.ts';
+import { within } from '../../runtime/deadline.ts';
 import { asTargetError, messageOf, TargetError } from '../../runtime/errors.ts';
 
 export interface HttpAnswer {
@@ -19,13 +20,17 @@ export interface HttpGetter {
   readonly get: (path: string, call: Call) => Promise<HttpAnswer>;
 }
 
+/** A stopped process (SIGSTOP) accepts connections and never answers: what else is asked must still be had in time. */
+const requestMs = 2000;
+
 /** Maxwell's /metrics with JVM metrics is about 20 kB. */
 const maxBodyBytes = 4 * 1024 * 1024;
 
 export function openHttp(url: string, tls: Tls | undefined): HttpGetter {
   return {
     url,
-    get: async (path, { signal }) => {
+    get: async (path, call) => {
+      const signal = within(requestMs, call.signal);
       const doing = `GET ${url}${path}`;
       // A connection per request: one that was kept would outlive a stopped process without a sign. Certificates are
       // read each time, so that a rotated one is taken.

@@ -1,5 +1,4 @@
 import type { Call } from '../../collector.ts';
-import { within } from '../../runtime/deadline.ts';
 import { classOf, messageOf, TargetError } from '../../runtime/errors.ts';
 import { known, unknown, type Known } from '../../runtime/known.ts';
 import type { Opening, TargetClient } from '../../system.ts';
@@ -29,9 +28,6 @@ export interface MaxwellClient extends TargetClient {
   readonly jvmLooks: (call: Call) => Promise<readonly JvmLook[]>;
 }
 
-/** A stopped process (SIGSTOP) accepts connections and never answers: the tables must still be read in time. */
-const pingMs = 2000;
-
 /** Opens no connection yet, so that a Maxwell whose MySQL is away can still be looked at. */
 export function openMaxwell({ address, tls, resolve }: Opening<MaxwellAddress>): MaxwellClient {
   const http = address.http === undefined ? undefined : openHttp(address.http.url, tls);
@@ -40,11 +36,10 @@ export function openMaxwell({ address, tls, resolve }: Opening<MaxwellAddress>):
   let isClosed = false;
 
   const process = async (call: Call): Promise<Known<'alive' | 'gone'>> => {
-    const [byHttp, byFile] = await Promise.all([
-      http === undefined ? undefined : processByHttp(http, call),
-      address.hsperfdata === undefined ? undefined : lookAtHsperfdata(address.hsperfdata, call).then((l) => l.process),
-    ]);
-    return processOf(byHttp, byFile);
+    const byFile =
+      address.hsperfdata === undefined ? undefined : (await lookAtHsperfdata(address.hsperfdata, call)).process;
+    if (byFile?.known === true && byFile.value === 'alive') return byFile; // no need to wait for its HTTP
+    return processOf(http === undefined ? undefined : await processByHttp(http, call), byFile);
   };
 
   return {
@@ -57,11 +52,13 @@ export function openMaxwell({ address, tls, resolve }: Opening<MaxwellAddress>):
       ...(address.hsperfdata === undefined ? [] : (['hsperfdata'] as const)),
       ...(address.http === undefined ? [] : (['maxwell_http'] as const)),
     ],
-    jvmLooks: (call) =>
-      Promise.all([
-        ...(address.hsperfdata === undefined ? [] : [lookAtHsperfdata(address.hsperfdata, call)]),
-        ...(address.http === undefined || http === undefined ? [] : [lookAtMaxwellHttp(address.http, http, call)]),
-      ]),
+    jvmLooks: async (call) =>
+      agreeing(
+        await Promise.all([
+          ...(address.hsperfdata === undefined ? [] : [lookAtHsperfdata(address.hsperfdata, call)]),
+          ...(address.http === undefined || http === undefined ? [] : [lookAtMaxwellHttp(address.http, http, call)]),
+        ]),
+      ),
     /**
      * Up is evidence that the process lives: its HTTP server answers with any status, or its process is there. With
      * neither configured, a heartbeat that it wrote within 20 s. MySQL being away does not make it down.
@@ -96,9 +93,19 @@ export function processOf(
   return unknown(looks.map((look) => (look.known ? '' : look.why)).join('; '));
 }
 
+/** Its HTTP server refuses for some seconds after its start, and after its end by lack of memory: its JVM is not gone then. */
+function agreeing(looks: readonly JvmLook[]): readonly JvmLook[] {
+  const alive = looks.find(({ process }) => process.known && process.value === 'alive');
+  if (alive === undefined) return looks;
+  return looks.map((look) => {
+    if (look.state !== 'gone') return look;
+    return { ...look, state: 'unknown', process: alive.process, why: `${look.why}, but its process lives` };
+  });
+}
+
 async function processByHttp(http: HttpGetter, call: Call): Promise<Known<'alive' | 'gone'>> {
   try {
-    await http.get('/ping', { ...call, signal: within(pingMs, call.signal) });
+    await http.get('/ping', call);
     return known('alive', call.clock.wallMs());
   } catch (error) {
     return classOf(error) === 'refused' ? known('gone', call.clock.wallMs()) : unknown(messageOf(error));
