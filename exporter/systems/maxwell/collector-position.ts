@@ -66,6 +66,8 @@ interface State {
   mark: PositionMark | undefined;
   /** What was found before something failed in this sweep: emitted by `unknown`, as what `collect` emitted is dropped. */
   partial: MaxwellHealth | undefined;
+  /** A sweep is looked at while it runs too, perhaps more than once: what was found counts until the run has ended. */
+  isRunning: boolean;
 }
 
 /**
@@ -77,29 +79,37 @@ export const positionCollector = collectorOf<MaxwellClient>()({
   help: 'State, position and lag of Maxwell from its tables, and whether its source still has what it needs.',
   config: z.strictObject({}),
   families,
-  state: (): State => ({ clientId: '', mark: undefined, partial: undefined }),
+  state: (): State => ({ clientId: '', mark: undefined, partial: undefined, isRunning: false }),
   async collect({ client, emit, call, state }) {
     state.clientId = client.address.clientId;
     state.partial = undefined;
-    const process = client.process(call).then((found) => {
-      state.partial ??= withoutTables(found);
-      return found;
-    });
-    const tables = await readMaxwellTables(client, call);
-    const { health, mark } = judgeTables(await process, tables, state.mark, call);
-    state.mark = mark;
-    if (tables.failure !== undefined) {
-      state.partial = health;
-      throw tables.failure;
+    state.isRunning = true;
+    try {
+      const health = await look(client, state, call);
+      emitHealth(emit, state.clientId, health, call);
+    } finally {
+      state.isRunning = false;
     }
-    emitHealth(emit, state.clientId, health, call);
   },
   unknown({ emit, call, state, why }) {
     const health = state.partial ?? withoutTables(unknown(why));
-    state.partial = undefined;
+    if (!state.isRunning) state.partial = undefined;
     emitHealth(emit, state.clientId, health, call);
   },
 });
+
+async function look(client: MaxwellClient, state: State, call: CollectorCall): Promise<MaxwellHealth> {
+  const process = client.process(call).then((found) => {
+    state.partial ??= withoutTables(found);
+    return found;
+  });
+  const tables = await readMaxwellTables(client, call);
+  const { health, mark } = judgeTables(await process, tables, state.mark, call);
+  state.mark = mark;
+  if (tables.failure === undefined) return health;
+  state.partial = health;
+  throw tables.failure;
+}
 
 function withoutTables(process: MaxwellEvidence['process']): MaxwellHealth {
   const nothing = unknown(process.known ? 'its tables were not read in time' : process.why);

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { connect, type Socket } from 'node:net';
+import { connect, isIP, type Socket } from 'node:net';
 import { createConnection, type Connection, type SslOptions } from 'mysql2';
 import type { Call } from '../../collector.ts';
 import type { Auth, Tls } from '../../fields.ts';
@@ -52,8 +52,7 @@ export async function openMysql(opening: MysqlOpening, call: Call): Promise<Mysq
   const socket = socketTo(opening.address);
   const connection = createConnection({
     stream: () => socket,
-    // only names the server in its certificate: the stream above is what is connected to
-    host: opening.tls?.server_name ?? ('host' in opening.address ? opening.address.host : 'localhost'),
+    host: certificateName(opening), // the stream above is what is connected to
     connectTimeout: 0, // the deadline is ours
     charset: 'utf8mb4',
     supportBigNumbers: true,
@@ -164,6 +163,16 @@ function rowsOf(connection: Connection, sql: string, params: readonly (string | 
 function destroyLater(socket: Socket, destroy: () => void): void {
   setTimeout(destroy, 200).unref();
   socket.unref();
+}
+
+/**
+ * Whom the certificate must name. mysql2 3.24 leaves an IP address out and then expects the name `localhost`; with a dot
+ * behind it the address is passed on, and tls.checkServerIdentity removes the dot and compares it as an address.
+ */
+function certificateName({ address, tls }: MysqlOpening): string {
+  if (tls?.server_name !== undefined) return tls.server_name;
+  if ('socket' in address) return 'localhost';
+  return isIP(address.host) === 0 ? address.host : `${address.host}.`;
 }
 
 async function sslOf(tls: Tls | undefined): Promise<SslOptions | undefined> {
