@@ -83,14 +83,20 @@ async function command(args: readonly string[]): Promise<void> {
     case 'check':
       none(rest);
       return checkCommand(values);
-    case 'runs':
+    case 'runs': {
       none(rest);
-      return runsCommand(await shared(values), limitOf(values), values.json);
-    case 'why':
-      return whyCommand(await shared(values), one(rest, 'a run, an episode or an alert'), values.json);
-    case 'pause':
+      const limit = limitOf(values);
+      return runsCommand(await shared(values), limit, values.json);
+    }
+    case 'why': {
+      const what = one(rest, 'a run, an episode or an alert');
+      return whyCommand(await shared(values), what, values.json);
+    }
+    case 'pause': {
       none(rest);
-      return pauseCommand(await shared(values), wanted(values.reason, '--reason="why"'));
+      const reason = wanted(values.reason, '--reason="why"');
+      return pauseCommand(await shared(values), reason);
+    }
     case 'resume':
       none(rest);
       return resumeCommand(await shared(values));
@@ -98,7 +104,8 @@ async function command(args: readonly string[]): Promise<void> {
       const [verb, ...more] = rest;
       if (verb !== 'clear') throw new UsageError('latch clear ID --comment="what was found"');
       const id = one(more, 'the id of a latch, as `why` shows it');
-      return clearLatchCommand(await shared(values), id, wanted(values.comment, '--comment="what was found"'));
+      const comment = wanted(values.comment, '--comment="what was found"');
+      return clearLatchCommand(await shared(values), id, comment);
     }
     case undefined:
       throw new UsageError('which command? serve, check, runs, why, pause, resume or latch; --help shows more');

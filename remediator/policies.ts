@@ -58,7 +58,7 @@ export function policiesOf(document: unknown, file: string, actions: readonly Kn
     if (names.has(p.name)) problems.push(`${at}.name: ${p.name} is there twice. Give each its own name`);
     names.add(p.name);
     if (p.pace.window === 0) problems.push(`${at}.pace.window: 0 would count nothing. Set a window such as 1h`);
-    problems.push(...wrongAction(at, p.action, p.params, actions));
+    problems.push(...wrongAction(i, p.action, p.params, actions));
     return {
       name: p.name,
       mode: p.mode,
@@ -74,16 +74,16 @@ export function policiesOf(document: unknown, file: string, actions: readonly Kn
   return policies;
 }
 
-function wrongAction(at: string, name: string, params: Json, actions: readonly KnownAction[]): string[] {
+function wrongAction(index: number, name: string, params: Json, actions: readonly KnownAction[]): string[] {
   const action = actions.find((a) => a.name === name);
   if (action === undefined) {
-    return [`${at}.action: there is no action ${name}. Name one of: ${actions.map((a) => a.name).join(', ')}`];
+    return [
+      `policies[${index}].action: there is no action ${name}. Name one of: ${actions.map((a) => a.name).join(', ')}`,
+    ];
   }
   const checked = action.params.safeParse(params);
   if (checked.success) return [];
-  return checked.error.issues.map(
-    (i) => `${z.core.toDotPath([...at.split(/(?=\[)/), 'params', ...i.path])}: ${i.message}`,
-  );
+  return checked.error.issues.map((i) => `${z.core.toDotPath(['policies', index, 'params', ...i.path])}: ${i.message}`);
 }
 
 /** Longest window that a budget looks back. */

@@ -1,0 +1,64 @@
+// The kill switch: the file as anybody may make it, and the row in the store.
+import assert from 'node:assert/strict';
+import { chmod, mkdtemp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { clearSwitchFile, readSwitchFile, readSwitchStore, setSwitchFile } from '../../../remediator/switch.ts';
+
+async function folder(): Promise<{ readonly dir: string } & AsyncDisposable> {
+  const dir = await mkdtemp(join(tmpdir(), 'pipemedic-switch-'));
+  return { dir, [Symbol.asyncDispose]: () => rm(dir, { recursive: true, force: true }) };
+}
+
+test('clear only when the folder can be read and the file is not there', async () => {
+  await using place = await folder();
+  const file = join(place.dir, 'PAUSED');
+  assert.equal((await readSwitchFile(file)).file, 'clear');
+  await writeFile(file, '');
+  assert.deepEqual(await readSwitchFile(file), { file: 'set', fileDetail: `${file} is there` });
+  await writeFile(file, 'change window, ann\n');
+  assert.match((await readSwitchFile(file)).fileDetail, /change window, ann/);
+  const gone = await readSwitchFile(join(place.dir, 'not-mounted', 'PAUSED'));
+  assert.equal(gone.file, 'unreadable', 'a folder that is not there');
+  assert.equal((await readSwitchFile(join(file, 'PAUSED'))).file, 'unreadable', 'ENOTDIR');
+  await mkdir(join(place.dir, 'folder'));
+  assert.equal((await readSwitchFile(join(place.dir, 'folder'))).file, 'unreadable', 'EISDIR');
+});
+
+test('a folder without permission is unreadable', async (t) => {
+  if (process.getuid?.() === 0) {
+    t.skip('root may read everything: NOT tested');
+    return;
+  }
+  await using place = await folder();
+  await chmod(place.dir, 0);
+  assert.equal((await readSwitchFile(join(place.dir, 'PAUSED'))).file, 'unreadable');
+  await chmod(place.dir, 0o700);
+});
+
+test('set and cleared whole, with who, why and when; nothing is left beside it', async () => {
+  await using place = await folder();
+  const file = join(place.dir, 'PAUSED');
+  await setSwitchFile(file, { by: 'ann', reason: 'work', at: '2026-01-31T12:00:00Z' });
+  await setSwitchFile(file, { by: 'bob', reason: 'more work', at: '2026-01-31T12:01:00Z' });
+  assert.deepEqual(await readSwitchFile(file), {
+    file: 'set',
+    fileDetail: 'paused by bob at 2026-01-31T12:01:00Z: more work',
+  });
+  assert.match(await readFile(file, 'utf8'), /more work/);
+  assert.deepEqual(await readdir(place.dir), ['PAUSED']);
+  assert.equal(await clearSwitchFile(file), true);
+  assert.equal(await clearSwitchFile(file), false);
+  await assert.rejects(setSwitchFile(join(place.dir, 'no', 'PAUSED'), { by: 'a', reason: 'b', at: 'c' }));
+});
+
+test('the row in the store: missing is not clear, and a pause that is over is', () => {
+  const row = { scope: 'global', paused: true, by: 'ann', reason: 'work', setMs: 0, untilMs: undefined };
+  assert.equal(readSwitchStore([], 0).store, 'missing');
+  assert.equal(readSwitchStore([{ ...row, scope: 'target:x' }], 0).store, 'missing');
+  assert.deepEqual(readSwitchStore([row], 0), { store: 'set', storeDetail: 'paused by ann: work' });
+  assert.equal(readSwitchStore([{ ...row, untilMs: 10 }], 9).store, 'set');
+  assert.equal(readSwitchStore([{ ...row, untilMs: 10 }], 10).store, 'clear');
+  assert.equal(readSwitchStore([{ ...row, paused: false }], 0).store, 'clear');
+});
