@@ -27,6 +27,8 @@ export interface Reading {
 const headBytes = 4_096;
 const tailBytes = 4_096;
 const chunkBytes = 256 * 1_024;
+/** A machine that slept, or a disk that hung, is no reason to rest as long. */
+const restAtMostMs = 500;
 
 /**
  * Reads a gzip file through to its end, and of a plain one only both ends. It rests as long as it works, so that it
@@ -70,7 +72,7 @@ async function judgeGzip(path: string, { signal, clock }: Reading): Promise<Verd
           tail = Buffer.concat([tail, chunk.subarray(-tailBytes)]).subarray(-tailBytes);
           const workedMs = clock.monoMs() - since;
           if (workedMs < 5) continue;
-          await pause(workedMs, signal);
+          await pause(Math.min(workedMs, restAtMostMs), signal);
           since = clock.monoMs();
         }
       },
