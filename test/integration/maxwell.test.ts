@@ -17,7 +17,7 @@ let bound: BoundTarget;
 let client: TargetClient;
 
 before(async () => {
-  lab = await startLab({ parts: ['maxwell'] });
+  lab = await startLab({ parts: ['maxwell', 'exporter'] });
   const inventory = await loadInventory(lab.files.pipemedic);
   const target = [...inventory.targets.values()].find(({ kind }) => kind === 'maxwell');
   assert.ok(target);
@@ -182,19 +182,21 @@ test('a Maxwell that is stopped by a signal is stalled once its tables are stale
 test('a Maxwell that cannot deliver writes heartbeats, and is stalled once its position was watched to stand still', async () => {
   lab.part('kafka').freeze();
   await write(5);
-  const seen = await sweepWhen('the stall', ({ state }) => state === 'stalled', 90_000);
+  const seen = await sweepWhen('the stall', ({ state }) => state === 'stalled', 90_000).finally(() => {
+    lab.part('kafka').thaw();
+  });
   assert.match(seen.health.why, /writes heartbeats, but its position has stood still/);
   assert.ok(seen.health.lagSeconds.known && seen.health.lagSeconds.value >= 10);
-  lab.part('kafka').thaw();
   await sweepWhen('it to run again', ({ state }) => state === 'running', 60_000);
 });
 
 test('MySQL being away does not make it down: its process and its HTTP are still seen', async () => {
-  lab.part('source').freeze();
-  const seen = await sweep(3000);
+  lab.part('source').freeze(); // its threads stop one after the other
+  const seen = await sweepWhen('the outage', ({ failed }) => failed['position'] !== undefined).finally(() => {
+    lab.part('source').thaw();
+  });
   assert.deepEqual([seen.up, seen.state], ['up', 'unknown']);
   assert.ok(['deadline', 'unreachable'].includes(seen.failed['position'] ?? ''), seen.failed['position']);
-  lab.part('source').thaw();
   const after = await sweepWhen('it to run again', ({ state }) => state === 'running', 40_000);
   assert.deepEqual(after.failed, {});
 });
@@ -210,6 +212,18 @@ test('kill -9: down, with its numbers as they stand; purged meanwhile: the posit
   ]);
   assert.ok(seen.samples.has(`maxwell_heartbeat_lag_seconds${labels}`));
   assert.equal(seen.samples.get(`maxwell_position_lost${labels}`), 0);
+
+  // Through the exporter's own door: the target is down, and what its tables tell is served all the same
+  const served = await (await fetch(`${lab.urls.exporter}/metrics`)).text();
+  for (const line of [
+    'pipemedic_target_up{target="maxwell1"} 0',
+    'pipemedic_target_error_info{target="maxwell1",class="refused"} 1',
+    'maxwell_state{target="maxwell1",client_id="maxwell",state="down"} 1',
+    'maxwell_position_lost{target="maxwell1",client_id="maxwell",server_id="1"} 0',
+    'pipemedic_collector_success{target="maxwell1",collector="position"} 1',
+  ]) {
+    assert.ok(served.split('\n').includes(line), line);
+  }
 
   await lab.purgeBinlogs();
   const lost = await sweep();
