@@ -10,8 +10,8 @@ function run(tool: string, args: readonly string[]): { readonly status: number |
   return { status, output: `${stdout}${stderr}` };
 }
 
-function missing(tool: string): string | false {
-  return spawnSync(tool, ['--version']).error === undefined ? false : `${tool} is not installed`;
+function missing(tool: string, ask = '--version'): string | false {
+  return spawnSync(tool, [ask]).error === undefined ? false : `${tool} is not installed`;
 }
 
 const noPromtool = missing('promtool');
@@ -39,6 +39,18 @@ test('promtool check config: deploy/prometheus.yml', { skip: noPromtool }, () =>
 
 test('amtool check-config: deploy/alertmanager.yml', { skip: noAmtool }, () => {
   const { status, output } = run('amtool', ['check-config', alertmanagerFile]);
+  assert.equal(status, 0, output);
+});
+
+test('pint finds nothing', { skip: missing('pint', 'version') }, () => {
+  const { status, output } = run('pint', [
+    '--offline',
+    '--no-color',
+    'lint',
+    '--min-severity=info',
+    '--fail-on=info',
+    ...rulesFiles(),
+  ]);
   assert.equal(status, 0, output);
 });
 
