@@ -1,7 +1,9 @@
 // Lag of every consumer group of a cluster, in one sweep of a few batched requests: groups, their commits, and only then
 // the ends of the logs. In this order lag can come out a little too large, but never below 0.
+import { setImmediate } from 'node:timers/promises';
 import type { Call } from '../../collector.ts';
 import { factKey } from '../../facts.ts';
+import type { Clock } from '../../runtime/clock.ts';
 import { known, mapKnown, unknown, type Known } from '../../runtime/known.ts';
 import { OffsetHistory } from '../../runtime/offset-history.ts';
 import type {
@@ -93,15 +95,15 @@ export async function readKafkaLag(client: KafkaClient, call: Call, memory: LagM
   const now = { wallMs: call.clock.wallMs(), monoMs: call.clock.monoMs() };
   const found: Found = { cluster, groups, commits, descriptions, ends, begins };
   rememberEnds(found, memory, now);
-  const lag = kafkaLagOf(found, memory, now);
+  const lag = await kafkaLagOf(found, memory, now, call.clock);
   const cold = tooYoung(lag, memory);
   if (cold.length === 0) return lag;
   await backfill(client, call, cold, memory, now);
-  return kafkaLagOf(found, memory, now);
+  return await kafkaLagOf(found, memory, now, call.clock);
 }
 
 /** What the cluster said in one sweep. */
-export interface Found {
+interface Found {
   readonly cluster: Cluster;
   readonly groups: readonly ListedGroup[];
   readonly commits: ReadonlyMap<string, Known<Commits>>;
@@ -110,7 +112,8 @@ export interface Found {
   readonly begins: Offsets;
 }
 
-export function kafkaLagOf(found: Found, memory: LagMemory, now: Moment): KafkaLag {
+/** Lets others run between groups: 100,000 partitions of groups take some hundred milliseconds. */
+async function kafkaLagOf(found: Found, memory: LagMemory, now: Moment, clock: Clock): Promise<KafkaLag> {
   const offsets = new Map<string, Map<number, PartitionOffsets>>();
   for (const topic of found.cluster.topics.values()) {
     offsets.set(
@@ -119,7 +122,12 @@ export function kafkaLagOf(found: Found, memory: LagMemory, now: Moment): KafkaL
     );
   }
   const groups = new Map<string, GroupLag>();
+  let sinceMs = clock.monoMs();
   for (const group of found.groups) {
+    if (clock.monoMs() - sinceMs > sliceMs) {
+      await setImmediate();
+      sinceMs = clock.monoMs();
+    }
     const description = found.descriptions.get(group.id) ?? unknown('the group was not described');
     groups.set(group.id, {
       group: group.id,
@@ -241,6 +249,9 @@ function historyOf(memory: LagMemory, topic: string, partition: number): OffsetH
   return history;
 }
 
+/** At most this long at a time. */
+const sliceMs = 10;
+
 /** 10,000 partitions with 60 samples take about 10 MB. */
 const historySamples = 60;
 
@@ -256,8 +267,8 @@ function tooYoung(lag: KafkaLag, memory: LagMemory): TopicPartition[] {
       for (const [number, { lag: records, lagAge }] of partitions) {
         if (!records.known || (lagAge.known && !lagAge.value.atLeast)) continue;
         if (memory.ends.get(topic)?.get(number)?.backfilled !== false) continue;
-        const partition = lag.cluster.topics.get(topic)?.partitions.find((p) => p.partition === number);
-        if (partition !== undefined) wanted.add(partition);
+        const partition = lag.cluster.topics.get(topic)?.partitions[number]; // numbers are without gaps, and sorted
+        if (partition?.partition === number) wanted.add(partition);
       }
     }
   }
