@@ -1,7 +1,8 @@
 import { render } from './render.ts';
 import { exporterRow, remediatorRow } from './rows-own.ts';
 import { flowRow, statesRow } from './rows-flow.ts';
-import { backupRow, jvmRow, kafkaRow, maxwellRow, mysqlRow, redisRow } from './rows-systems.ts';
+import { backupRow, jvmRow, kafkaRow, redisRow } from './rows-downstream.ts';
+import { maxwellRow, mysqlRow } from './rows-source.ts';
 import type { Row } from './spec.ts';
 
 export const rows: readonly Row[] = [
