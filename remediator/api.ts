@@ -4,9 +4,10 @@ import { z } from 'zod';
 import { messageOf } from '../exporter/runtime/errors.ts';
 import type { Log } from '../exporter/runtime/log.ts';
 import type { LedgerClock } from './clock.ts';
+import { resume } from './resume.ts';
 import { storyOf } from './runs-view.ts';
 import type { Store } from './store/store.ts';
-import { clearSwitchFile, setSwitchFile } from './switch.ts';
+import { setSwitchFile } from './switch.ts';
 import type { Admit } from './tokens.ts';
 
 interface Context {
@@ -83,23 +84,6 @@ export function apiRouter(context: Context): Router {
     }
   });
   return router;
-}
-
-/** Clears what pauses all of it: the file, and the row in the store. */
-export async function resume(context: {
-  readonly store: Pick<Store, 'pauses' | 'setPause' | 'audit'>;
-  readonly switchFile: string;
-  readonly clock: LedgerClock;
-  readonly by: string;
-  readonly via: string;
-}): Promise<void> {
-  const { store, switchFile, clock, by, via } = context;
-  const atMs = clock.nowMs();
-  // First what may fail and is not seen from outside; the file last.
-  const paused = (await store.pauses()).some((p) => p.scope === 'global' && p.paused);
-  if (paused) await store.setPause({ scope: 'global', paused: false, by, reason: '', setMs: atMs, untilMs: undefined });
-  await store.audit({ atMs, actor: by, via, verb: 'resume', object: 'global', detail: {} });
-  await clearSwitchFile(switchFile);
 }
 
 function admission({

@@ -1,22 +1,12 @@
 import { parseArgs } from 'node:util';
-import type { Inventory } from '../exporter/config/inventory.ts';
 import { loadInventory } from '../exporter/config/loader.ts';
-import { missingSecrets } from '../exporter/config/secrets.ts';
 import { codeOf, ConfigError, messageOf } from '../exporter/runtime/errors.ts';
 import { parseListenAddress, type ListenAddress } from '../exporter/runtime/http.ts';
-import { createLog } from '../exporter/runtime/log.ts';
-import { onShutdown } from '../exporter/runtime/shutdown.ts';
 import { packageVersion } from '../exporter/runtime/version.ts';
-import { actions } from './actions/index.ts';
-import { problemsOf } from './check.ts';
 import { clearLatchCommand, CommandError, pauseCommand, resumeCommand, runsCommand, whyCommand } from './commands.ts';
-import { createEvaluator } from './evaluator.ts';
-import type { Policy } from './guard.ts';
-import { loadPolicies } from './policies.ts';
-import { drainMs, serve } from './serve.ts';
+import type * as Serving from './serving.ts';
 import { settingsOf, type Settings } from './settings.ts';
 import { StoreError } from './store/store.ts';
-import { createWorld } from './world.ts';
 
 const usage = `Usage: pipemedic-remediator COMMAND [OPTIONS]
 
@@ -79,10 +69,12 @@ async function command(args: readonly string[]): Promise<void> {
   switch (name) {
     case 'serve':
       none(rest);
-      return serveCommand(values);
+      return withServing(values, (command, files) => {
+        return command.serveCommand({ ...files, listen: listenAddressOf(values), level: levelOf(values) });
+      });
     case 'check':
       none(rest);
-      return checkCommand(values);
+      return withServing(values, (command, files) => command.checkCommand(files, print));
     case 'runs': {
       none(rest);
       const limit = limitOf(values);
@@ -139,68 +131,13 @@ function parse(args: readonly string[]) {
   }
 }
 
-interface Loaded {
-  readonly inventory: Inventory;
-  readonly settings: Settings;
-  readonly policies: readonly Policy[];
-}
-
-/** @throws ConfigError with all that is wrong in the first file that is */
-async function load(options: Options): Promise<Loaded> {
-  const file = fileOf(options);
-  const inventory = await loadInventory(file);
-  const settings = settingsOf(inventory, file);
-  return { inventory, settings, policies: await loadPolicies(policiesFileOf(options), actions) };
-}
-
-async function serveCommand(options: Options): Promise<void> {
-  const log = createLog('remediator', levelOf(options));
-  const address = listenAddressOf(options);
-  const loaded = await load(options);
-  for (const problem of await allProblems(loaded)) log.warn({ problem }, 'the configuration has a fault');
-  const serving = await serve({
-    ...loaded,
-    reloadPolicies: () => loadPolicies(policiesFileOf(options), actions),
-    listen: address,
-    version: packageVersion(),
-    log,
-    createEvaluator: (parts) =>
-      createEvaluator({
-        ...parts,
-        actions,
-        world: createWorld({ inventory: parts.inventory, settings: parts.settings, clock: parts.clock }),
-      }),
-  });
-  process.on('SIGHUP', () => void serving.reload());
-  // Not SIGUSR1: that one opens Node's inspector.
-  process.on('SIGUSR2', () => {
-    serving.pull('SIGUSR2', 'by signal').catch((error: unknown) => {
-      log.fatal({ err: error }, 'the switch file cannot be written: ending, so that nothing begins');
-      process.exit(1);
-    });
-  });
-  onShutdown(serving.stop, drainMs + 15_000, log);
-}
-
-async function checkCommand(options: Options): Promise<void> {
-  const loaded = await load(options);
-  const problems = await allProblems(loaded);
-  if (problems.length > 0) throw new ConfigError(fileOf(options), problems);
-  const { settings, policies } = loaded;
-  print(
-    [
-      `${fileOf(options)}: ${loaded.inventory.targets.size} targets, ${settings.sources.length} sources, ${settings.supervisors.size} supervisors`,
-      `${policiesFileOf(options)}: ${policies.length} policies`,
-      ...policies.map(
-        (p) => `  ${p.name}: ${p.action}, ${p.mode}, at most ${p.pace.maxRuns} in ${p.pace.windowMs / 60_000} min`,
-      ),
-      '',
-    ].join('\n'),
-  );
-}
-
-async function allProblems({ inventory, settings, policies }: Loaded): Promise<readonly string[]> {
-  return [...(await missingSecrets(inventory)), ...(await problemsOf(inventory, settings, policies, actions))];
+/** What only these two commands need is loaded only then: the others answer sooner. */
+async function withServing(
+  options: Options,
+  run: (command: typeof Serving, files: { config: string; policies: string }) => Promise<void>,
+): Promise<void> {
+  const files = { config: fileOf(options), policies: policiesFileOf(options) };
+  await run(await import('./serving.ts'), files);
 }
 
 async function shared(options: Options): Promise<{ settings: Settings; server: string; print: typeof print }> {

@@ -2,9 +2,9 @@
 import { existsSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { messageOf } from '../exporter/runtime/errors.ts';
-import { resume } from './api.ts';
 import { askServer } from './client.ts';
 import { openLedger, readLedger, thisMachine, type LedgerClock } from './clock.ts';
+import { resume } from './resume.ts';
 import { runsText, storyText } from './runs-text.ts';
 import { storyOf } from './runs-view.ts';
 import { takeServeLock } from './serve-lock.ts';
