@@ -58,7 +58,9 @@ function decisionLines(d: Decision, at: WallText): string[] {
     `      ${plain(d.because)}`,
     `      policy ${d.policy ?? 'none'}, action ${d.action ?? 'none'}, target ${d.target ?? 'none'}`,
     ...d.trace.map((g) => {
-      const inputs = isEmpty(g.inputs) ? '' : `  ${plain(JSON.stringify(g.inputs)).slice(0, 300)}`;
+      // What an allowing guard saw is in --json; here it would hide the ones that did not allow.
+      const inputs =
+        g.result === 'allow' || isEmpty(g.inputs) ? '' : `  ${plain(JSON.stringify(g.inputs)).slice(0, 300)}`;
       return `        ${marks[g.result]}  ${g.guard.padEnd(14)} ${g.code.padEnd(20)} ${plain(g.because)}${inputs}`;
     }),
     ...d.advice.flatMap((a) => [

@@ -19,7 +19,7 @@ function shippedPoliciesOnAuto(): unknown {
 function addresses(lab: Lab): string {
   return [
     `exporter      ${lab.urls.exporter}/metrics`,
-    `remediator    ${lab.urls.remediator}/`,
+    `remediator    ${lab.urls.remediator}/metrics`,
     `Prometheus    ${lab.urls.prometheus}/alerts`,
     ...lab.urls.alertmanagers.map((url) => `Alertmanager  ${url}/`),
     `folder        ${lab.dir}`,
