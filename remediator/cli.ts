@@ -41,21 +41,37 @@ const levels = ['trace', 'debug', 'info', 'warn', 'error'];
 class UsageError extends Error {}
 
 type Options = ReturnType<typeof parse>['values'];
+type Print = Streams['out'];
+
+/** Where the answers go. */
+export interface Streams {
+  readonly out: (text: string) => void;
+  readonly err: (text: string) => void;
+}
 
 /** Does what the command line says; sets the exit status. */
-export async function run(args: readonly string[] = process.argv.slice(2)): Promise<void> {
+export async function run(): Promise<void> {
+  const code = await main(process.argv.slice(2), {
+    out: (text) => process.stdout.write(text),
+    err: (text) => process.stderr.write(text),
+  });
+  if (code !== 0) process.exitCode = code;
+}
+
+/** @returns the exit status */
+export async function main(args: readonly string[], streams: Streams): Promise<number> {
   try {
-    await command(args);
+    await command(args, streams.out);
+    return 0;
   } catch (error) {
     const expected = explain(error);
-    process.stderr.write(
-      `${expected ?? `unexpected error: ${error instanceof Error ? (error.stack ?? '') : String(error)}`}\n`,
-    );
-    process.exitCode = error instanceof UsageError || error instanceof ConfigError ? 2 : 1;
+    const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    streams.err(`${expected ?? `unexpected error: ${stack}`}\n`);
+    return error instanceof UsageError || error instanceof ConfigError ? 2 : 1;
   }
 }
 
-async function command(args: readonly string[]): Promise<void> {
+async function command(args: readonly string[], print: Print): Promise<void> {
   const { values, positionals } = parse(args);
   const [name, ...rest] = positionals;
   if (values.help) {
@@ -78,26 +94,26 @@ async function command(args: readonly string[]): Promise<void> {
     case 'runs': {
       none(rest);
       const limit = limitOf(values);
-      return runsCommand(await shared(values), limit, values.json);
+      return runsCommand(await shared(values, print), limit, values.json);
     }
     case 'why': {
       const what = one(rest, 'a run, an episode or an alert');
-      return whyCommand(await shared(values), what, values.json);
+      return whyCommand(await shared(values, print), what, values.json);
     }
     case 'pause': {
       none(rest);
       const reason = wanted(values.reason, '--reason="why"');
-      return pauseCommand(await shared(values), reason);
+      return pauseCommand(await shared(values, print), reason);
     }
     case 'resume':
       none(rest);
-      return resumeCommand(await shared(values));
+      return resumeCommand(await shared(values, print));
     case 'latch': {
       const [verb, ...more] = rest;
       if (verb !== 'clear') throw new UsageError('latch clear ID --comment="what was found"');
       const id = one(more, 'the id of a latch, as `why` shows it');
       const comment = wanted(values.comment, '--comment="what was found"');
-      return clearLatchCommand(await shared(values), id, comment);
+      return clearLatchCommand(await shared(values, print), id, comment);
     }
     case undefined:
       throw new UsageError('which command? serve, check, runs, why, pause, resume or latch; --help shows more');
@@ -140,7 +156,7 @@ async function withServing(
   await run(await import('./serving.ts'), files);
 }
 
-async function shared(options: Options): Promise<{ settings: Settings; server: string; print: typeof print }> {
+async function shared(options: Options, print: Print): Promise<{ settings: Settings; server: string; print: Print }> {
   const file = fileOf(options);
   const server = options.server.replace(/\/+$/, '');
   if (!/^https?:\/\/[^\s/]+$/.test(server)) throw new UsageError(`--server: ${server} is not http://HOST:PORT`);
@@ -203,8 +219,4 @@ function explain(error: unknown): string | undefined {
   }
   if (code === 'EACCES' || code === 'EROFS' || code === 'ENOSPC' || code === 'ENOENT') return messageOf(error);
   return undefined;
-}
-
-function print(text: string): void {
-  process.stdout.write(text);
 }

@@ -7,13 +7,14 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { dump } from 'js-yaml';
 import { refused } from '../../../remediator/escalate.ts';
+import { main } from '../../../remediator/cli.ts';
 import { openSqlite } from '../../../remediator/store/sqlite.ts';
 import { readSwitchFile } from '../../../remediator/switch.ts';
 import { makeHome, payload, sent, startRemediator, token, type Home } from '../../support/remediator-serve.ts';
 import { eventually } from '../../support/wait.ts';
 import { deliver, episodeNow, firing, openEpisode, win } from './store-fixtures.ts';
 
-const program = join(import.meta.dirname, '..', '..', '..', 'remediator', 'main.ts');
+const file = join(import.meta.dirname, '..', '..', '..', 'remediator', 'main.ts');
 
 interface Ended {
   readonly code: number | null;
@@ -21,9 +22,25 @@ interface Ended {
   readonly err: string;
 }
 
+/** In this process, as `run` does it: a process of its own for each takes its time. */
 async function cli(home: Home | undefined, ...args: readonly string[]): Promise<Ended> {
   const config = home === undefined ? [] : [`--config.file=${home.configFile}`];
-  const child = spawn(process.execPath, [program, ...args, ...config], { stdio: ['ignore', 'pipe', 'pipe'] });
+  let out = '';
+  let err = '';
+  const code = await main([...args, ...config], {
+    out: (text) => {
+      out += text;
+    },
+    err: (text) => {
+      err += text;
+    },
+  });
+  return { code, out, err };
+}
+
+/** The real program. */
+async function program(...args: readonly string[]): Promise<Ended> {
+  const child = spawn(process.execPath, [file, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
   let out = '';
   let err = '';
   child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
@@ -38,7 +55,11 @@ async function cli(home: Home | undefined, ...args: readonly string[]): Promise<
 
 test('help, version, and one line for each mistake', async () => {
   assert.match((await cli(undefined, '--help')).out, /^Usage: pipemedic-remediator/);
-  assert.match((await cli(undefined, '--version')).out, /^\d+\.\d+\.\d+\n$/);
+  const version = await program('--version');
+  assert.match(version.out, /^\d+\.\d+\.\d+\n$/);
+  const nonsense = await program('fly');
+  assert.deepEqual([version.code, nonsense.code, nonsense.out], [0, 2, '']);
+  assert.match(nonsense.err, /^fly is no command/);
   const wrong: readonly (readonly [args: readonly string[], told: RegExp])[] = [
     [[], /which command\?/],
     [['fly'], /fly is no command/],
@@ -47,12 +68,12 @@ test('help, version, and one line for each mistake', async () => {
     [['pause', '--config.file=f'], /--reason/],
     [['latch', 'set'], /latch clear ID/],
     [['latch', 'clear', 'x', '--config.file=f'], /--comment/],
-    [['runs', '--limit=0', '--config.file=/nowhere'], /--limit|nowhere/],
+    [['runs', '--limit=0', '--config.file=/nowhere'], /--limit/],
     [['--nonsense'], /nonsense/],
     [['serve'], /--config\.file/],
-    [['serve', '--config.file=f', '--web.listen-address=here'], /--web\.listen-address/],
-    [['serve', '--config.file=f', '--log.level=loud'], /--log\.level/],
-    [['check', '--config.file=/nowhere/pipemedic.yml'], /cannot be read/],
+    [['serve', '--config.file=f', '--policies.file=f', '--web.listen-address=here'], /--web\.listen-address/],
+    [['serve', '--config.file=f', '--policies.file=f', '--log.level=loud'], /--log\.level/],
+    [['check', '--config.file=/nowhere/pipemedic.yml', '--policies.file=f'], /cannot be read/],
   ];
   const ended = await Promise.all(wrong.map(([args]) => cli(undefined, ...args)));
   for (const [i, { code, err, out }] of ended.entries()) {
@@ -198,12 +219,12 @@ test('runs and why read the store beside a server or without one', async () => {
 
 test('pause, resume and latch clear: without a server by file and store, with one by its API', async () => {
   await using home = await makeHome();
-  const file = home.file('PAUSED');
-  const isPaused = async (): Promise<boolean> => (await readSwitchFile(file)).file === 'set';
+  const switchFile = home.file('PAUSED');
+  const isPaused = async (): Promise<boolean> => (await readSwitchFile(switchFile)).file === 'set';
 
   // before the remediator ever ran
   assert.equal((await cli(home, 'pause', '--reason=first day')).code, 0);
-  assert.match((await readSwitchFile(file)).fileDetail, /first day/);
+  assert.match((await readSwitchFile(switchFile)).fileDetail, /first day/);
   assert.equal((await cli(home, 'resume')).code, 0);
   assert.equal(await isPaused(), false);
 
@@ -223,11 +244,11 @@ test('pause, resume and latch clear: without a server by file and store, with on
   const unresumed = await cli(home, 'resume', '--server=http://127.0.0.1:1');
   assert.equal(unresumed.code, 1);
   assert.match(unresumed.err, /the remediator runs, but http:\/\/127\.0\.0\.1:1 does not answer.*--server/);
-  await rm(file);
+  await rm(switchFile);
 
   process.kill(remediator.child.pid ?? 0, 'SIGUSR2');
   await eventually('the switch to be pulled by the signal', async () => ((await isPaused()) ? true : undefined));
-  assert.match((await readSwitchFile(file)).fileDetail, /SIGUSR2/);
+  assert.match((await readSwitchFile(switchFile)).fileDetail, /SIGUSR2/);
   await cli(home, 'resume', server);
 
   // a latch, over the API
@@ -239,7 +260,12 @@ test('pause, resume and latch clear: without a server by file and store, with on
   assert.equal(await remediator.metric('pipemedic_remediator_latched_targets'), 0);
 
   // a second server with the same store is refused
-  const second = await cli(home, 'serve', `--policies.file=${home.policiesFile}`, '--web.listen-address=127.0.0.1:0');
+  const second = await program(
+    'serve',
+    `--config.file=${home.configFile}`,
+    `--policies.file=${home.policiesFile}`,
+    '--web.listen-address=127.0.0.1:0',
+  );
   assert.equal(second.code, 2);
   assert.match(second.err, /another remediator serves with this store/);
 
