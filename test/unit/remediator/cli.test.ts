@@ -312,6 +312,24 @@ test('the API wants a token, takes no other body, and tells why', async () => {
   assert.equal((await readSwitchFile(home.file('PAUSED'))).file, 'clear');
 });
 
+test('SIGHUP takes new policies whole, or keeps those before', async () => {
+  await using home = await makeHome();
+  await using remediator = await startRemediator(home);
+  const hangUp = async (document: object, message: string): Promise<void> => {
+    await writeFile(home.policiesFile, dump(document));
+    process.kill(remediator.child.pid ?? 0, 'SIGHUP');
+    await eventually(message, () => remediator.log().find((l) => l['msg'] === message));
+  };
+  await hangUp(
+    { policies: [{ name: 'p', match: {}, action: 'fly' }] },
+    'policies were not taken, those before stay in use',
+  );
+  const policy = { name: 'second', match: { alertname: 'MaxwellStalled' }, action: 'maxwell.restart' };
+  await hangUp({ policies: [policy] }, 'policies were read again');
+  const taken = remediator.log().find((l) => l['msg'] === 'policies were read again');
+  assert.deepEqual(taken?.['policies'], ['second (observe)']);
+});
+
 test('beyond loopback the API is off without tokens of its own', async () => {
   await using home = await makeHome();
   await using remediator = await startRemediator(home, { args: ['--web.listen-address=:0'] });
