@@ -193,15 +193,17 @@ export async function scrape(lab: Lab, timeoutSeconds: number): Promise<Scrape> 
   return { text, tookMs: performance.now() - begun };
 }
 
-/** What to read when a test of repairs fails: runs, decisions and pages. */
+/** What to read when a test of repairs fails: runs, decisions, pages, log. */
 export async function account(lab: Lab, alertname = 'MaxwellDown'): Promise<string> {
   const story = await storyOf(lab, alertname).catch(() => undefined);
   return [
     ...(story?.decisions ?? []).map((d) => `decision ${d.verdict} ${d.reasonKey} ×${d.repeats} ${d.because}`),
     ...(story?.runs ?? []).flatMap(({ run, journal }) => [
       `run ${run.id} ${run.state} ${run.outcome ?? ''} ${run.because ?? ''}`,
-      ...journal.map((e) => `  ${e.kind} ${e.step} ${e.outcome ?? ''}`),
+      ...journal.map((e) => `  +${e.atMs - run.claimedMs} ms ${e.kind} ${e.step} ${e.outcome ?? ''}`),
     ]),
     `pages ${pagedNames(lab).join(', ')}`,
+    'log of the remediator',
+    ...lab.part('remediator').log().split('\n').slice(-25),
   ].join('\n');
 }
