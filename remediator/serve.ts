@@ -26,7 +26,7 @@ import { takeServeLock } from './serve-lock.ts';
 import type { Settings } from './settings.ts';
 import { openSqlite } from './store/sqlite.ts';
 import type { Store } from './store/store.ts';
-import { readSwitchFile, readSwitchStore, setSwitchFile } from './switch.ts';
+import { readSwitchFile, readSwitchStore } from './switch.ts';
 import { admitBearer } from './tokens.ts';
 import { webhookRouter } from './webhook.ts';
 
@@ -64,8 +64,8 @@ export interface ServeOptions {
 export interface Serving {
   readonly address: AddressInfo;
   readonly stop: () => Promise<void>;
-  /** Pulls the kill switch by its file, so that it holds over a restart. */
-  readonly pull: (by: string, reason: string) => Promise<void>;
+  /** The kill switch was pulled by a signal: for the audit. */
+  readonly noted: (by: string, reason: string) => Promise<void>;
   readonly reload: () => Promise<void>;
 }
 
@@ -180,18 +180,11 @@ export async function serve(options: ServeOptions): Promise<Serving> {
       await evaluator.drain(within(drainMs));
       await all.disposeAsync();
     },
-    pull: async (by, reason) => {
-      await setSwitchFile(settings.switchFile, { by, reason, at: new Date(clock.wallMs()).toISOString() });
-      log.warn({ by, reason }, 'paused: nothing is repaired by itself');
-      await store.audit({
-        atMs: clock.nowMs(),
-        actor: by,
-        via: 'signal',
-        verb: 'pause',
-        object: 'global',
+    noted: (by, reason) =>
+      store.audit({
+        ...{ atMs: clock.nowMs(), actor: by, via: 'signal', verb: 'pause', object: 'global' },
         detail: { reason },
-      });
-    },
+      }),
     reload: async () => {
       try {
         policies = await options.reloadPolicies();

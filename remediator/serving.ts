@@ -4,7 +4,7 @@ import { loadInventory } from '../exporter/config/loader.ts';
 import { missingSecrets } from '../exporter/config/secrets.ts';
 import { ConfigError } from '../exporter/runtime/errors.ts';
 import type { ListenAddress } from '../exporter/runtime/http.ts';
-import { createLog } from '../exporter/runtime/log.ts';
+import { createLog, type Log } from '../exporter/runtime/log.ts';
 import { onShutdown } from '../exporter/runtime/shutdown.ts';
 import { packageVersion } from '../exporter/runtime/version.ts';
 import { actions } from './actions/index.ts';
@@ -12,8 +12,9 @@ import { problemsOf } from './check.ts';
 import { createEvaluator } from './evaluator.ts';
 import type { Policy } from './guard.ts';
 import { loadPolicies } from './policies.ts';
-import { drainMs, serve } from './serve.ts';
+import { drainMs, serve, type Serving } from './serve.ts';
 import { settingsOf, type Settings } from './settings.ts';
+import { setSwitchFile } from './switch.ts';
 import { createWorld } from './world.ts';
 
 interface Files {
@@ -46,7 +47,7 @@ export async function serveCommand(
   const loaded = await load(options);
   // The others still work, and notifications must not be lost for one target's sake.
   for (const problem of await allProblems(loaded)) log.warn({ problem }, 'the configuration has a fault');
-  const serving = await serve({
+  const starting = serve({
     ...loaded,
     reloadPolicies: () => loadPolicies(options.policies, actions),
     listen: options.listen,
@@ -59,15 +60,30 @@ export async function serveCommand(
         world: createWorld({ inventory: parts.inventory, settings: parts.settings, clock: parts.clock }),
       }),
   });
-  process.on('SIGHUP', () => void serving.reload());
-  // Not SIGUSR1: that one opens Node's inspector.
-  process.on('SIGUSR2', () => {
-    serving.pull('SIGUSR2', 'by signal').catch((error: unknown) => {
-      log.fatal({ err: error }, 'the switch file cannot be written: ending, so that nothing begins');
-      process.exit(1);
-    });
+  // At once, not when it is up: a signal without a handler would end the program.
+  process.on('SIGHUP', () => {
+    starting.then((serving) => serving.reload()).catch(() => undefined);
   });
-  onShutdown(serving.stop, drainMs + 15_000, log);
+  // Not SIGUSR1: that one opens Node's inspector.
+  process.on('SIGUSR2', () => void pullSwitch(loaded.settings.switchFile, starting, log));
+  onShutdown((await starting).stop, drainMs + 15_000, log);
+}
+
+/** By the file, so that it holds over a restart. */
+async function pullSwitch(file: string, starting: Promise<Serving>, log: Log): Promise<void> {
+  const why = { by: 'SIGUSR2', reason: 'by signal', at: new Date().toISOString() };
+  try {
+    await setSwitchFile(file, why);
+    log.warn(why, 'paused: nothing is repaired by itself');
+  } catch (error) {
+    log.fatal({ err: error }, 'the switch file cannot be written: ending, so that nothing begins');
+    process.exit(1);
+  }
+  try {
+    await (await starting).noted(why.by, why.reason);
+  } catch (error) {
+    log.error({ err: error }, 'the pause holds, but it could not be noted in the audit');
+  }
 }
 
 export async function checkCommand(files: Files, print: (text: string) => void): Promise<void> {
