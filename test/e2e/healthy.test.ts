@@ -1,0 +1,144 @@
+// A whole healthy pipeline: everything is seen, nothing fires, and what is drawn has data.
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { after, before, test } from 'node:test';
+import { dashboardQueries } from '../../dashboards/queries.ts';
+import { query, scalar } from '../../deploy/demo/observe.ts';
+import { waitFor, type Lab } from '../../deploy/lab/lab.ts';
+import { changeArrives, scrape, startHealthyLab, targetNames } from '../support/e2e-lab.ts';
+
+let lab: Lab;
+
+/** Limits that a user has set, so that there is something to draw them by; none of them is near. */
+const limits: Readonly<Record<string, readonly string[]>> = {
+  backup1: ['backup_max_age_seconds'],
+  db2: ['mysql_replication_lag_seconds'],
+  kafka1: ['kafka_consumergroup_lag_seconds'],
+  maxwell1: ['maxwell_heartbeat_lag_seconds', 'jvm_heap_after_gc_ratio'],
+  redis1: ['redis_replica_lag_seconds'],
+};
+
+before(async () => {
+  lab = await startHealthyLab({
+    configure: (document) => {
+      for (const target of document['targets'] as { name: string; thresholds?: object }[]) {
+        target.thresholds = Object.fromEntries(
+          (limits[target.name] ?? []).map((name) => [name, { warning: 9_000, critical: 10_000 }]),
+        );
+      }
+      return document;
+    },
+  });
+  await lab.redis('redis', (redis) => redis.config('SET', 'maxmemory', '1gb'));
+});
+after(async () => {
+  await lab.stop();
+});
+
+test('all targets are up, and a change on the source reaches the Redis replica', async () => {
+  const up = await query(lab, 'pipemedic_target_up == 1');
+  assert.deepEqual(up.map((series) => series.labels['target']).sort(), [...targetNames]);
+  assert.deepEqual(await query(lab, 'pipemedic_collector_success == 0'), []);
+  const begun = performance.now();
+  await changeArrives(lab, 'through all of it');
+  const tookSeconds = (performance.now() - begun) / 1000;
+  // The lag that is measured is of the order of the one that was seen just now
+  const lag = await scalar(lab, 'pipeline_lag_seconds{pipeline="orders",method="computed"}');
+  assert.ok(lag !== undefined && lag >= 0 && lag < tookSeconds + 10, `lag ${String(lag)} s, seen ${tookSeconds} s`);
+});
+
+interface RuleGroups {
+  readonly data: {
+    readonly groups: readonly {
+      readonly name: string;
+      readonly rules: readonly { readonly name: string; readonly health: string; readonly lastError?: string }[];
+    }[];
+  };
+}
+
+test('Prometheus evaluates every shipped rule without an error', async () => {
+  const rules = await waitFor(
+    async () => {
+      const answer = await fetch(`${lab.urls.prometheus}/api/v1/rules`, { signal: AbortSignal.timeout(10_000) });
+      const { data } = (await answer.json()) as RuleGroups;
+      const all = data.groups.flatMap((group) => group.rules.map((rule) => ({ group: group.name, ...rule })));
+      return all.every((rule) => rule.health !== 'unknown') && all; // unknown: not evaluated yet
+    },
+    { deadlineMs: 30_000, what: 'the first evaluation of all rules' },
+  );
+  assert.ok(rules.length > 50, `${rules.length} rules`);
+  assert.deepEqual(
+    rules.filter((rule) => rule.health !== 'ok' || (rule.lastError ?? '') !== ''),
+    [],
+  );
+});
+
+/** Queries to which a healthy pipeline has no answer, and why that is right. */
+const emptyWhenHealthy: Readonly<Record<string, string>> = {
+  'Is data flowing from end to end? / Firing alerts / A': 'nothing fires',
+  'annotation alerts': 'nothing fires',
+  'Remediator / Runs that ended / A': 'nothing was repaired',
+  'annotation repairs': 'nothing was repaired',
+  'Remediator / Guards that did not allow / A': 'no guard was asked',
+  'Exporter / Why a target or a collector fails / A': 'an info that is there only for a target that fails',
+  'Exporter / Why a target or a collector fails / B': 'an info that is there only for a collector that fails',
+};
+
+test('every query of the dashboard has data in Prometheus', async () => {
+  // At least four scrape intervals, as Grafana would choose it
+  const queries = dashboardQueries({ pipeline: ['orders'], target: targetNames, rateInterval: '10s' });
+  assert.ok(queries.length > 40, `${queries.length} queries`);
+  const isEmpty = async (expr: string): Promise<boolean> => (await query(lab, expr)).length === 0;
+  let left = queries;
+  // Some need two scrapes, others the first garbage collection
+  await waitFor(
+    async () => {
+      const answers = await Promise.all(left.map(async (q) => ({ ...q, empty: await isEmpty(q.expr) })));
+      left = answers.filter((answer) => answer.empty);
+      return left.every(({ where }) => where in emptyWhenHealthy);
+    },
+    { deadlineMs: 60_000, what: 'data for every query', intervalMs: 1_000 },
+  ).catch(() => undefined);
+  assert.deepEqual(left.map(({ where }) => where).sort(), Object.keys(emptyWhenHealthy).sort());
+  // The dashboard says of these itself that they may be empty
+  assert.deepEqual(
+    left.filter(({ emptyWhen }) => emptyWhen === undefined),
+    [],
+  );
+});
+
+/** Names that others have given: kept as they are, so that rules and dashboards of their users go on working. */
+const namesOfOthers = [
+  /^jvm_gc_collection_seconds_(count|sum) /, // client_java
+  /^kafka_consumergroup_(current_offset|lag)_sum /, // danielqsj/kafka_exporter
+  /^maxwell_replication_lag_milliseconds /, // Maxwell's own
+  /^mysql_slave_status_skip_counter /, // mysqld_exporter: the column Skip_Counter
+];
+
+test('promtool reads the exposition', async () => {
+  const { text } = await scrape(lab, 10);
+  const checked = spawnSync('promtool', ['check', 'metrics'], { input: text, encoding: 'utf8', timeout: 30_000 });
+  // 3: it can be read, and there are remarks on style
+  assert.ok(checked.status === 0 || checked.status === 3, `${String(checked.status)}: ${checked.stderr}`);
+  const remarks = checked.stderr.split('\n').filter((line) => line !== '');
+  assert.deepEqual(
+    remarks.filter((line) => !namesOfOthers.some((name) => name.test(line))),
+    [],
+  );
+});
+
+test('nothing but the watchdog has ever fired, and nobody was told anything', async () => {
+  // Long enough for an alert with the usual `for` of 5 m, by the lab's factor
+  const watchedSeconds = 35;
+  await waitFor(
+    async () =>
+      ((await scalar(lab, 'time() - min(ALERTS_FOR_STATE{alertname="PipemedicWatchdog"})')) ?? 0) > watchedSeconds,
+    { deadlineMs: 90_000, what: `${watchedSeconds} s of Prometheus`, intervalMs: 500 },
+  );
+  const fired = await query(lab, 'count by (alertname) (max_over_time(ALERTS{alertstate="firing"}[1h]))');
+  assert.deepEqual(
+    fired.map((series) => series.labels['alertname']),
+    ['PipemedicWatchdog'],
+  );
+  assert.deepEqual(lab.pages, []);
+});
