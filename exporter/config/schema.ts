@@ -13,24 +13,29 @@ const consumer = z.strictObject({
   topics: z.array(z.string().min(1)).min(1).optional(),
 });
 
-const pipeline = z.strictObject({
-  name: pipelineName,
-  /** The lag that is still all right, end to end. */
-  objective: durationMs,
-  /** kind mysql */
-  source: targetName,
-  /** kind mysql: replicas of the source */
-  replicas: z.array(targetName).default([]),
-  /** kind maxwell or cdc-service */
-  cdc: targetName.optional(),
-  /** kind kafka, with the topics that carry this pipeline's changes */
-  bus: z.strictObject({ target: targetName, topics: z.array(z.string().min(1)).min(1) }).optional(),
-  consumers: z.array(consumer).default([]),
-  /** kind redis */
-  cache: z.strictObject({ primary: targetName, replicas: z.array(targetName).default([]) }).optional(),
-  /** kind backup */
-  backups: z.array(targetName).default([]),
-});
+const pipeline = z
+  .strictObject({
+    name: pipelineName,
+    /** The lag that is still all right, end to end. */
+    objective: durationMs,
+    /** kind mysql */
+    source: targetName,
+    /** kind mysql: replicas of the source */
+    replicas: z.array(targetName).default([]),
+    /** kind maxwell or cdc-service */
+    cdc: targetName.optional(),
+    /** kind kafka, with the topics that carry this pipeline's changes */
+    bus: z.strictObject({ target: targetName, topics: z.array(z.string().min(1)).min(1) }).optional(),
+    consumers: z.array(consumer).default([]),
+    /** kind redis */
+    cache: z.strictObject({ primary: targetName, replicas: z.array(targetName).default([]) }).optional(),
+    /** kind backup */
+    backups: z.array(targetName).default([]),
+  })
+  .refine((p) => p.bus !== undefined || p.consumers.length === 0, {
+    path: ['consumers'],
+    message: 'consumers read from a bus, and this pipeline has none. Add bus: {target, topics}',
+  });
 export type PipelineConfig = z.output<typeof pipeline>;
 
 /** Validates only; each system parses its own targets again, typed. `remediation` is opaque here: its secrets are never read. */

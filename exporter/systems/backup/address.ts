@@ -10,7 +10,7 @@ export const backupAddress = z.strictObject({
     .regex(/^[^/]+$/, 'a file name pattern, without a folder'),
   /** mysqldump and mariadb-dump, plain or gzip. */
   tool: z.enum(['mysqldump']).default('mysqldump'),
-  /** The state is `stale` when the newest complete backup is older; never without it. */
-  max_age: durationMs.optional(),
+  /** The state is `stale` when the newest complete backup is older. A day, and two hours for the backup to run. */
+  max_age: durationMs.default(26 * 3_600_000),
 });
 export type BackupAddress = z.output<typeof backupAddress>;

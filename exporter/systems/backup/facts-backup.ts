@@ -90,7 +90,7 @@ export function evidenceOf(
   files: readonly BackupFile[],
   finished: readonly BackupFile[],
   memory: Pick<BackupMemory, 'verdicts' | 'failures'>,
-  maxAgeMs: number | undefined,
+  maxAgeMs: number,
   nowMs: number,
 ): BackupEvidence {
   const [first] = finished;
@@ -110,7 +110,7 @@ function judge(
   files: readonly BackupFile[],
   newest: JudgedFile | undefined,
   last: SuccessfulBackup | undefined,
-  maxAgeMs: number | undefined,
+  maxAgeMs: number,
   nowMs: number,
 ): Pick<BackupEvidence, 'state' | 'why'> {
   if (newest === undefined) {
@@ -124,7 +124,7 @@ function judge(
     return { state: 'unknown', why: `${newest.file.name}: ${why}` };
   }
   const ageMs = nowMs - last.completedAtMs;
-  if (maxAgeMs !== undefined && ageMs > maxAgeMs) {
+  if (ageMs > maxAgeMs) {
     return { state: 'stale', why: `the last complete backup is ${Math.floor(ageMs / 1000)} s old` };
   }
   return { state: 'ok', why: `${last.file.name} is complete` };

@@ -274,6 +274,11 @@ const invalid: readonly (readonly [name: string, yaml: string, problem: string])
     'pipelines[0].replicas[1]: kafka1 is of kind kafka, wanted is mysql. Name a target of that kind',
   ],
   [
+    'consumers without a bus',
+    `${all}pipelines: [{name: p, objective: 30s, source: db1, consumers: [{group: g}]}]`,
+    'pipelines[0].consumers: consumers read from a bus, and this pipeline has none. Add bus: {target, topics}',
+  ],
+  [
     'cdc of the wrong kind',
     `${all}pipelines: [{name: p, objective: 30s, source: db1, cdc: db2}]`,
     'pipelines[0].cdc: db2 is of kind mysql, wanted is maxwell or cdc-service. Name a target of that kind',
