@@ -34,7 +34,7 @@ const pipeline = z
   })
   .refine((p) => p.bus !== undefined || p.consumers.length === 0, {
     path: ['consumers'],
-    message: 'consumers read from a bus, and this pipeline has none. Add bus: {target, topics}',
+    message: 'no consumers, or beside them the bus that they read from',
   });
 export type PipelineConfig = z.output<typeof pipeline>;
 

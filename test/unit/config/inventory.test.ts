@@ -276,7 +276,7 @@ const invalid: readonly (readonly [name: string, yaml: string, problem: string])
   [
     'consumers without a bus',
     `${all}pipelines: [{name: p, objective: 30s, source: db1, consumers: [{group: g}]}]`,
-    'pipelines[0].consumers: consumers read from a bus, and this pipeline has none. Add bus: {target, topics}',
+    'pipelines[0].consumers: a list cannot stand here. Write no consumers, or beside them the bus that they read from',
   ],
   [
     'cdc of the wrong kind',
@@ -315,7 +315,7 @@ const invalid: readonly (readonly [name: string, yaml: string, problem: string])
   ],
   [
     'unknown key of a consumer',
-    `${all}pipelines: [{name: p, objective: 30s, source: db1, consumers: [{groups: a, group: b}]}]`,
+    `${all}pipelines: [{name: p, objective: 30s, source: db1, bus: {target: kafka1, topics: [t]}, consumers: [{groups: a, group: b}]}]`,
     'pipelines[0].consumers[0].groups: no such key. Take it out, or write one of: group, topics',
   ],
 ];
