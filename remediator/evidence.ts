@@ -1,6 +1,6 @@
 // The evidence of a run: files that are on the disk before the run changes anything.
 import { createHash } from 'node:crypto';
-import { mkdir, open } from 'node:fs/promises';
+import { closeSync, fsyncSync, mkdirSync, openSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
 export interface EvidenceFile {
@@ -17,38 +17,38 @@ export interface Evidence {
 
 /**
  * Writes the files and SHA256SUMS (`sha256sum -c` reads it) into a folder of the run's own, and makes files, folder and
- * its entry in the folder above durable. Written again after a crash: the run has changed nothing before it ended.
+ * its entry in the folder above durable when it returns. Written again after a crash: the run has changed nothing before
+ * it ended. Synchronous as the store is: some kilobytes, and nothing else of the run may go on meanwhile.
  */
-export async function writeEvidence(folder: string, runId: string, files: readonly EvidenceFile[]): Promise<Evidence> {
+export function writeEvidence(folder: string, runId: string, files: readonly EvidenceFile[]): Evidence {
   const path = join(folder, runId);
-  await mkdir(path, { recursive: true, mode: 0o700 });
+  mkdirSync(path, { recursive: true, mode: 0o700 });
   const sha256 = Object.fromEntries(files.map((f) => [f.name, createHash('sha256').update(f.text).digest('hex')]));
   const sums = Object.entries(sha256)
     .map(([name, sum]) => `${sum}  ${name}\n`)
     .join('');
-  for (const { name, text } of [...files, { name: 'SHA256SUMS', text: sums }])
-    await writeDurably(join(path, name), text);
-  await syncFolder(path);
-  await syncFolder(dirname(path));
+  for (const { name, text } of [...files, { name: 'SHA256SUMS', text: sums }]) writeDurably(join(path, name), text);
+  syncFolder(path);
+  syncFolder(dirname(path));
   return { path, sha256 };
 }
 
-async function writeDurably(file: string, text: string): Promise<void> {
-  const handle = await open(file, 'w', 0o600);
+function writeDurably(file: string, text: string): void {
+  const fd = openSync(file, 'w', 0o600);
   try {
-    await handle.writeFile(text);
-    await handle.sync();
+    writeFileSync(fd, text);
+    fsyncSync(fd);
   } finally {
-    await handle.close();
+    closeSync(fd);
   }
 }
 
 /** Without it the entry of a new file may be lost although its content is on the disk (fsync(2)). */
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r');
+function syncFolder(folder: string): void {
+  const fd = openSync(folder, 'r');
   try {
-    await handle.sync();
+    fsyncSync(fd);
   } finally {
-    await handle.close();
+    closeSync(fd);
   }
 }

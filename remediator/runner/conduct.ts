@@ -62,7 +62,7 @@ async function freeze<W>(ctx: RunContext<W>, options: ConductOptions): Promise<{
   }
 
   const snapshot = action.snapshot(look.before);
-  const evidence = await writeEvidence(options.evidenceDir, run.id, [
+  const evidence = writeEvidence(options.evidenceDir, run.id, [
     { name: 'evidence.json', text: `${JSON.stringify(evidenceOf(ctx, look), undefined, 2)}\n` },
     snapshot,
   ]);
