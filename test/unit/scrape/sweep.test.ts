@@ -13,9 +13,12 @@ const never = (): Promise<void> => new Promise(() => undefined);
 
 async function scrape(rounds: Rounds, budgetMs = 2000): Promise<Map<string, ParsedFamily>> {
   const startedMs = performance.now();
+  // A busy machine delays every timer: the answer may be late by what a plain timer of the budget is late by, no more.
+  const timer = pause(budgetMs).then(() => performance.now() - startedMs);
   const blocks = await rounds.scrape(budgetMs);
   const tookMs = performance.now() - startedMs;
-  assert.ok(tookMs < budgetMs, `answered after ${tookMs.toFixed(0)} of ${budgetMs.toString()} ms`);
+  const allowedMs = tookMs < budgetMs ? budgetMs : (await timer) + 50;
+  assert.ok(tookMs < allowedMs, `answered after ${tookMs.toFixed(0)} of ${budgetMs.toString()} ms`);
   return parseExposition((await join(blocks, 'text', systemClock)).toString());
 }
 
