@@ -121,6 +121,7 @@ test(
       await send();
       assert.equal(await pending(), 1);
 
+      await second[Symbol.asyncDispose]();
       second = await startAlertmanager(ports[1], config);
       clock.aheadMs += 60_000;
       await send();
