@@ -97,9 +97,7 @@ export function createEvaluator<W extends Surroundings>(deps: EvaluatorDeps<W>):
         symptoms.delete(run.episodeId);
         const episode = await store.episode(run.episodeId);
         if (episode === undefined) return;
-        if (end.outcome === 'failed' || end.outcome === 'outcome_unknown' || end.outcome === 'overtaken') {
-          await store.enqueue(failed(episode, run), clock.nowMs());
-        }
+        await tellFailures(episode);
         await store.scheduleEval(episode.id, episode.nextEvalMs, clock.nowMs());
       } catch (error) {
         log.error({ run: run.id, error: messageOf(error) }, 'end of a run not told');
@@ -111,6 +109,24 @@ export function createEvaluator<W extends Surroundings>(deps: EvaluatorDeps<W>):
     ...(await readSwitchFile(deps.settings.switchFile)),
     ...readSwitchStore(await store.pauses(), clock.nowMs()),
   });
+
+  /**
+   * Of every run that people must hear of, told or not: the end of a run and its telling are two transactions, so a crash
+   * or a full store may lie between. The outbox takes each only once. A run that was refused under its claim is told
+   * from the second one on: the first may have met a passing trouble.
+   */
+  async function tellFailures(episode: Episode): Promise<void> {
+    const runs = await store.runsOf({ episodeId: episode.id, limit: 100 });
+    const refused = runs.filter((r) => r.outcome === 'refused');
+    const bad = runs.filter(
+      (r) => r.outcome === 'failed' || r.outcome === 'outcome_unknown' || r.outcome === 'overtaken',
+    );
+    const [newestRefused] = refused.toSorted((a, b) => b.claimedMs - a.claimedMs);
+    for (const run of bad) await store.enqueue(failed(episode, run), clock.nowMs());
+    if (refused.length === 2 && newestRefused !== undefined) {
+      await store.enqueue(failed(episode, newestRefused), clock.nowMs());
+    }
+  }
 
   async function whyPaused(): Promise<string | undefined> {
     try {
@@ -130,6 +146,7 @@ export function createEvaluator<W extends Surroundings>(deps: EvaluatorDeps<W>):
     if (own !== undefined) return; // its run speaks for it
     let nextMs: number;
     try {
+      await tellFailures(episode);
       const considered = await consider(episode);
       nextMs = await decide(episode, considered);
     } catch (error) {

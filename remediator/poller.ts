@@ -63,7 +63,7 @@ export function createPoller(context: Context): Poller {
         continue;
       }
       await store.setAlertState(episode.id, sight.state, sight.detail, seenMs);
-      noteAbsence(absent, episode.id, sight.state, seenMs);
+      noteAbsence(absent, episode.id, sight, seenMs);
     }
     await reopenLate(context, late, source, answers, seenMs);
   };
@@ -98,17 +98,24 @@ export function createPoller(context: Context): Poller {
 }
 
 interface Absence {
-  readonly sinceMs: number;
   readonly polls: number;
+  /** Every peer was asked since then: what one peer does not have may fire at another. */
+  readonly wholeSinceMs: number | undefined;
 }
 
-function noteAbsence(absent: Map<string, Absence>, id: string, state: AlertState, seenMs: number): void {
+function noteAbsence(
+  absent: Map<string, Absence>,
+  id: string,
+  { state, detail }: { readonly state: AlertState; readonly detail: string },
+  seenMs: number,
+): void {
   if (state !== 'absent') {
     absent.delete(id);
     return;
   }
   const before = absent.get(id);
-  absent.set(id, { sinceMs: before?.sinceMs ?? seenMs, polls: (before?.polls ?? 0) + 1 });
+  const wholeSinceMs = detail === '' ? (before?.wholeSinceMs ?? seenMs) : undefined;
+  absent.set(id, { polls: (before?.polls ?? 0) + 1, wholeSinceMs });
 }
 
 function intervalOf(open: readonly Episode[], nowMs: number): number {
@@ -208,8 +215,10 @@ async function reopenLate(
     }
     // The peers may still show what ended a moment ago.
     if (seenMs - episode.closedMs < freshMs) continue;
+    const sight = sightOf(episode.ident, answers);
+    if (sight.state === 'absent' && sight.detail !== '') continue; // it may fire at the peer that could not be asked
     waiting.delete(id);
-    if (sightOf(episode.ident, answers).state === 'absent') continue;
+    if (sight.state === 'absent') continue;
     const startsWallMs = answers
       .flatMap((a) => (a.ok ? (a.byIdent.get(episode.ident) ?? []) : []))
       .reduce((least, a) => Math.min(least, a.startsAt), Infinity);
@@ -249,7 +258,7 @@ function outcomeOf(
   if (healthy && (episode.resolvedHintMs !== undefined || absence.polls >= absentPolls)) {
     return runs.some((r) => r.outcome === 'verified') ? 'repaired' : 'healed';
   }
-  if (nowMs - absence.sinceMs < vanishedAfterMs) return undefined;
+  if (absence.wholeSinceMs === undefined || nowMs - absence.wholeSinceMs < vanishedAfterMs) return undefined;
   return runs.some((r) => r.outcome === 'failed' || r.outcome === 'outcome_unknown') ? 'failed' : 'vanished';
 }
 

@@ -181,9 +181,12 @@ export function createRunner<W>(deps: RunnerDeps<W>): Runner {
 
   const finish = async (run: Run, hold: Hold, policy: FrozenPolicy, changed: boolean, end: Ending): Promise<void> => {
     const { cooldownMs } = policy.pace;
+    const before = await store.runsOf({ episodeId: run.episodeId, limit: 100 });
+    // Nothing was done, so soon again; but what is refused again and again does not pass by itself.
+    const isFirst = !before.some((r) => r.id !== run.id && r.outcome === 'refused');
     await store.endRun(
       hold,
-      { ...end, cooldownMs: changed ? cooldownMs : Math.min(cooldownMs, nothingDoneCooldownMs) },
+      { ...end, cooldownMs: changed || !isFirst ? cooldownMs : Math.min(cooldownMs, nothingDoneCooldownMs) },
       clock.nowMs,
     );
     log.info({ run: run.id, target: run.target, outcome: end.outcome, because: end.because }, 'run ended');
@@ -200,7 +203,8 @@ export function createRunner<W>(deps: RunnerDeps<W>): Runner {
         continue;
       }
       log.warn({ run: run.id, target: run.target, fence: hold.fence }, 'run taken up again');
-      begin(run, hold, undefined);
+      const decided = (await store.decisionsOf(run.episodeId)).find((d) => d.id === run.decisionId);
+      begin(run, hold, decided?.evidenceHash);
     }
   };
 

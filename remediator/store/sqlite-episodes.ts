@@ -110,8 +110,10 @@ function refresh(db: Db, open: Episode, alert: IncomingAlert, truncated: boolean
 }
 
 function hint(db: Db, open: Episode, receivedMs: number): void {
-  if (open.resolvedHintMs !== undefined) return;
-  db.run('UPDATE episode SET resolved_hint_ms = ?, version = version + 1 WHERE id = ?', receivedMs, open.id);
+  // The newest counts: a poll between two peers' notifications may have seen it active at the one that had not resolved.
+  const newestMs = Math.max(open.resolvedHintMs ?? receivedMs, receivedMs);
+  if (newestMs === open.resolvedHintMs) return;
+  db.run('UPDATE episode SET resolved_hint_ms = ?, version = version + 1 WHERE id = ?', newestMs, open.id);
 }
 
 /** A body may name the same episode twice; what is ordered last says more. */

@@ -24,7 +24,7 @@ export function quickPolicies({ params = {}, maxRuns = 3 }: QuickPolicy = {}): u
         match: { alertname: 'MaxwellDown' },
         action: 'maxwell.restart',
         mode: 'auto',
-        params: { startStableSeconds: 1, sourceUpSeconds: 5, ...params },
+        params: { startingSeconds: 1, startStableSeconds: 1, sourceUpSeconds: 5, ...params },
         pace: { max_runs: maxRuns, window: '1h', cooldown: '1s' },
         soak: '2s',
         relapse: '10m',

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { waitFor, type Lab } from '../../deploy/lab/lab.ts';
 import { loadInventory } from '../../exporter/config/loader.ts';
 import { systemClock } from '../../exporter/runtime/clock.ts';
@@ -15,6 +16,7 @@ import type { AlertState, Decision, Json, JournalEntry, Run } from '../../remedi
 import { newHolder } from '../../remediator/holder.ts';
 import { openSqlite } from '../../remediator/store/sqlite.ts';
 import type { Store } from '../../remediator/store/store.ts';
+import { processSupervisor } from '../../remediator/supervisors/process-client.ts';
 import type { Supervisor } from '../../remediator/supervisors/supervisor.ts';
 import { witnessLineSchema, type WitnessLine } from '../../remediator/supervisors/process-wire.ts';
 import { createWorld } from '../../remediator/world.ts';
@@ -38,7 +40,7 @@ export interface Repair extends AsyncDisposable {
 }
 
 /** Short where the shipped policy is long; what is verified stays the same. */
-export const quickParams = { startStableSeconds: 1, verifySeconds: 60, sourceUpSeconds: 5 };
+export const quickParams = { startingSeconds: 1, startStableSeconds: 1, verifySeconds: 60, sourceUpSeconds: 5 };
 
 export function quickPolicy(params: Readonly<Record<string, Json>> = {}): Policy {
   return {
@@ -65,12 +67,13 @@ export async function startRepair(lab: Lab, options: RepairOptions = {}): Promis
   const { policy = quickPolicy() } = options;
   const wrapSupervisor = options.wrapSupervisor ?? ((supervisor: Supervisor): Supervisor => supervisor);
   const dir = await mkdtemp(join(tmpdir(), 'pipemedic-repair-'));
+  const socket = options.supervisorSocket ?? lab.files.supervisorSocket;
+  seedFence(join(dir, 'store.db'), await fenceSeenAt(socket));
   const store = openSqlite({ file: join(dir, 'store.db') });
   const inventory = await loadInventory(lab.files.pipemedic);
   const clock = await openLedger(store, 3_600_000);
   const auth = { user: 'remediator', password_file: lab.secretFile('remediator') };
   const switchFile = join(dir, 'PAUSED');
-  const socket = options.supervisorSocket ?? lab.files.supervisorSocket;
   const world = createWorld({
     inventory,
     settings: { auth: new Map([['db1', auth]]), supervisors: new Map([['maxwell1', { kind: 'process', socket }]]) },
@@ -156,6 +159,20 @@ export async function startRepair(lab: Lab, options: RepairOptions = {}): Promis
     },
   };
   return repair;
+}
+
+/** A store that has been in use has given out every fence that the supervisor has seen; a new one would be fenced off. */
+export function seedFence(storeFile: string, fence: number): void {
+  void openSqlite({ file: storeFile })[Symbol.asyncDispose](); // makes the tables
+  const db = new DatabaseSync(storeFile, { timeout: 5_000 });
+  db.prepare("INSERT INTO lease(scope, fence, expires_ms) VALUES('target:maxwell1', ?, 0)").run(fence);
+  db.close();
+}
+
+export async function fenceSeenAt(socket: string): Promise<number> {
+  const state = await processSupervisor({ socket }, Date.now).state(AbortSignal.timeout(10_000));
+  if (!state.known) throw new Error(state.why);
+  return state.value.maxFence ?? 0;
 }
 
 /** What the supervisor has seen: its own append-only record, not the remediator's. */

@@ -68,6 +68,11 @@ export function judgeTables(
   call: Call,
 ): { readonly health: MaxwellHealth; readonly mark: PositionMark | undefined } {
   const { position } = tables;
+  // What comes after a process that is gone is another one: it has its own time to begin.
+  if (process.known && process.value === 'gone') {
+    const movement = unknown('its process is gone');
+    return { health: judgeMaxwell({ ...tables, process, movement }), mark: undefined };
+  }
   const { mark, movement } =
     position.known && position.value.found
       ? watchPosition(position.value, before, call.clock.monoMs())

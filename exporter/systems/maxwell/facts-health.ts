@@ -9,6 +9,8 @@ export type MaxwellState = (typeof maxwellStates)[number];
 
 /** Heartbeats are written at least every 10 s: https://github.com/zendesk/maxwell, PositionStoreThread */
 export const heartbeatFreshMs = 20_000;
+/** Maxwell's clock may be this much ahead of the database's before ages mean nothing. */
+const clockSlackMs = 5_000;
 
 export interface MaxwellEvidence {
   readonly process: Known<'alive' | 'gone'>;
@@ -88,7 +90,9 @@ function judgeTables(
   const alive = process.known;
   const isBeating = age.known && age.value * 1000 <= heartbeatFreshMs;
   const read = at.lastHeartbeatReadMs;
-  const isReading = read.known && at.databaseNowMs - read.value <= heartbeatFreshMs;
+  // Ahead of the database's clock: no age can be told from it, only that the position moves.
+  const readAgeMs = read.known ? at.databaseNowMs - read.value : Infinity;
+  const isReading = readAgeMs >= -clockSlackMs && readAgeMs <= heartbeatFreshMs;
   const moved = movement.known && movement.value.stillSeconds < movement.value.watchedSeconds;
   const stillSeconds = movement.known ? movement.value.stillSeconds : 0;
   const behind = lagSeconds.known ? `${Math.round(lagSeconds.value)} s behind` : 'of unknown age';
@@ -125,6 +129,10 @@ function lagOf(at: MaxwellPosition, process: MaxwellEvidence['process']): Known<
   const { lastHeartbeatReadMs: read, heartbeatMs: written, databaseNowMs } = at;
   if (!read.known) return read;
   const isGone = process.known && process.value === 'gone';
+  const aheadMs = read.value - databaseNowMs;
+  if (aheadMs > clockSlackMs && (isGone || !written.known)) {
+    return unknown(`Maxwell's clock is ${Math.round(aheadMs / 1000)} s ahead of the database's`);
+  }
   const isFresh = !isGone && written.known && databaseNowMs - written.value <= heartbeatFreshMs;
   const endMs = isFresh ? written.value : databaseNowMs;
   return known(Math.max(0, endMs - read.value) / 1000, read.observedAtMs);
@@ -190,11 +198,15 @@ function observedAt(fact: Known<unknown>): number {
   return fact.known ? fact.observedAtMs : 0;
 }
 
+/** Longer than any usual scrape interval. */
+const watchGapMs = 120_000;
+
 /** Kept between looks by whoever looks more than once. */
 export interface PositionMark {
   readonly place: string;
   readonly firstSeenMs: number;
   readonly movedMs: number;
+  readonly lastLookMs: number;
 }
 
 /** @param nowMonoMs monotonic */
@@ -204,10 +216,12 @@ export function watchPosition(
   nowMonoMs: number,
 ): { readonly mark: PositionMark; readonly movement: Movement } {
   const place = [position.serverId, position.binlogFile, position.binlogPosition, position.gtidSet].join(' ');
-  const firstSeenMs = before?.firstSeenMs ?? nowMonoMs;
-  const movedMs = before === undefined || before.place !== place ? nowMonoMs : before.movedMs;
+  // Time in which nobody looked is not time in which it was seen to stand or to move.
+  const watched = before !== undefined && nowMonoMs - before.lastLookMs <= watchGapMs ? before : undefined;
+  const firstSeenMs = watched?.firstSeenMs ?? nowMonoMs;
+  const movedMs = watched?.place === place ? watched.movedMs : nowMonoMs;
   return {
-    mark: { place, firstSeenMs, movedMs },
+    mark: { place, firstSeenMs, movedMs, lastLookMs: nowMonoMs },
     movement: { watchedSeconds: (nowMonoMs - firstSeenMs) / 1000, stillSeconds: (nowMonoMs - movedMs) / 1000 },
   };
 }

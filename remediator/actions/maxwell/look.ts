@@ -12,6 +12,7 @@ import { readFacts, type MaxwellFacts } from './facts.ts';
 export interface LookParams {
   readonly mysqlUser: string;
   readonly sourceUpSeconds: number;
+  readonly startingSeconds: number;
 }
 
 /** A heartbeat may be written just before the end and its time be of another clock than the supervisor's. */
@@ -32,7 +33,11 @@ export async function lookAt(
   });
   return {
     alreadyFixed: alreadyFixed(facts),
-    preconditions: { error_class: errorClass, ...preconditions(facts) },
+    preconditions: {
+      error_class: errorClass,
+      started: startedVerdict(facts, params.startingSeconds, world.clock.wallMs()),
+      ...preconditions(facts),
+    },
     evidence: evidenceOf(facts, errorClass),
     seen: seenOf(facts, errorClass),
     before: beforeOf(target, facts, world.clock.wallMs()),
@@ -54,6 +59,18 @@ function alreadyFixed({ health, service }: MaxwellFacts): Verdict {
         ? allow(health.state, health.why, inputs)
         : unsure('supervisor_unknown', service.why, inputs);
   }
+}
+
+/** A schema capture can take its first minute: until then its tables look like those of one that is stuck. */
+function startedVerdict({ service }: MaxwellFacts, startingSeconds: number, nowWallMs: number): Verdict {
+  if (!service.known) return unsure('supervisor_unknown', service.why);
+  const { running } = service.value;
+  if (running === null) return allow('not_running', 'nothing runs that could be disturbed');
+  // A clock that was set back makes the age negative: as good as just started.
+  const ageSeconds = Math.round((nowWallMs - running.startedAtMs) / 1000);
+  const inputs = { ageSeconds, startingSeconds };
+  if (ageSeconds >= startingSeconds) return allow('started', `it was started ${ageSeconds} s ago`, inputs);
+  return unsure('starting', `it was started ${ageSeconds} s ago only: somebody may be at it`, inputs);
 }
 
 function preconditions(facts: MaxwellFacts): Record<string, Verdict> {

@@ -56,7 +56,8 @@ function stop(target: string, { stopSeconds }: StepParams, world: World): Step<B
     verify: async (run) => {
       const state = await stateOf(target, world, run);
       if (!state.known) return { is: 'unknown', because: state.why };
-      const gone = state.value.running?.id !== run.before.running?.id;
+      const { running } = state.value;
+      const gone = running === null || running.id !== run.before.running?.id;
       return { is: 'yes', because: gone ? 'it has ended' : 'it was told to end and has not yet' };
     },
     compensate: start('start.back', target, world),
@@ -85,22 +86,29 @@ function stopForce(target: string, world: World): Step<Before> {
 }
 
 /** Raises the fence first: after that no earlier holder's call can have an effect, so what is seen stays true. */
-async function fencedState(target: string, world: World, run: Run): Promise<{ state: ServiceState } | { why: string }> {
+async function fencedState(target: string, world: World, run: Run): Promise<{ state: ServiceState } | Probe> {
+  const unknown = (because: string): Probe => ({ is: 'unknown', because });
   const supervisor = world.supervisor(target);
-  if (supervisor === undefined) return { why: 'no supervisor is configured' };
+  if (supervisor === undefined) return unknown('no supervisor is configured');
   const raised = await supervisor.raiseFence(tokenOf(run), run.signal);
-  if (raised.kind === 'refused' && raised.code !== 'unsupported') return { why: `${raised.code}: ${raised.message}` };
-  if (raised.kind === 'unknown') return { why: messageOf(raised.cause) };
+  if (raised.kind === 'refused' && raised.code === 'fenced') {
+    const because = `${raised.message}: another remediator works on it, or the store is not the one that was used before`;
+    return { is: 'overtaken', because };
+  }
+  if (raised.kind === 'refused' && raised.code !== 'unsupported') return unknown(`${raised.code}: ${raised.message}`);
+  if (raised.kind === 'unknown') return unknown(messageOf(raised.cause));
   const state = await supervisor.state(run.signal);
-  return state.known ? { state: state.value } : { why: state.why };
+  return state.known ? { state: state.value } : unknown(state.why);
 }
 
 async function probeGone(target: string, world: World, run: Run): Promise<Probe> {
   const found = await fencedState(target, world, run);
-  if ('why' in found) return { is: 'unknown', because: found.why };
-  const { running } = found.state;
+  if ('is' in found) return found;
+  const { running, orphan } = found.state;
   const wanted = run.before.running;
   if (running === null) return { is: 'present', because: wanted === null ? 'it was down already' : 'it has ended' };
+  // Its parent is gone: a stop would be a look and a signal, with a window between.
+  if (orphan) return { is: 'unknown', because: 'its supervisor was replaced: it is an orphan now' };
   if (running.id === wanted?.id) return { is: 'absent', because: 'it runs' };
   return { is: 'overtaken', because: `another incarnation runs (${running.id}): somebody has started it` };
 }
@@ -171,7 +179,7 @@ function start(name: string, target: string, world: World): Step<Before> {
     safePointAfter: true,
     probe: async (run) => {
       const found = await fencedState(target, world, run);
-      if ('why' in found) return { is: 'unknown', because: found.why };
+      if ('is' in found) return found;
       const { running, last, orphan } = found.state;
       if (orphan) return { is: 'unknown', because: 'a process of a former supervisor is alive' };
       if (running !== null) {
