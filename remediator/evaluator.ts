@@ -44,7 +44,7 @@ export interface EvaluatorDeps<W extends Surroundings> {
 export interface Evaluator {
   /** Evaluates what is due; a call while one is under way does nothing. */
   readonly tick: () => Promise<void>;
-  /** At start: takes up the runs that were left open. */
+  /** At start: takes up the runs that were left open, and makes every open episode due. */
   readonly resume: () => Promise<void>;
   readonly drain: (signal: AbortSignal) => Promise<void>;
   /** For tests: resolves when no run is conducted here. */
@@ -364,7 +364,12 @@ export function createEvaluator<W extends Surroundings>(deps: EvaluatorDeps<W>):
         ticking = false;
       }
     },
-    resume: () => runner.resume(),
+    resume: async () => {
+      await runner.resume();
+      // what was put off by the process before, or was under way in it, is looked at now
+      for (const { id, nextEvalMs } of await store.openEpisodes())
+        await store.scheduleEval(id, nextEvalMs, clock.nowMs());
+    },
     drain: async (signal) => {
       draining = true;
       await runner.drain(signal);
