@@ -1,13 +1,9 @@
 // Open episodes, one at a time: look at the facts, ask the guards, keep the decision, tell people, or begin a run.
 import { randomUUID } from 'node:crypto';
-import type { Inventory } from '../exporter/config/inventory.ts';
-import { within } from '../exporter/runtime/deadline.ts';
 import { messageOf } from '../exporter/runtime/errors.ts';
 import type { Log } from '../exporter/runtime/log.ts';
-import type { Action, Look } from './action.ts';
 import { asJson, hashOf } from './canonical.ts';
-import type { LedgerClock } from './clock.ts';
-import type { PlanInput, Policy } from './guard.ts';
+import type { Policy } from './guard.ts';
 import { failed, needsApproval, refused } from './escalate.ts';
 import type { Decision, Episode, GuardResult } from './model.ts';
 import { needsApprovalKey, plan, type Plan } from './planner.ts';
@@ -15,22 +11,19 @@ import { createRunner, planHash, type Runner } from './runner.ts';
 import { leaseTtlMs } from './runner/lease.ts';
 import type { Settings } from './settings.ts';
 import type { Store } from './store/store.ts';
-import { readSwitchFile, readSwitchStore } from './switch.ts';
+import {
+  alertFreshMs,
+  readSwitches,
+  scopeOf,
+  situationOf,
+  Symptoms,
+  type Situation,
+  type SituationDeps,
+  type Surroundings,
+} from './situation.ts';
 
-/** What the evaluator itself asks of the world; each action asks for more. */
-export interface Surroundings {
-  /** Transitive upstreams of the target, each asked for a sign of life. Never throws for a target's fault. */
-  readonly upstreams: (target: string, signal: AbortSignal) => Promise<PlanInput['upstreams']>;
-}
-
-export interface EvaluatorDeps<W extends Surroundings> {
-  readonly store: Store;
-  readonly inventory: Inventory;
-  readonly policies: () => readonly Policy[];
+export interface EvaluatorDeps<W extends Surroundings> extends SituationDeps<W> {
   readonly settings: Pick<Settings, 'switchFile' | 'evidenceDir' | 'require'>;
-  readonly actions: readonly Action<W>[];
-  readonly world: W;
-  readonly clock: LedgerClock;
   readonly log: Log;
   readonly metrics: {
     readonly decision: (guard: string, result: GuardResult['result']) => void;
@@ -51,32 +44,14 @@ export interface Evaluator {
   readonly idle: () => Promise<void>;
 }
 
-/** Model 5: permission is an alert seen active this lately. */
-export const alertFreshMs = 90_000;
-const lookMs = 15_000;
 const undecidedMs = 15_000;
 const refusedMs = 60_000;
 /** An unknown that lasts this long is told to people. */
 const lastingMs = 60_000;
 
-interface Symptom {
-  readonly key: string;
-  readonly sinceMonoMs: number;
-  readonly looks: number;
-}
-
-interface Considered {
-  readonly policy: Policy | undefined;
-  readonly target: string | undefined;
-  readonly look: Look<unknown> | undefined;
-  readonly evidenceHash: string | undefined;
-  readonly input: PlanInput;
-}
-
 export function createEvaluator<W extends Surroundings>(deps: EvaluatorDeps<W>): Evaluator {
-  const { store, clock, log, inventory, actions, world } = deps;
-  const minimumMs = deps.symptomMs ?? 3_000;
-  const symptoms = new Map<string, Symptom>();
+  const { store, clock, log, actions, world } = deps;
+  const symptoms = new Symptoms(deps.symptomMs ?? 3_000, clock.monoMs);
   let ticking = false;
   let draining = false;
 
@@ -94,7 +69,7 @@ export function createEvaluator<W extends Surroundings>(deps: EvaluatorDeps<W>):
     ended: async (run, end, durationSeconds) => {
       try {
         deps.metrics.run(run.action, end.outcome, durationSeconds);
-        symptoms.delete(run.episodeId);
+        symptoms.forget(run.episodeId);
         const episode = await store.episode(run.episodeId);
         if (episode === undefined) return;
         await tellFailures(episode);
@@ -103,11 +78,6 @@ export function createEvaluator<W extends Surroundings>(deps: EvaluatorDeps<W>):
         log.error({ run: run.id, error: messageOf(error) }, 'end of a run not told');
       }
     },
-  });
-
-  const readSwitches = async (): Promise<PlanInput['switches']> => ({
-    ...(await readSwitchFile(deps.settings.switchFile)),
-    ...readSwitchStore(await store.pauses(), clock.nowMs()),
   });
 
   /**
@@ -130,7 +100,12 @@ export function createEvaluator<W extends Surroundings>(deps: EvaluatorDeps<W>):
 
   async function whyPaused(): Promise<string | undefined> {
     try {
-      const { file, fileDetail, store: row, storeDetail } = await readSwitches();
+      const {
+        file,
+        fileDetail,
+        store: row,
+        storeDetail,
+      } = await readSwitches(store, deps.settings.switchFile, clock.nowMs());
       if (file !== 'clear') return `paused: ${fileDetail}`;
       return row === 'clear' ? undefined : `paused: ${storeDetail}`;
     } catch (error) {
@@ -147,8 +122,8 @@ export function createEvaluator<W extends Surroundings>(deps: EvaluatorDeps<W>):
     let nextMs: number;
     try {
       await tellFailures(episode);
-      const considered = await consider(episode);
-      nextMs = await decide(episode, considered);
+      const situation = await situationOf(deps, episode, symptoms);
+      nextMs = await decide(episode, situation);
     } catch (error) {
       log.error({ episode: episode.id, error: messageOf(error) }, 'evaluation failed');
       await recordFault(episode, error);
@@ -157,87 +132,11 @@ export function createEvaluator<W extends Surroundings>(deps: EvaluatorDeps<W>):
     await store.scheduleEval(episode.id, takenMs, clock.nowMs() + nextMs);
   };
 
-  const consider = async (episode: Episode): Promise<Considered> => {
-    const nowMs = clock.nowMs();
-    const policies = deps.policies().filter((p) => Object.entries(p.match).every(([k, v]) => episode.labels[k] === v));
-    const [policy] = policies;
-    const candidates = candidatesOf(inventory, episode.labels);
-    const [only] = candidates;
-    const target = candidates.length === 1 && only?.by === 'target' ? only.name : undefined;
-    const action = actions.find((a) => a.name === policy?.action);
-    const fits = action !== undefined && only !== undefined && action.kinds.includes(only.kind);
-    const signal = within(lookMs);
-    const [look, upstreams] = await Promise.all([
-      fits && policy !== undefined && target !== undefined
-        ? action.look(target, policy.params, world, signal)
-        : undefined,
-      target === undefined ? [] : world.upstreams(target, signal),
-    ]);
-    const evidenceHash = look === undefined ? undefined : hashOf(look.evidence);
-    const runs = target === undefined ? [] : await store.runsOf({ target, limit: 20 });
-    const latest = runs.toSorted((a, b) => (b.cooldownUntilMs ?? 0) - (a.cooldownUntilMs ?? 0))[0];
-    const active =
-      (target === undefined ? undefined : await store.activeRunOf(target)) ??
-      (await store.activeRuns()).find((r) => r.state === 'running');
-    const pace = policy?.pace;
-    const input: PlanInput = {
-      nowMs,
-      episode: (await store.episode(episode.id)) ?? episode,
-      clock: clock.steady(),
-      switches: await readSwitches(),
-      policies,
-      candidates,
-      require: deps.settings.require,
-      kinds: action?.kinds ?? [],
-      latches: [
-        ...(await store.latches('global')),
-        ...(target === undefined ? [] : await store.latches(scopeOf(target))),
-      ],
-      upstreams,
-      action:
-        look === undefined || action === undefined
-          ? undefined
-          : { name: action.name, alreadyFixed: look.alreadyFixed, preconditions: look.preconditions },
-      symptom: { ...held(episode.id, look, evidenceHash), minimumMs },
-      activeRun: active && { id: active.id, action: active.action, state: active.state, target: active.target },
-      cooldown:
-        latest?.cooldownUntilMs === undefined ? undefined : { untilMs: latest.cooldownUntilMs, runId: latest.id },
-      budget: {
-        used:
-          target === undefined || pace === undefined
-            ? 0
-            : await store.budgetUsed(scopeOf(target), nowMs - pace.windowMs),
-        max: pace?.maxRuns ?? 0,
-        windowMs: pace?.windowMs ?? 0,
-      },
-      alertFreshMs,
-    };
-    return { policy, target, look, evidenceHash, input };
-  };
-
-  /** Two looks, one after the other, that say the same: a symptom that only flickers is not acted upon. */
-  const held = (
-    episodeId: string,
-    look: Look<unknown> | undefined,
-    key: string | undefined,
-  ): { looks: number; heldMs: number } => {
-    const nowMono = clock.monoMs();
-    if (look === undefined || key === undefined || look.alreadyFixed.is !== 'allow') {
-      symptoms.delete(episodeId);
-      return { looks: 0, heldMs: 0 };
-    }
-    const before = symptoms.get(episodeId);
-    const symptom: Symptom =
-      before?.key === key ? { ...before, looks: before.looks + 1 } : { key, sinceMonoMs: nowMono, looks: 1 };
-    symptoms.set(episodeId, symptom);
-    return { looks: symptom.looks, heldMs: nowMono - symptom.sinceMonoMs };
-  };
-
-  const decide = async (episode: Episode, considered: Considered): Promise<number> => {
-    const { policy, target, look, input } = considered;
+  const decide = async (episode: Episode, situation: Situation): Promise<number> => {
+    const { policy, target, look, input } = situation;
     const decided = plan(input);
     for (const { guard, result } of decided.trace) deps.metrics.decision(guard, result);
-    const { decision, changed } = await record(input.episode, considered, decided);
+    const { decision, changed } = await record(input.episode, situation, decided);
     if (changed) {
       log.info(
         {
@@ -256,14 +155,14 @@ export function createEvaluator<W extends Surroundings>(deps: EvaluatorDeps<W>):
       return undecidedMs;
     }
     if (decided.verdict === 'refuse' || decided.verdict === 'would_act') return refusedMs;
-    const { looks, heldMs } = input.symptom;
+    const { looks, heldMs, minimumMs } = input.symptom;
     const isDebounced = decided.reasonKey === 'evidence:not_held_yet' && looks > 0;
     return isDebounced ? Math.max(200, minimumMs - heldMs) : undecidedMs;
   };
 
   const record = (
     episode: Episode,
-    { policy, target, look, evidenceHash }: Omit<Considered, 'input'>,
+    { policy, target, look, evidenceHash }: Omit<Situation, 'input'>,
     decided: Plan,
   ): ReturnType<Store['recordDecision']> =>
     store.recordDecision(
@@ -324,16 +223,10 @@ export function createEvaluator<W extends Surroundings>(deps: EvaluatorDeps<W>):
     runner.begin(claimed.run, claimed.hold, decision.evidenceHash);
   };
 
-  const forget = async (): Promise<void> => {
-    if (symptoms.size === 0) return;
-    const open = new Set((await store.openEpisodes()).map((e) => e.id));
-    for (const id of symptoms.keys()) if (!open.has(id)) symptoms.delete(id);
-  };
-
   /** A fault of our own: kept as what it is, unknown, and never acted upon. */
   const recordFault = async (episode: Episode, error: unknown): Promise<void> => {
     const because = `the evaluation failed: ${messageOf(error)}`;
-    symptoms.delete(episode.id);
+    symptoms.forget(episode.id);
     await record(
       episode,
       { policy: undefined, target: undefined, look: undefined, evidenceHash: undefined },
@@ -359,7 +252,7 @@ export function createEvaluator<W extends Surroundings>(deps: EvaluatorDeps<W>):
           if (isDraining()) return;
           await evaluate(episode);
         }
-        await forget();
+        await symptoms.prune(async () => (await store.openEpisodes()).map((e) => e.id));
       } finally {
         ticking = false;
       }
@@ -380,25 +273,4 @@ export function createEvaluator<W extends Surroundings>(deps: EvaluatorDeps<W>):
   function isDraining(): boolean {
     return draining;
   }
-}
-
-export function scopeOf(target: string): string {
-  return `target:${target}`;
-}
-
-/** Exact names only; a label `instance` is shown to people as a hint, and is never enough to act. */
-export function candidatesOf(
-  inventory: Pick<Inventory, 'targets'>,
-  labels: Readonly<Record<string, string>>,
-): PlanInput['candidates'] {
-  const named = labels['target'];
-  if (named !== undefined && named !== '') {
-    const target = inventory.targets.get(named);
-    return target === undefined ? [] : [{ name: target.name, kind: target.kind, by: 'target' }];
-  }
-  const { instance } = labels;
-  if (instance === undefined || instance === '') return [];
-  return [...inventory.targets.values()]
-    .filter((t) => t.instance === instance || t.name === instance)
-    .map(({ name, kind }) => ({ name, kind, by: 'instance' }));
 }

@@ -15,9 +15,9 @@ const params = z.strictObject({
   sourceUpSeconds: z.int().min(0).max(3600).default(60),
   /** How long it gets to end in order; seen: 2.6 s. The call must fit into a lease. */
   stopSeconds: z.int().min(1).max(20).default(15),
-  /** How long the new incarnation must live before its data is looked at; a lost position shows after 3 s. */
   /** One that was started less than this ago is left alone: somebody has just started it. */
   startingSeconds: z.int().min(0).max(3600).default(60),
+  /** How long the new incarnation must live before its data is looked at; a lost position shows after 3 s. */
   startStableSeconds: z.int().min(1).max(120).default(10),
   /** Within this the data must be seen to move; an idle Maxwell writes a heartbeat every 10 s. */
   verifySeconds: z.int().min(5).max(600).default(90),

@@ -154,7 +154,9 @@ function gate(target: string, params: StepParams, world: World): Step<Before> {
       const { file, position: at, serverId } = run.before.position;
       const now = position.value;
       const order = comparePositions({ file: now.binlogFile, position: now.binlogPosition }, { file, position: at });
-      if (now.serverId !== serverId || order === undefined || order < 0) {
+      // in GTID mode the set decides, and files are those of whichever server it read last
+      const isBack = serverId !== 0 && (order === undefined || order < 0);
+      if (now.serverId !== serverId || isBack) {
         return never(`its position went from ${file}:${at} back to ${now.binlogFile}:${now.binlogPosition}`);
       }
       if (!health.purge.known) return unknown(health.purge.why);
