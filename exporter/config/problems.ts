@@ -36,7 +36,16 @@ function flatten(issues: readonly Issue[]): Issue[] {
   });
 }
 
+/** In the place of `auth` a password may stand by mistake: it is not said again. */
 function reasonOf(issue: Issue, schema: z.ZodType, document: unknown): string {
+  const written = valueAt(document, issue.path);
+  const told = openReasonOf(issue, schema, document);
+  return issue.path.at(-1) === 'auth' && typeof written === 'string'
+    ? told.replaceAll(show(written), 'what stands here')
+    : told;
+}
+
+function openReasonOf(issue: Issue, schema: z.ZodType, document: unknown): string {
   const written = valueAt(document, issue.path);
   switch (issue.code) {
     case 'invalid_type': {

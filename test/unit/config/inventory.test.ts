@@ -274,6 +274,11 @@ const invalid: readonly (readonly [name: string, yaml: string, problem: string])
     'pipelines[0].replicas[1]: kafka1 is of kind kafka, wanted is mysql. Name a target of that kind',
   ],
   [
+    'a password where a mapping belongs',
+    one('auth: hunter2'),
+    'targets[0].auth: what stands here is a string. Write a mapping',
+  ],
+  [
     'consumers without a bus',
     `${all}pipelines: [{name: p, objective: 30s, source: db1, consumers: [{group: g}]}]`,
     'pipelines[0].consumers: a list cannot stand here. Write no consumers, or beside them the bus that they read from',
