@@ -5,6 +5,7 @@
 // The SQLite of Node 24 syncs by fsync (seen; others use fdatasync, which is taken as well). PIPEMEDIC_SWEEP=full takes
 // every N; without it those are left out where nothing of the run is decided between two.
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -113,6 +114,10 @@ async function sweep(t: TestContext): Promise<readonly (string | undefined)[]> {
 }
 
 test('killed at every fsync: started exactly once, verified once', async (t) => {
+  if (spawnSync('strace', ['-o', '/dev/null', 'true']).status !== 0) {
+    t.skip('strace is not here or not permitted: crashes at each fsync were NOT tested');
+    return;
+  }
   const seen = await sweep(t);
   assert.ok(seen.includes(undefined), 'killed before the claim');
   assert.ok(
