@@ -74,6 +74,17 @@ function exposition(families: Iterable<Family>, withTarget: boolean, round: numb
   return `${lines.join('\n')}\n`;
 }
 
+/** A second Maxwell, which moves: what is said of lag is said of no other. */
+function moving(target: string | undefined): string {
+  const labels = (text: string): string => (target === undefined ? text : `target="${target}",${text}`);
+  const limits = ['warning', 'critical'].map(
+    (severity) =>
+      `pipemedic_threshold{${labels(`consumergroup="",threshold="maxwell_heartbeat_lag_seconds",severity="${severity}"`)}} 0.5`,
+  );
+  const client = labels('client_id="maxwell"');
+  return `${[...limits, `maxwell_heartbeat_lag_seconds{${client}} 1`, `maxwell_state{${client},state="running"} 1`].join('\n')}\n`;
+}
+
 function valueOf(label: string): string {
   return label === 'target' ? 't1' : `${label}1`;
 }
@@ -111,9 +122,11 @@ before(async () => {
   if (skip !== false) return;
   folder = await mkdtemp(join(tmpdir(), 'pipemedic-dashboard-'));
   const ofTargets = [...catalogue.values()].filter((f) => f.level === 'target');
-  const all = (_: URLSearchParams, round: number): string => exposition(catalogue.values(), true, round);
+  const all = (_: URLSearchParams, round: number): string =>
+    `${exposition(catalogue.values(), true, round)}${moving('t3')}`;
   const [first, second] = [await listen(all), await listen(all)];
   const probe = await listen((_, round) => exposition(ofTargets, false, round));
+  const probeOfMoving = await listen(() => moving(undefined));
   const remediator = await listen((_, round) => exposition(remediatorCatalogue.values(), false, round));
 
   const shipped = load(await readFile(join(repo, 'deploy/prometheus.yml'), 'utf8')) as Record<string, unknown>;
@@ -135,7 +148,10 @@ before(async () => {
         {
           job_name: 'pipemedic-probe',
           metrics_path: '/probe',
-          static_configs: [{ targets: [probe], labels: { target: 't1', instance: 't1' } }],
+          static_configs: [
+            { targets: [probe], labels: { target: 't1', instance: 't1' } },
+            { targets: [probeOfMoving], labels: { target: 't3', instance: 't3' } },
+          ],
         },
       ],
     }),
