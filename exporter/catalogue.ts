@@ -1,4 +1,4 @@
-import type { Family } from './families.ts';
+import type { Family, OpenFamily } from './families.ts';
 import { pipelineFamilies } from './systems/pipeline/families.ts';
 import { graphFamilies, selfFamilies } from './graph.ts';
 import { systems } from './systems/index.ts';
@@ -13,6 +13,11 @@ export const catalogue: ReadonlyMap<string, Family> = catalogueOf([
   ...Object.values(graphFamilies),
   ...Object.values(selfFamilies),
 ]);
+
+/** What is served besides, under names that only the target knows. */
+export const openCatalogue: readonly OpenFamily[] = systems.flatMap((s) =>
+  s.collectors.flatMap((c) => Object.values(c.open)),
+);
 
 /** A family may be shared by systems (jvm_* of Maxwell and of any JVM), but then it must be the same object. */
 function catalogueOf(families: readonly Family[]): ReadonlyMap<string, Family> {

@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import { catalogue } from './catalogue.ts';
+import { catalogue, openCatalogue } from './catalogue.ts';
 import type { Inventory } from './config/inventory.ts';
 import { loadInventory } from './config/loader.ts';
 import { missingSecrets } from './config/secrets.ts';
@@ -19,7 +19,7 @@ const usage = `Usage: pipemedic-exporter COMMAND [OPTIONS]
 Commands:
   serve      measure the targets of the inventory and serve /metrics
   check      validate the inventory and show what it says
-  catalogue  print every metric family as JSON
+  catalogue  print every metric family as JSON; those named by the target have a prefix instead of a name
 
 Options:
   --config.file=FILE               the inventory, pipemedic.yml (serve, check)
@@ -63,7 +63,7 @@ async function command(args: readonly string[]): Promise<void> {
   else if (more.length > 0) throw new UsageError(`${more.join(' ')} is too much: one command at a time`);
   else if (name === 'serve') await serveCommand(values);
   else if (name === 'check') print(summaryOf(await loadWithSecrets(fileOf(values))));
-  else if (name === 'catalogue') print(`${JSON.stringify([...catalogue.values()], undefined, 2)}\n`);
+  else if (name === 'catalogue') print(`${JSON.stringify([...catalogue.values(), ...openCatalogue], undefined, 2)}\n`);
   else throw new UsageError(`${name} is no command: serve, check or catalogue; --help shows more`);
 }
 

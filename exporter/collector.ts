@@ -1,7 +1,15 @@
 import type { z } from 'zod';
 import type { Clock } from './runtime/clock.ts';
 import type { FactBoard } from './facts.ts';
-import { emitter, type Emit, type Families, type Put } from './families.ts';
+import {
+  emitter,
+  openEmitter,
+  type Emit,
+  type EmitOpen,
+  type Families,
+  type OpenFamilies,
+  type Put,
+} from './families.ts';
 
 /** What every client call takes: who asks, until when, and the clock. */
 export interface Call {
@@ -18,7 +26,7 @@ export interface CollectorCall extends Call {
   readonly observed?: (atMonoMs: number) => void;
 }
 
-interface CollectorSpec<Client, C extends z.ZodType, F extends Families, S> {
+interface CollectorSpec<Client, C extends z.ZodType, F extends Families, S, O extends OpenFamilies> {
   /** snake_case; the key under `collectors:` in the inventory and the label of the success and duration series. */
   readonly name: string;
   readonly help: string;
@@ -26,12 +34,14 @@ interface CollectorSpec<Client, C extends z.ZodType, F extends Families, S> {
   readonly defaultOn?: boolean;
   readonly config: C;
   readonly families: F;
+  /** Names that only the target knows. A declared family may not bear one of them in the same sweep. */
+  readonly open?: O;
   /** What is kept from sweep to sweep, per target: a ring, the objects last seen. */
   readonly state: () => S;
   readonly collect: (run: {
     readonly client: Client;
     readonly config: z.output<C>;
-    readonly emit: Emit<F>;
+    readonly emit: Emit<F> & EmitOpen<O>;
     readonly call: CollectorCall;
     readonly state: S;
   }) => Promise<void>;
@@ -61,27 +71,39 @@ export interface Collector<Client> {
   readonly defaultOn: boolean;
   readonly config: z.ZodType;
   readonly families: Families;
+  readonly open: OpenFamilies;
   /** Parses the config once, at load; throws ZodError. */
   readonly prepare: (config: unknown) => PreparedCollector<Client>;
 }
 
 /** `Client` is given by the system: `const collector = collectorOf<RedisClient>()({…})`. */
 export function collectorOf<Client>() {
-  return function defineCollector<C extends z.ZodType, F extends Families, S>(
-    spec: CollectorSpec<Client, C, F, S>,
-  ): Collector<Client> {
+  // eslint-disable-next-line @typescript-eslint/no-generated-empty-object-type -- with no open names, emit has none
+  return function defineCollector<
+    C extends z.ZodType,
+    F extends Families,
+    S,
+    O extends OpenFamilies = Record<never, never>,
+  >(spec: CollectorSpec<Client, C, F, S, O>): Collector<Client> {
     return {
       name: spec.name,
       help: spec.help,
       defaultOn: spec.defaultOn ?? true,
       config: spec.config,
       families: spec.families,
+      open: spec.open ?? {},
       prepare: (raw) => {
         const config = spec.config.parse(raw);
         const state = spec.state();
         return {
           collect: (client, put, call) =>
-            spec.collect({ client, config, emit: emitter(spec.families, put), call, state }),
+            spec.collect({
+              client,
+              config,
+              emit: { ...emitter(spec.families, put), ...openEmitter((spec.open ?? {}) as O, put) },
+              call,
+              state,
+            }),
           unknown: (why, put, call) => {
             spec.unknown?.({ config, emit: emitter(spec.families, put), call, state, why });
           },

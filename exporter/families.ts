@@ -18,6 +18,19 @@ export interface Family<L extends readonly string[] = readonly string[]> {
 
 export type Families = Readonly<Record<string, Family>>;
 
+/**
+ * Families whose names only the target knows (`mysql_global_status_<variable>`): everything but the name is declared,
+ * and every name begins with the prefix.
+ */
+export interface OpenFamily<L extends readonly string[] = readonly string[]> {
+  readonly prefix: string;
+  readonly type: Family['type'];
+  readonly help: string;
+  readonly labels: L;
+}
+
+export type OpenFamilies = Readonly<Record<string, OpenFamily>>;
+
 /** Label values of a family; no second argument at all when it has none. */
 type LabelArgs<L extends readonly string[]> = L extends readonly []
   ? []
@@ -26,6 +39,11 @@ type LabelArgs<L extends readonly string[]> = L extends readonly []
 /** One function per declared family: `emit.lagBytes(12, { group: 'g' })`. */
 export type Emit<F extends Families> = {
   readonly [K in keyof F]: (value: number, ...labels: LabelArgs<F[K]['labels']>) => void;
+};
+
+/** One function per group of open names: `emit.status('mysql_global_status_uptime', 12)`. */
+export type EmitOpen<O extends OpenFamilies> = {
+  readonly [K in keyof O]: (name: string, value: number, ...labels: LabelArgs<O[K]['labels']>) => void;
 };
 
 export interface Sample {
@@ -70,6 +88,16 @@ export function untyped<const L extends readonly string[]>(
   return { name, type: 'untyped', help, labels, level: 'target', ...options };
 }
 
+/** `type` is that of every name under the prefix. */
+export function openFamily<const L extends readonly string[]>(
+  prefix: string,
+  type: Family['type'],
+  help: string,
+  labels: L,
+): OpenFamily<L> {
+  return { prefix, type, help, labels };
+}
+
 export function emitter<F extends Families>(families: F, put: Put): Emit<F> {
   const entries = Object.entries(families).map(([key, family]) => [
     key,
@@ -78,6 +106,23 @@ export function emitter<F extends Families>(families: F, put: Put): Emit<F> {
     },
   ]);
   return Object.fromEntries(entries) as Emit<F>; // the one cast: fromEntries forgets the keys
+}
+
+/** Families are made per sweep: names that a hostile target invents are forgotten with it. */
+export function openEmitter<O extends OpenFamilies>(groups: O, put: Put): EmitOpen<O> {
+  const made = new Map<string, Family>();
+  const entries = Object.entries(groups).map(([key, group]) => [
+    key,
+    (name: string, value: number, labels: Sample['labels'] = {}) => {
+      if (!name.startsWith(group.prefix)) throw new Error(`${name} does not begin with ${group.prefix}`);
+      const before = made.get(`${key} ${name}`);
+      const { type, help, labels: names } = group;
+      const family: Family = before ?? { name, type, help, labels: names, level: 'target' };
+      if (before === undefined) made.set(`${key} ${name}`, family);
+      put({ family, value, labels });
+    },
+  ]);
+  return Object.fromEntries(entries) as EmitOpen<O>;
 }
 
 /** One series per possible state, 1 for the present one: a change never makes a series vanish. */

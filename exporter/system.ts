@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Call, Collector, CollectorCall } from './collector.ts';
 import { authField, tlsField, type Auth, type Tls } from './fields.ts';
-import type { Family, Families, Put } from './families.ts';
+import type { Family, Families, OpenFamilies, Put } from './families.ts';
 
 /** Prometheus label values may be anything; names of targets stand in URLs and shells too, so they are kept plain. */
 export const targetName = z
@@ -108,6 +108,7 @@ export interface System {
     readonly help: string;
     readonly defaultOn: boolean;
     readonly families: Families;
+    readonly open: OpenFamilies;
   }[];
   readonly references: (target: unknown) => readonly Reference[];
   /** Parses once, at load, and makes the state that is kept from sweep to sweep. `target` is as written in the inventory. */
