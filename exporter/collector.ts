@@ -78,11 +78,11 @@ export interface Collector<Client> {
 
 /** `Client` is given by the system: `const collector = collectorOf<RedisClient>()({…})`. */
 export function collectorOf<Client>() {
-  // eslint-disable-next-line @typescript-eslint/no-generated-empty-object-type -- with no open names, emit has none
   return function defineCollector<
     C extends z.ZodType,
     F extends Families,
     S,
+    // eslint-disable-next-line @typescript-eslint/no-generated-empty-object-type -- with no open names, emit has none of them
     O extends OpenFamilies = Record<never, never>,
   >(spec: CollectorSpec<Client, C, F, S, O>): Collector<Client> {
     return {

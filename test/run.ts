@@ -35,10 +35,9 @@ const stages: readonly Stage[] = [
     ],
   },
   { name: 'unit', tests: { files: 'test/{unit,contract}/**/*.test.ts', concurrency: 2, timeoutMs: 120_000 } },
-  // Each file has its own servers or its own lab: one at a time on two cores, so that deadlines mean something.
+  // Each file has its own servers or its own lab: two at a time on two cores, so that deadlines mean something.
   { name: 'integration', tests: { files: 'test/integration/**/*.test.ts', concurrency: 2, timeoutMs: 240_000 } },
-  { name: 'e2e', tests: { files: 'test/e2e/**/*.test.ts', concurrency: 1, timeoutMs: 600_000 } },
-  { name: 'faults', tests: { files: 'test/faults/**/*.test.ts', concurrency: 1, timeoutMs: 900_000 } },
+  { name: 'e2e', tests: { files: 'test/{e2e,faults}/**/*.test.ts', concurrency: 2, timeoutMs: 900_000 } },
 ];
 
 function run(argv: readonly string[]): Promise<number> {
