@@ -34,8 +34,8 @@ quietly() {
 # binary:package; a package is asked for only when its binary is missing
 tools='mariadbd:mariadb-server mariadb-install-db:mariadb-server mariadb-backup:mariadb-backup mariadb-dump:mariadb-client
 redis-server:redis-server prometheus:prometheus promtool:prometheus prometheus-alertmanager:prometheus-alertmanager
-amtool:prometheus-alertmanager java:default-jre-headless javac:default-jdk-headless mvn:maven strace:strace ps:procps
-flock:util-linux'
+amtool:prometheus-alertmanager prometheus-mysqld-exporter:prometheus-mysqld-exporter java:default-jre-headless
+javac:default-jdk-headless mvn:maven strace:strace ps:procps flock:util-linux'
 
 policy=/usr/sbin/policy-rc.d
 policy_is_ours=''
@@ -79,7 +79,8 @@ install_packages() {
     for package in $missing; do
       case $package in
         mariadb-server) as_root systemctl --quiet disable mariadb ;;
-        redis-server | prometheus | prometheus-alertmanager) as_root systemctl --quiet disable "$package" ;;
+        redis-server | prometheus | prometheus-alertmanager | prometheus-mysqld-exporter)
+          as_root systemctl --quiet disable "$package" ;;
       esac
     done
   fi
