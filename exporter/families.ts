@@ -8,12 +8,22 @@ export type Level = 'target' | 'pipeline' | 'graph';
 
 export interface Family<L extends readonly string[] = readonly string[]> {
   readonly name: string;
-  readonly type: 'gauge' | 'counter' | 'untyped';
+  readonly type: 'gauge' | 'counter' | 'untyped' | 'summary';
   readonly help: string;
   readonly labels: L;
   readonly level: Level;
   /** For a numeric family whose sample may be absent: the state family that is always there and says why. */
   readonly state?: string;
+}
+
+/** Without quantiles: a count and a sum, the series `<name>_count` and `<name>_sum`. */
+export interface SummaryFamily<L extends readonly string[] = readonly string[]> extends Family<L> {
+  readonly type: 'summary';
+}
+
+export interface SummaryValue {
+  readonly count: number;
+  readonly sum: number;
 }
 
 export type Families = Readonly<Record<string, Family>>;
@@ -24,7 +34,7 @@ export type Families = Readonly<Record<string, Family>>;
  */
 export interface OpenFamily<L extends readonly string[] = readonly string[]> {
   readonly prefix: string;
-  readonly type: Family['type'];
+  readonly type: Exclude<Family['type'], 'summary'>;
   readonly help: string;
   readonly labels: L;
 }
@@ -38,7 +48,10 @@ type LabelArgs<L extends readonly string[]> = L extends readonly []
 
 /** One function per declared family: `emit.lagBytes(12, { group: 'g' })`. */
 export type Emit<F extends Families> = {
-  readonly [K in keyof F]: (value: number, ...labels: LabelArgs<F[K]['labels']>) => void;
+  readonly [K in keyof F]: (
+    value: F[K] extends SummaryFamily ? SummaryValue : number,
+    ...labels: LabelArgs<F[K]['labels']>
+  ) => void;
 };
 
 /** One function per group of open names: `emit.status('mysql_global_status_uptime', 12)`. */
@@ -50,6 +63,8 @@ export interface Sample {
   readonly family: Family;
   readonly value: number;
   readonly labels: Readonly<Record<string, string>>;
+  /** What the name of the series has behind that of the family: a summary has one sample of each. */
+  readonly part?: '_count' | '_sum';
 }
 
 export type Put = (sample: Sample) => void;
@@ -88,10 +103,28 @@ export function untyped<const L extends readonly string[]>(
   return { name, type: 'untyped', help, labels, level: 'target', ...options };
 }
 
+export function summary<const L extends readonly string[]>(
+  name: string,
+  help: string,
+  labels: L,
+  options: FamilyOptions = {},
+): SummaryFamily<L> {
+  return { name, type: 'summary', help, labels, level: 'target', ...options };
+}
+
+/** The names of its series, each with the type that a query sees. */
+export function seriesOf({ name, type }: Family): readonly (readonly [name: string, type: OpenFamily['type']])[] {
+  if (type !== 'summary') return [[name, type]];
+  return [
+    [`${name}_count`, 'counter'],
+    [`${name}_sum`, 'counter'],
+  ];
+}
+
 /** `type` is that of every name under the prefix. */
 export function openFamily<const L extends readonly string[]>(
   prefix: string,
-  type: Family['type'],
+  type: OpenFamily['type'],
   help: string,
   labels: L,
 ): OpenFamily<L> {
@@ -101,8 +134,13 @@ export function openFamily<const L extends readonly string[]>(
 export function emitter<F extends Families>(families: F, put: Put): Emit<F> {
   const entries = Object.entries(families).map(([key, family]) => [
     key,
-    (value: number, labels: Sample['labels'] = {}) => {
-      put({ family, value, labels });
+    (value: number | SummaryValue, labels: Sample['labels'] = {}) => {
+      if (typeof value === 'number') {
+        put({ family, value, labels });
+        return;
+      }
+      put({ family, value: value.count, labels, part: '_count' });
+      put({ family, value: value.sum, labels, part: '_sum' });
     },
   ]);
   return Object.fromEntries(entries) as Emit<F>; // the one cast: fromEntries forgets the keys

@@ -1,5 +1,5 @@
 // Which metrics rules and dashboards may name, and which labels their series may carry once Prometheus has them.
-import type { Family } from '../exporter/families.ts';
+import { seriesOf, type Family } from '../exporter/families.ts';
 
 export interface Metric {
   readonly type: 'gauge' | 'counter' | 'untyped';
@@ -64,15 +64,17 @@ const ofPeers: Readonly<Record<string, Metric>> = Object.fromEntries(
 export function metricsOf(...catalogues: readonly ReadonlyMap<string, Family>[]): ReadonlyMap<string, Metric> {
   const ours = catalogues
     .flatMap((catalogue) => [...catalogue])
-    .map(([name, family]): [string, Metric] => [
-      name,
-      {
-        type: family.type,
-        labels: family.labels,
-        level: family.level,
-        ...(family.state === undefined ? {} : { state: family.state }),
-      },
-    ]);
+    .flatMap(([, family]) =>
+      seriesOf(family).map(([name, type]): [string, Metric] => [
+        name,
+        {
+          type,
+          labels: family.labels,
+          level: family.level,
+          ...(family.state === undefined ? {} : { state: family.state }),
+        },
+      ]),
+    );
   return new Map([
     ...Object.entries(ofPrometheus),
     ...Object.entries(ofPeers),

@@ -5,7 +5,7 @@ import { SeriesIndex } from './series-index.ts';
 /** What the exposition needs to know of a family; the program's own metrics have histograms too. */
 export interface Header {
   readonly name: string;
-  readonly type: Family['type'] | 'histogram' | 'summary';
+  readonly type: Family['type'] | 'histogram';
   readonly help: string;
 }
 
@@ -108,7 +108,7 @@ export class SampleWriter {
         this.#dropped += 1;
         return;
       }
-      family.add(key, value);
+      family.add(key, value, sample.part ?? '');
       this.#room.left -= 1;
       this.#taken += 1;
     } catch (error) {
@@ -136,7 +136,8 @@ class FamilyWriter {
   readonly #opens: readonly string[];
   readonly #head: string;
   readonly #tail: string;
-  readonly #headBytes: number;
+  /** From here on the bytes of a line tell it apart from others. */
+  readonly #keyFrom: number;
   readonly #check: boolean;
   readonly #series = new SeriesIndex();
   #buffer = Buffer.allocUnsafe(256);
@@ -155,7 +156,7 @@ class FamilyWriter {
     this.#labels = family.labels;
     this.#check = check;
     this.#head = names.length === 0 ? family.name : `${family.name}{${prefix.join(',')}`;
-    this.#headBytes = Buffer.byteLength(this.#head);
+    this.#keyFrom = Buffer.byteLength(family.type === 'summary' ? family.name : this.#head);
     this.#opens = family.labels.map((name, i) => `${i > 0 ? '",' : prefix.length > 0 ? ',' : ''}${name}="`);
     this.#tail = names.length === 0 ? ' ' : family.labels.length === 0 ? '} ' : '"} ';
   }
@@ -182,12 +183,15 @@ class FamilyWriter {
     return key;
   }
 
-  add(key: string, value: string): void {
-    const series = `${this.#head}${key}${this.#tail}`;
+  add(key: string, value: string, part: string): void {
+    const { name, type } = this.#family;
+    if ((type === 'summary') !== (part !== '')) throw new Error(`${name}: ${part} is no part of a ${type}`);
+    const head = part === '' ? this.#head : `${name}${part}${this.#head.slice(name.length)}`;
+    const series = `${head}${key}${this.#tail}`;
     const begin = this.#at;
     this.#reserve(series.length + value.length + 1);
     this.#at += this.#buffer.write(series, begin);
-    if (this.#check && !this.#series.add(this.#buffer, begin + this.#headBytes, this.#at)) {
+    if (this.#check && !this.#series.add(this.#buffer, begin + this.#keyFrom, this.#at)) {
       this.#at = begin;
       throw new Error(`emitted twice: ${series}`.slice(0, 300));
     }

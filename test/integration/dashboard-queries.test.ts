@@ -14,7 +14,7 @@ import { dump, load } from 'js-yaml';
 import { z } from 'zod';
 import { dashboardQueries } from '../../dashboards/queries.ts';
 import { catalogue } from '../../exporter/catalogue.ts';
-import type { Family } from '../../exporter/families.ts';
+import { seriesOf, type Family } from '../../exporter/families.ts';
 import { remediatorCatalogue } from '../../remediator/catalogue.ts';
 import { readBundle, repo, rulesFiles } from '../../rules/bundle.ts';
 
@@ -51,7 +51,7 @@ const zero =
   /^(mysql|kafka|redis|maxwell_http)_up$|_cdc_ready$|sql_delay$|collector_success$|headroom_files$|last_reload_successful$/;
 
 function numberOf(family: Family, round: number): number {
-  if (family.type === 'counter') return round;
+  if (family.type === 'counter' || family.type === 'summary') return round;
   if (family.name === 'pipemedic_threshold' || family.name === 'pipeline_lag_objective_seconds') return 0.5;
   if (family.name === 'mysql_binlog_files') return 3;
   return zero.test(family.name) ? 0 : 1;
@@ -68,7 +68,9 @@ function exposition(families: Iterable<Family>, withTarget: boolean, round: numb
       const values = fixed[label] ?? [...(asked.get(`${family.name} ${label}`) ?? [valueOf(label)])];
       sets = sets.flatMap((set) => values.map((value) => `${set}${label}="${value}",`));
     }
-    for (const set of sets) lines.push(`${family.name}{${set}} ${numberOf(family, round)}`);
+    for (const set of sets) {
+      for (const [name] of seriesOf(family)) lines.push(`${name}{${set}} ${numberOf(family, round)}`);
+    }
   }
   if (withTarget) lines.push('pipemedic_target_up{target="t2"} 0');
   return `${lines.join('\n')}\n`;

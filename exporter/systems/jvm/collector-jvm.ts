@@ -70,8 +70,7 @@ function emitHeap(emit: Emit<typeof jvmFamilies>, heap: JvmHeap): void {
     if (collectionUsedBytes !== undefined) emit.poolCollectionUsed(collectionUsedBytes, { pool });
   }
   for (const { gc, count, seconds } of heap.gcs) {
-    emit.gcCount(count, { gc });
-    emit.gcSum(seconds, { gc });
+    emit.gc({ count, sum: seconds }, { gc });
   }
   if (heap.afterGcRatio.known) emit.afterGcRatio(heap.afterGcRatio.value);
 }

@@ -1,4 +1,4 @@
-import { counter, gauge } from '../../families.ts';
+import { gauge, summary } from '../../families.ts';
 
 const absent = { state: 'jvm_state' } as const;
 
@@ -22,13 +22,7 @@ export const jvmFamilies = {
     ['pool'],
     absent,
   ),
-  gcCount: counter('jvm_gc_collection_seconds_count', 'Collections of a given JVM garbage collector.', ['gc'], absent),
-  gcSum: counter(
-    'jvm_gc_collection_seconds_sum',
-    'Time spent in a given JVM garbage collector in seconds.',
-    ['gc'],
-    absent,
-  ),
+  gc: summary('jvm_gc_collection_seconds', 'Time spent in a given JVM garbage collector in seconds.', ['gc'], absent),
   afterGcRatio: gauge(
     'jvm_heap_after_gc_ratio',
     'What the last collection left of the heap, as a share of its largest size (0 to 1). Absent where the JVM does not tell.',

@@ -73,10 +73,10 @@ export type Series = ReadonlyMap<string, number>;
 /** `name{label="value"}` -> value; a series that is there twice is an error. */
 export function series(samples: readonly Sample[]): Series {
   const found = new Map<string, number>();
-  for (const { family, labels, value } of samples) {
+  for (const { family, labels, value, part = '' } of samples) {
     const names = Object.keys(labels).sort();
     if (names.join() !== [...family.labels].sort().join()) throw new Error(`${family.name}: labels ${names.join()}`);
-    const key = `${family.name}{${names.map((n) => `${n}="${labels[n] ?? ''}"`).join(',')}}`;
+    const key = `${family.name}${part}{${names.map((n) => `${n}="${labels[n] ?? ''}"`).join(',')}}`;
     if (found.has(key)) throw new Error(`twice: ${key}`);
     if (!Number.isFinite(value)) throw new Error(`${key} is ${value}`);
     found.set(key, value);

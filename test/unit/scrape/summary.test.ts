@@ -1,0 +1,86 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { emitter, gauge, seriesOf, summary } from '../../../exporter/families.ts';
+import { systemClock } from '../../../exporter/runtime/clock.ts';
+import { join } from '../../../exporter/scrape/exposition.ts';
+import { SampleWriter, seriesRoom, shareSeries } from '../../../exporter/scrape/writer.ts';
+import { parseExposition } from '../../support/exposition-parser.ts';
+
+const families = {
+  gc: summary('gc_seconds', 'Collections.', ['gc']),
+  all: summary('all_seconds', 'All of them.', []),
+  plain: gauge('plain', 'Beside them.', []),
+};
+
+function writer(room = seriesRoom()): SampleWriter {
+  return new SampleWriter({ level: 'target', constant: { target: 'a"b' }, room });
+}
+
+for (const format of ['text', 'openmetrics'] as const) {
+  test(`${format}: a summary is one family of two series per set of labels`, async () => {
+    const w = writer();
+    const emit = emitter(families, w.put);
+    emit.gc({ count: 3, sum: 0.5 }, { gc: 'young' });
+    emit.gc({ count: 0, sum: 0 }, { gc: 'old' });
+    emit.all({ count: 1, sum: 2 });
+    emit.plain(7);
+    const text = (await join(w.finish(), format, systemClock)).toString();
+    const [first, second] = text.split('\n').filter((line) => line.startsWith('gc_seconds'));
+    assert.equal(first, 'gc_seconds_count{target="a\\"b",gc="young"} 3');
+    assert.equal(second, 'gc_seconds_sum{target="a\\"b",gc="young"} 0.5');
+    const found = parseExposition(text);
+    assert.equal(found.get('gc_seconds')?.type, 'summary');
+    assert.deepEqual(
+      found.get('all_seconds')?.samples.map(({ name, value }) => [name, value]),
+      [
+        ['all_seconds_count', 1],
+        ['all_seconds_sum', 2],
+      ],
+    );
+    assert.equal(found.get('gc_seconds')?.samples.length, 4);
+  });
+}
+
+test('a summary that is there twice is refused, within a collector and between two', () => {
+  const w = writer();
+  const emit = emitter(families, w.put);
+  emit.gc({ count: 1, sum: 1 }, { gc: 'young' });
+  assert.throws(() => {
+    emit.gc({ count: 2, sum: 2 }, { gc: 'young' });
+  }, /emitted twice: gc_seconds_count\{/);
+  const blockOf = (gc: string): ReturnType<SampleWriter['finish']>[number] => {
+    const one = writer();
+    emitter(families, one.put).gc({ count: 1, sum: 1 }, { gc });
+    const [block] = one.finish();
+    assert.ok(block);
+    return block;
+  };
+  assert.equal(shareSeries(blockOf('young'), blockOf('young')), true);
+  assert.equal(shareSeries(blockOf('young'), blockOf('old')), false);
+});
+
+test('a sample of no part, of a part that is none, and one that is no number are refused', () => {
+  for (const [sample, why] of [
+    [{ family: families.all, value: 1, labels: {} }, /is no part of a summary/],
+    [{ family: families.plain, value: 1, labels: {}, part: '_sum' }, /_sum is no part of a gauge/],
+    [{ family: families.all, value: NaN, labels: {}, part: '_sum' }, /NaN is not a value/],
+  ] as const) {
+    assert.throws(() => {
+      writer().put(sample);
+    }, why);
+  }
+});
+
+test('what does not fit is counted by series', () => {
+  const w = writer(seriesRoom(1));
+  emitter(families, w.put).all({ count: 1, sum: 1 });
+  assert.equal(w.dropped, 1);
+});
+
+test('the series of a summary are counters to a query', () => {
+  assert.deepEqual(seriesOf(families.all), [
+    ['all_seconds_count', 'counter'],
+    ['all_seconds_sum', 'counter'],
+  ]);
+  assert.deepEqual(seriesOf(families.plain), [['plain', 'gauge']]);
+});
