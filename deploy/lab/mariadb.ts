@@ -1,14 +1,21 @@
 // MariaDB source and replica.
+import { readFileSync } from 'node:fs';
 import { createConnection, type Connection, type RowDataPacket } from 'mysql2/promise';
 import { join } from 'node:path';
 import { ports } from './address.ts';
-import { fileIn, folderIn, isRoot, program, type LabContext } from './context.ts';
+import { fileIn, folderIn, isRoot, program, repo, type LabContext } from './context.ts';
 import { ProcessPart, runToEnd } from './processes.ts';
 import { waitFor } from './ready.ts';
 
 export type Database = 'source' | 'replica';
 
 export const databasePorts: Readonly<Record<Database, number>> = { source: ports.source, replica: ports.replica };
+
+/** What a file of deploy/sql grants, so that the lab's users have that and no more. */
+export function shippedGrants(file: string): readonly string[] {
+  const text = readFileSync(join(repo, 'deploy', 'sql', file), 'utf8').replaceAll(/^--.*$/gm, '');
+  return [...text.matchAll(/^GRANT\s([^;]+?)\sTO\s/gm)].map(([, what = '']) => what.replaceAll(/\s+/g, ' '));
+}
 
 /**
  * Each user with what it needs and no more. The names of privileges are MariaDB's since 10.5
@@ -18,8 +25,8 @@ const grants: Readonly<Record<string, readonly string[]>> = {
   lab: ['ALL PRIVILEGES ON *.*'],
   maxwell: ['ALL PRIVILEGES ON `maxwell`.*', 'SELECT, REPLICATION SLAVE, BINLOG MONITOR, SLAVE MONITOR ON *.*'],
   repl: ['REPLICATION SLAVE ON *.*'],
-  exporter: ['PROCESS, BINLOG MONITOR, SLAVE MONITOR ON *.*', 'SELECT ON `maxwell`.*'],
-  remediator: ['PROCESS, BINLOG MONITOR, SLAVE MONITOR ON *.*', 'SELECT ON `maxwell`.*', 'SELECT ON `shop`.*'],
+  exporter: shippedGrants('exporter-mariadb.sql'),
+  remediator: [...shippedGrants('remediator-mariadb.sql'), 'SELECT ON `shop`.*'],
   backup: [
     'RELOAD, PROCESS, BINLOG MONITOR, SLAVE MONITOR ON *.*',
     'SELECT, SHOW VIEW, LOCK TABLES, TRIGGER, EVENT ON `shop`.*',

@@ -4,6 +4,7 @@
 #
 #   PIPEMEDIC_CACHE            where Kafka and Maxwell go (default: $XDG_CACHE_HOME/pipemedic or ~/.cache/pipemedic)
 #   PIPEMEDIC_MAXWELL_HOME     a folder with maxwell-VERSION.jar and its pom.xml, instead of the one beside the work tree
+#   PIPEMEDIC_UNSTABLE         no: without the newer servers of setup-unstable.sh
 #   PIPEMEDIC_MAXWELL_VERSION  1.22.6 takes the newest Maxwell of the public Maven repository even where a newer one is at hand
 set -euo pipefail
 
@@ -91,7 +92,7 @@ install_packages() {
 
 # ---- Kafka and Maxwell ----------------------------------------------------------------------------------------------
 
-# into NAME FUNCTION: FUNCTION fills a temporary folder; it gets its name only when complete, so an aborted one is made again
+# into NAME FUNCTION HOW: FUNCTION fills a temporary folder; it gets its name only when complete, so an aborted one is made again
 into() {
   local name=$1 make=$2 temporary
   if [ -e "$cache/$name/.complete" ]; then return; fi
@@ -99,7 +100,7 @@ into() {
   exec 9>"$cache/.lock"
   flock 9
   if [ -e "$cache/$name/.complete" ]; then exec 9>&-; return; fi
-  say "getting $name by Maven into $cache"
+  say "getting $name ${3:-by Maven} into $cache"
   rm -rf "$cache/$name" "$cache/.$name."*
   temporary=$(mktemp -d "$cache/.$name.XXXXXX")
   chmod 755 "$temporary"
@@ -180,3 +181,7 @@ if [ "$(cat "$cache/maxwell" 2>/dev/null || true)" != "$name" ]; then
   mv "$cache/.maxwell.$$" "$cache/maxwell"
   say "the lab uses $name"
 fi
+
+# shellcheck source=setup-unstable.sh
+. "$here/setup-unstable.sh"
+get_unstable

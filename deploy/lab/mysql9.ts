@@ -1,0 +1,182 @@
+// A MySQL source and its replicas, of the newest release that setup-unstable.sh has found, with the parts, users and
+// schema of the MariaDB ones: same ports, same names, GTID auto-position through the same breakable link.
+import { cpSync, existsSync, mkdirSync, mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { claimAddress, ports } from './address.ts';
+import { cacheFolder, fileIn, folderIn, isRoot, secretsIn, type LabContext } from './context.ts';
+import type { Lab } from './lab.ts';
+import { createSchema, databasePorts, shippedGrants, sql, type Database } from './mariadb.ts';
+import { ProcessPart, startReaper } from './processes.ts';
+import { waitFor } from './ready.ts';
+import { TcpProxy } from './tcp-proxy.ts';
+
+/** What the tests of one flavour need of a lab: a Lab has it too. */
+export type DatabaseLab = Pick<
+  Lab,
+  'address' | 'dir' | 'part' | 'link' | 'sql' | 'secret' | 'secretFile' | 'stop' | typeof Symbol.asyncDispose
+>;
+
+export interface Mysql9Options {
+  /** Source and replica when left out. */
+  readonly databases?: readonly Database[];
+  /** Beside and before the lab's own, by server: `{ source: { 'default-time-zone': '+05:00' } }` */
+  readonly settings?: Partial<Record<Database, Readonly<Record<string, string | number>>>>;
+  /** Such as TZ. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** The names of privileges: https://dev.mysql.com/doc/refman/8.4/en/privileges-provided.html */
+const grants: Readonly<Record<string, readonly string[]>> = {
+  lab: ['ALL PRIVILEGES ON *.*'],
+  maxwell: ['ALL PRIVILEGES ON `maxwell`.*', 'SELECT, REPLICATION SLAVE, REPLICATION CLIENT ON *.*'],
+  repl: ['REPLICATION SLAVE ON *.*'],
+  exporter: shippedGrants('exporter-mysql.sql'),
+  remediator: [...shippedGrants('remediator-mysql.sql'), 'SELECT ON `shop`.*'],
+  writer: ['SELECT, INSERT, UPDATE, DELETE ON `shop`.*'],
+};
+
+function tree(): string {
+  return join(cacheFolder(), 'unstable', 'mysql');
+}
+
+/** Why there is none on this machine, for `test(…, { skip: mysql9Missing() })`; false when there is one. */
+export function mysql9Missing(): string | false {
+  return existsSync(join(tree(), 'bin', 'mysqld')) ? false : 'no MySQL 9 on this machine: deploy/lab/setup.sh says why';
+}
+
+export function mysql9Part(lab: LabContext, name: Database, options: Mysql9Options = {}): ProcessPart {
+  const home = tree();
+  const settings: Record<string, string | number> = {
+    basedir: join(home, 'usr'),
+    'lc-messages-dir': join(home, 'usr', 'share', 'mysql'),
+    'character-sets-dir': join(home, 'usr', 'share', 'mysql', 'charsets'),
+    'plugin-dir': join(home, 'usr', 'lib', 'mysql', 'plugin'),
+    datadir: join(lab.dir, name),
+    tmpdir: folderIn(lab, `${name}-tmp`),
+    socket: join(lab.dir, `${name}.sock`),
+    'pid-file': join(lab.dir, `${name}.pid`),
+    'secure-file-priv': '',
+    'init-file': join(lab.dir, `${name}-users.sql`),
+    'bind-address': lab.address,
+    port: databasePorts[name],
+    mysqlx: 'OFF',
+    'server-id': Object.keys(databasePorts).indexOf(name) + 1,
+    'log-bin': 'binlog',
+    'relay-log': 'relay',
+    'binlog-row-image': 'FULL',
+    'gtid-mode': 'ON',
+    'enforce-gtid-consistency': 'ON',
+    'report-host': lab.address,
+    'skip-name-resolve': 'ON',
+    // small and quick rather than safe
+    'innodb-buffer-pool-size': '48M',
+    'innodb-redo-log-capacity': '8M',
+    'innodb-flush-log-at-trx-commit': 2,
+    'innodb-use-native-aio': 'OFF', // the kernel's limit of requests is for the whole machine
+    'sync-binlog': 0,
+    'max-connections': 100,
+    'table-open-cache': 200,
+    'table-definition-cache': 400,
+    ...(name === 'replica' ? { 'read-only': 'ON' } : {}),
+    ...(isRoot() ? { user: 'root' } : {}),
+    ...options.settings?.[name],
+  };
+  const lines = Object.entries(settings).map(([key, value]) => `${key}=${value}`);
+  const file = fileIn(lab, `${name}.cnf`, `[mysqld]\n${lines.join('\n')}\n`);
+  return new ProcessPart(lab, {
+    name,
+    argv: [join(home, 'bin', 'mysqld'), `--defaults-file=${file}`],
+    ...(options.env === undefined ? {} : { env: options.env }),
+    ready: async (signal) => {
+      await sql(lab, name, 'SELECT 1', signal);
+      return true;
+    },
+  });
+}
+
+/** A copy of setup's empty data folder; the lab's users come at the server's start and stay out of its binlog. */
+export function installMysql9(lab: LabContext, name: Database): void {
+  cpSync(join(tree(), 'data'), join(lab.dir, name), { recursive: true });
+  const users = Object.entries(grants).flatMap(([user, all]) => [
+    `CREATE USER IF NOT EXISTS '${user}'@'%' IDENTIFIED BY '${lab.secret(user)}';`,
+    ...all.map((what) => `GRANT ${what} TO '${user}'@'%'${user === 'lab' ? ' WITH GRANT OPTION' : ''};`),
+  ]);
+  fileIn(lab, `${name}-users.sql`, `${['SET SESSION sql_log_bin = 0;', ...users].join('\n')}\n`);
+}
+
+async function startReplication(lab: LabContext, name: Database): Promise<void> {
+  await sql(
+    lab,
+    name,
+    `CHANGE REPLICATION SOURCE TO SOURCE_HOST = '${lab.address}', SOURCE_PORT = ${ports.replicaToSource},
+       SOURCE_USER = 'repl', SOURCE_PASSWORD = '${lab.secret('repl')}', SOURCE_AUTO_POSITION = 1,
+       GET_SOURCE_PUBLIC_KEY = 1, SOURCE_CONNECT_RETRY = 1, SOURCE_RETRY_COUNT = 100000`,
+  );
+  await sql(lab, name, 'START REPLICA');
+  await waitFor(
+    async (signal) => {
+      const [row] = await sql(lab, name, 'SHOW REPLICA STATUS', signal);
+      // the receiver says Yes before it has asked the source for anything
+      const isWaiting = String(row?.['Replica_IO_State']).startsWith('Waiting for source');
+      if (isWaiting && row?.['Replica_SQL_Running'] === 'Yes') return true;
+      throw new Error(`${name}: ${String(row?.['Last_IO_Error'])} ${String(row?.['Last_SQL_Error'])}`);
+    },
+    { deadlineMs: 10_000, what: `${name} to replicate` },
+  );
+}
+
+/** Servers on a loopback address of their own; `stop` ends them and removes the folder. */
+export async function startMysql9(options: Mysql9Options = {}): Promise<DatabaseLab> {
+  const { databases = ['source', 'replica'] } = options;
+  const claim = await claimAddress();
+  const { address } = claim;
+  const dir = mkdtempSync(join(tmpdir(), 'pipemedic-lab-'));
+  const reaper = startReaper(dir);
+  const to = { host: address, port: ports.source };
+  const link = new TcpProxy({ name: 'replica->source', host: address, port: ports.replicaToSource, to });
+  let stopping: Promise<void> | undefined;
+  const stop = (): Promise<void> => {
+    stopping ??= reaper.end().finally(() => {
+      link.close();
+      claim.release();
+    });
+    return stopping;
+  };
+  try {
+    mkdirSync(join(dir, 'logs'), { mode: 0o700 });
+    const lab: LabContext = { dir, address, reaper, ...secretsIn(dir) };
+    await link.open();
+    const parts = new Map<string, ProcessPart>();
+    const starts = databases.map(async (name) => {
+      installMysql9(lab, name);
+      const part = mysql9Part(lab, name, options);
+      parts.set(name, part);
+      await part.start();
+    });
+    await Promise.all(starts);
+    if (databases.includes('source')) await createSchema(lab);
+    if (databases.includes('source') && databases.includes('replica')) await startReplication(lab, 'replica');
+    return {
+      address,
+      dir,
+      part: (name) => {
+        const part = parts.get(name);
+        if (part === undefined) throw new Error(`there is no ${name}; there are ${[...parts.keys()].join(', ')}`);
+        return part;
+      },
+      link: (name) => {
+        if (name !== link.name) throw new Error(`there is no link ${name}`);
+        return link;
+      },
+      sql: (name, statement, signal) => sql(lab, name, statement, signal),
+      secret: lab.secret,
+      secretFile: lab.secretFile,
+      stop,
+      [Symbol.asyncDispose]: stop,
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}

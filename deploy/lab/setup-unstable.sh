@@ -1,0 +1,121 @@
+# shellcheck shell=bash
+# Sourced by setup.sh. Newer servers than the machine's own release has, from Debian unstable: MySQL, MariaDB, Redis and
+# Valkey, as $cache/unstable/NAME/bin/PROGRAM. Nothing is installed and root is not needed: apt resolves, downloads and
+# verifies the packages with a configuration of its own; they are unpacked into a folder and run by their own dynamic
+# loader. Versions are what unstable has on that day; remove the folder to get newer ones.
+#
+#   PIPEMEDIC_UNSTABLE=no   leaves them out
+#
+# Where they cannot be had, setup.sh says why in one line and goes on, and the tests that need them are skipped. It tries
+# again when an hour has passed.
+
+debian_keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+
+# The mirror of the machine's own apt configuration
+debian_mirror() {
+  local codename
+  codename=$(. /etc/os-release && [ "${ID:-}" = debian ] && printf '%s' "${VERSION_CODENAME:-}") || return 0
+  # shellcheck disable=SC2016 # apt's own placeholder
+  apt-get indextargets --format '$(URI)' 'Created-By: Packages' 2>/dev/null |
+    sed -n "s|/dists/$codename/main/binary-.*||p" | head -n 1
+}
+
+# FOLDER MIRROR: a configuration that has only unstable in it and takes nothing for installed
+write_apt() {
+  mkdir -p "$1/lists/partial" "$1/cache/archives/partial"
+  : >"$1/status"
+  printf 'Types: deb\nURIs: %s\nSuites: unstable\nComponents: main\nSigned-By: %s\n' "$2" "$debian_keyring" \
+    >"$1/unstable.sources"
+  # Sandbox: apt's own user may not enter a home's cache. Valid-Until: a mirror may be a snapshot, whose release file has
+  # expired; its signature is verified all the same.
+  cat >"$1/apt.conf" <<CONF
+Dir::Etc::sourcelist "$1/unstable.sources";
+Dir::Etc::sourceparts "/dev/null";
+Dir::Etc::preferences "/dev/null";
+Dir::Etc::preferencesparts "/dev/null";
+Dir::State::lists "$1/lists";
+Dir::State::status "$1/status";
+Dir::State::extended_states "$1/extended_states";
+Dir::Cache "$1/cache";
+APT::Default-Release "";
+APT::Architectures { "$(dpkg --print-architecture)"; };
+APT::Install-Recommends "false";
+APT::Sandbox::User "root";
+Acquire::Languages "none";
+Acquire::Check-Valid-Until "false";
+Acquire::Retries "2";
+Acquire::http::Timeout "30";
+CONF
+}
+
+own_apt() { # FOLDER ARGUMENT...
+  APT_CONFIG="$1/apt.conf" DEBIAN_FRONTEND=noninteractive apt-get -qq "${@:2}"
+}
+
+# unpack APT FOLDER NAME PACKAGE PROGRAM...: FOLDER/NAME with a bin/PROGRAM for each
+unpack() {
+  local apt=$1 to=$2/$3 package=$4 deb program loader
+  shift 4
+  rm -f "$apt"/cache/archives/*.deb
+  own_apt "$apt" --download-only -y install "$package"
+  mkdir -p "$to/bin"
+  for deb in "$apt"/cache/archives/*.deb; do
+    # what only the packages' scripts need
+    case ${deb##*/} in perl* | libperl* | systemd_* | adduser_* | passwd_* | debconf_*) continue ;; esac
+    dpkg-deb -x "$deb" "$to"
+  done
+  loader=$(cd "$to" && find usr/lib64 usr/lib -maxdepth 1 -name 'ld-linux*.so.*' 2>/dev/null | head -n 1 || true)
+  [ -n "$loader" ] || { echo "no dynamic loader among the packages of $package"; exit 1; }
+  for program in "$@"; do
+    # the folder gets its name later, so the wrapper finds its own place
+    cat >"$to/bin/${program##*/}" <<WRAPPER
+#!/bin/sh
+tree=\$(dirname "\$(dirname "\$(readlink -f "\$0")")")
+exec "\$tree/$loader" --library-path "$(cd "$to" && ls -d usr/lib/*-linux-gnu | sed 's|^|$tree/|' | paste -sd:)" \\
+  "\$tree/$program" "\$@"
+WRAPPER
+    chmod 755 "$to/bin/${program##*/}"
+  done
+}
+
+make_unstable() {
+  local mirror apt=$1/apt
+  has apt-get && has dpkg-deb || { echo 'no apt-get'; exit 1; }
+  [ -r "$debian_keyring" ] || { echo "no $debian_keyring"; exit 1; }
+  mirror=$(debian_mirror)
+  [ -n "$mirror" ] || { echo 'the apt configuration has no Debian mirror'; exit 1; }
+  mkdir "$apt"
+  write_apt "$apt" "$mirror"
+  own_apt "$apt" update
+  unpack "$apt" "$1" mysql mysql-server-core usr/sbin/mysqld
+  unpack "$apt" "$1" mariadb mariadb-server-core usr/sbin/mariadbd
+  unpack "$apt" "$1" redis redis-server usr/bin/redis-server
+  unpack "$apt" "$1" valkey valkey-server usr/bin/valkey-server
+  rm -rf "$apt" "$1"/*/usr/share/doc "$1"/*/usr/share/man "$1"/*/usr/share/locale "$1"/*/var
+  # An empty data folder, so that a start takes one second instead of four
+  "$1/mysql/bin/mysqld" --no-defaults --initialize-insecure "--datadir=$1/mysql/data" "--basedir=$1/mysql/usr" \
+    "--lc-messages-dir=$1/mysql/usr/share/mysql" "--character-sets-dir=$1/mysql/usr/share/mysql/charsets" \
+    "--plugin-dir=$1/mysql/usr/lib/mysql/plugin" --secure-file-priv= --innodb-redo-log-capacity=8M --mysqlx=OFF \
+    $([ "$(id -u)" -ne 0 ] || echo --user=root)
+  rm -f "$1/mysql/data/auto.cnf" # its server_uuid: each copy makes its own
+}
+
+get_unstable() {
+  local failed=$cache/unstable.failed log
+  if [ "${PIPEMEDIC_UNSTABLE:-}" = no ] || [ -e "$cache/unstable/.complete" ]; then return; fi
+  if [ -n "$(find "$failed" -mmin -60 2>/dev/null)" ]; then return; fi
+  log=$(mktemp)
+  set +e # in a condition it would be off inside, too
+  (set -e; into unstable make_unstable 'from Debian unstable') 2>&1 | tee "$log" | grep '^==> '
+  set -e
+  if [ -e "$cache/unstable/.complete" ]; then
+    rm -f "$failed"
+  else
+    rm -rf "$cache"/.unstable.*
+    mkdir -p "$cache"
+    # the last line is the reason
+    sed '/^==> /d' "$log" | grep . | tail -n 1 >"$failed" || echo 'unpacking failed' >"$failed"
+    say "no MySQL 9, MariaDB 11, Redis 8 and Valkey, their tests are skipped: $(cat "$failed")"
+  fi
+  rm -f "$log"
+}
