@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Call, Collector, CollectorCall } from './collector.ts';
 import { authField, tlsField, type Auth, type Tls } from './fields.ts';
+import type { Finding } from './findings.ts';
 import type { Family, Families, OpenFamilies, Put } from './families.ts';
 
 /** Prometheus label values may be anything; names of targets stand in URLs and shells too, so they are kept plain. */
@@ -81,6 +82,8 @@ interface SystemSpec<Client extends TargetClient, T extends z.ZodType> {
   readonly references?: (address: z.output<T>) => readonly Reference[];
   readonly open: (opening: Opening<z.output<T>>, call: Call) => Promise<Client>;
   readonly collectors: readonly Collector<Client>[];
+  /** What `doctor` says of a target beyond its collectors: versions, settings, grants. @throws TargetError */
+  readonly examine?: (client: Client, call: Call) => Promise<readonly Finding[]>;
 }
 
 /** One collector of one target; the client type is closed over. */
@@ -92,6 +95,7 @@ export interface BoundCollector {
 
 export interface BoundTarget {
   readonly open: (call: Call) => Promise<TargetClient>;
+  readonly examine: (client: TargetClient, call: Call) => Promise<readonly Finding[]>;
   readonly collectors: readonly BoundCollector[];
 }
 
@@ -158,6 +162,7 @@ export function defineSystem<Client extends TargetClient, T extends z.ZodType>(s
       };
       return {
         open: (call) => spec.open(opening, call),
+        examine: async (client, call) => (await spec.examine?.(client as Client, call)) ?? [],
         collectors: spec.collectors
           .filter((c) => written[c.name] !== false && (c.defaultOn || written[c.name] !== undefined))
           .map((c) => {

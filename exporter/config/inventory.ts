@@ -152,7 +152,12 @@ function sourceText({ name, kind, address, auth, tls, collectors }: WrittenTarge
 
 /** A label of the inventory stands on every series of the target: one that a family has itself would be there twice. */
 function takenLabels(path: string, labels: Readonly<Record<string, string>>, system: System): string[] {
-  const families = [...system.collectors.flatMap((c) => Object.values(c.families)), ...Object.values(graphFamilies)];
+  const open = system.collectors.flatMap((c) => Object.values(c.open));
+  const families = [
+    ...system.collectors.flatMap((c) => Object.values(c.families)),
+    ...open.map(({ prefix, labels: names }) => ({ name: `${prefix}*`, labels: names, level: 'target' })),
+    ...Object.values(graphFamilies),
+  ];
   return Object.keys(labels).flatMap((label) => {
     const family = families.find((f) => f.level === 'target' && f.labels.includes(label));
     if (family === undefined) return [];

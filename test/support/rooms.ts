@@ -8,13 +8,13 @@ export const rooms: readonly (readonly [room: string, files: RegExp, mayImport: 
   ['exporter/runtime', /^exporter\/runtime\//, ['exporter/known']],
   [
     'exporter/contract',
-    /^exporter\/(families|collector|system|fields|facts|graph)\.ts$/,
+    /^exporter\/(families|collector|system|fields|facts|findings|graph)\.ts$/,
     ['exporter/known', 'exporter/runtime'],
   ],
   // A system sees other systems' clients and facts (Maxwell's tables live in MySQL), never their collectors.
   [
     'exporter/facts',
-    /^exporter\/systems\/[^/]+\/(client(-[^/]+)?|address|families|state|facts-[^/]+)\.ts$/,
+    /^exporter\/systems\/[^/]+\/(client(-[^/]+)?|address|families(-[^/]+)?|state|facts-[^/]+)\.ts$/,
     ['exporter/known', 'exporter/runtime', 'exporter/contract'],
   ],
   [

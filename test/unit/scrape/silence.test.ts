@@ -21,7 +21,10 @@ function connectionTo(client: Partial<TargetClient>): {
     opens++;
     return Promise.resolve(whole);
   };
-  const connection = new Connection({ open, collectors: [] }, createLog('test', 'silent'));
+  const connection = new Connection(
+    { open, collectors: [], examine: () => Promise.resolve([]) },
+    createLog('test', 'silent'),
+  );
   return { connection, opens: () => opens };
 }
 
