@@ -3,6 +3,8 @@ import { mysqlAddress } from './address.ts';
 import { binlogCollector } from './collector-binlog.ts';
 import { dumpThreadsCollector } from './collector-dump-threads.ts';
 import { replicationCollector } from './collector-replication.ts';
+import { statusCollector } from './collector-status.ts';
+import { variablesCollector } from './collector-variables.ts';
 import { cdcReadyCollector, versionCollector } from './collector-server.ts';
 import { mysqlUp } from './families.ts';
 
@@ -13,5 +15,13 @@ export const mysql = defineSystem({
   thresholds: { mysql_replication_lag_seconds: 'lag of a replica, in seconds' },
   up: mysqlUp,
   open: async (opening, call) => (await import('./client.ts')).openMysql(opening, call),
-  collectors: [replicationCollector, binlogCollector, cdcReadyCollector, dumpThreadsCollector, versionCollector],
+  collectors: [
+    replicationCollector,
+    binlogCollector,
+    cdcReadyCollector,
+    dumpThreadsCollector,
+    versionCollector,
+    statusCollector,
+    variablesCollector,
+  ],
 });
