@@ -1,17 +1,19 @@
-import { readFile } from 'node:fs/promises';
-import { connect, isIP, type Socket } from 'node:net';
-import { createConnection, type Connection, type SslOptions } from 'mysql2';
+import { connect, type Socket } from 'node:net';
+import { createConnection } from 'mysql2';
 import type { Call } from '../../collector.ts';
 import type { Auth, Tls } from '../../fields.ts';
 import { until } from '../../runtime/deadline.ts';
-import { messageOf, TargetError } from '../../runtime/errors.ts';
+import { TargetError } from '../../runtime/errors.ts';
 import { readSecret } from '../../runtime/secrets.ts';
 import type { TargetClient } from '../../system.ts';
 import { addressText, type MysqlAddress } from './address.ts';
+import { authPluginsFor, certificateName, sslOf } from './client-auth.ts';
+import { guardConnection } from './client-guard.ts';
+import { castCell, connected, rowsOf, type Row } from './client-rows.ts';
 import { mysqlError } from './facts-errors.ts';
 import { atLeast, parseVersion, type Version } from './facts-version.ts';
 
-export type Row = Readonly<Record<string, unknown>>;
+export type { Row } from './client-rows.ts';
 
 /** One connection to one MySQL or MariaDB server: read only, without reconnect and without pool. Statements queue up on it. */
 export interface MysqlClient extends TargetClient {
@@ -50,46 +52,76 @@ export async function openMysql(opening: MysqlOpening, call: Call): Promise<Mysq
   const ssl = await sslOf(opening.tls);
   if (call.signal.aborted) throw new TargetError('deadline', `${doing}: no time left to connect`);
   const socket = socketTo(opening.address);
+  // Until mysql2 has its own listener: an error event that nobody hears would end the process.
+  socket.on('error', () => undefined);
+  const authPlugins = await authPluginsFor(opening.address, opening.tls, socket).catch((error: unknown) => {
+    socket.destroy();
+    throw error;
+  });
   const connection = createConnection({
     stream: () => socket,
-    host: certificateName(opening), // the stream above is what is connected to
+    host: certificateName(opening.address, opening.tls), // the stream above is what is connected to
+    ...('socket' in opening.address ? { socketPath: opening.address.socket } : {}), // a password may travel on it
     connectTimeout: 0, // the deadline is ours
     charset: 'utf8mb4',
     supportBigNumbers: true,
     bigNumberStrings: true,
     dateStrings: true,
+    disableEval: true, // no code is made of the names of columns
+    typeCast: castCell,
     flags: ['-LOCAL_FILES'],
     ...(opening.auth?.user === undefined ? {} : { user: opening.auth.user }),
     ...(password === undefined ? {} : { password }),
     ...(ssl === undefined ? {} : { ssl }),
+    ...(authPlugins === undefined ? {} : { authPlugins }),
   });
   let usable = true;
-  const destroy = (): void => {
+  const waiting = new Set<(why: unknown) => void>();
+  const destroy = (why?: TargetError): void => {
     usable = false;
     connection.destroy();
     socket.destroy();
+    // mysql2 calls nobody back any more once it was told to destroy the connection
+    for (const reject of waiting) reject(why ?? new TargetError('unreachable', `${doing}: the connection was closed`));
   };
-  connection.on('error', destroy); // without a listener an error between queries would end the process
-  connection.on('end', destroy);
-  socket.on('close', destroy);
+  guardConnection(connection, doing, destroy);
+  // without a listener an error between statements would end the process
+  connection.on('error', (error: unknown) => {
+    destroy(mysqlError(error, doing));
+  });
+  const closed = (): void => {
+    destroy();
+  };
+  connection.on('end', closed);
+  socket.on('close', closed);
+
+  const answered = <T>(work: Promise<T>, signal: AbortSignal): Promise<T> => {
+    let giveUp: (why: unknown) => void = () => undefined;
+    const broken = new Promise<never>((_resolve, reject) => {
+      giveUp = reject;
+    });
+    waiting.add(giveUp);
+    return until(signal, doing, Promise.race([work, broken]), closed)
+      .catch((error: unknown) => {
+        throw mysqlError(error, doing);
+      })
+      .finally(() => waiting.delete(giveUp));
+  };
 
   const run = (sql: string, params: readonly (string | number)[], signal: AbortSignal): Promise<readonly Row[]> => {
     if (!usable) return Promise.reject(new TargetError('unreachable', `${doing}: the connection is closed`));
-    return until(signal, doing, rowsOf(connection, sql, params), destroy).catch((error: unknown) => {
-      throw mysqlError(error, doing);
-    });
+    return answered(rowsOf(connection, sql, params), signal);
   };
 
   try {
-    await until(call.signal, doing, connected(connection), destroy).catch((error: unknown) => {
-      throw mysqlError(error, doing);
-    });
+    await answered(connected(connection), call.signal);
     const [row] = await run(
       'SELECT VERSION() AS version, @@version_comment AS comment, CURRENT_USER() AS account, @@GLOBAL.log_bin AS log_bin',
       [],
       call.signal,
     );
     const versionText = String(row?.['version']);
+    if (!/^\d+\.\d+/.test(versionText)) throw new TargetError('protocol', `${doing}: tells no version`);
     const flavour = /mariadb/i.test(`${versionText} ${String(row?.['comment'])}`) ? 'mariadb' : 'mysql';
     const version = parseVersion(versionText);
     await run(sessionSetting(flavour, version), [], call.signal);
@@ -108,7 +140,7 @@ export async function openMysql(opening: MysqlOpening, call: Call): Promise<Mysq
       [Symbol.asyncDispose]: () => {
         // COM_QUIT, so that the server does not count an aborted client; the socket is closed at once after it
         if (usable) connection.end(() => undefined);
-        destroyLater(socket, destroy);
+        destroyLater(socket, closed);
         return Promise.resolve();
       },
     };
@@ -142,50 +174,7 @@ function socketTo(address: MysqlAddress): Socket {
   return socket.setNoDelay(true).setKeepAlive(true, 10_000);
 }
 
-function connected(connection: Connection): Promise<void> {
-  return new Promise((resolve, reject) => {
-    connection.connect((error) => {
-      if (error === null) resolve();
-      else reject(error);
-    });
-  });
-}
-
-function rowsOf(connection: Connection, sql: string, params: readonly (string | number)[]): Promise<readonly Row[]> {
-  return new Promise((resolve, reject) => {
-    connection.query({ sql, values: [...params] }, (error, rows) => {
-      if (error !== null) reject(error);
-      else resolve(Array.isArray(rows) ? (rows as readonly Row[]) : []); // SET gives a header instead of rows
-    });
-  });
-}
-
 function destroyLater(socket: Socket, destroy: () => void): void {
   setTimeout(destroy, 200).unref();
   socket.unref();
-}
-
-/**
- * Whom the certificate must name. mysql2 3.24 leaves an IP address out and then expects the name `localhost`; with a dot
- * behind it the address is passed on, and tls.checkServerIdentity removes the dot and compares it as an address.
- */
-function certificateName({ address, tls }: MysqlOpening): string {
-  if (tls?.server_name !== undefined) return tls.server_name;
-  if ('socket' in address) return 'localhost';
-  return isIP(address.host) === 0 ? address.host : `${address.host}.`;
-}
-
-async function sslOf(tls: Tls | undefined): Promise<SslOptions | undefined> {
-  if (tls === undefined) return undefined;
-  const read = async (file: string): Promise<Buffer> =>
-    readFile(file).catch((error: unknown) => {
-      throw new TargetError('secret', `${file} cannot be read: ${messageOf(error)}`, { cause: error });
-    });
-  return {
-    rejectUnauthorized: true,
-    verifyIdentity: true,
-    ...(tls.ca_file === undefined ? {} : { ca: await read(tls.ca_file) }),
-    ...(tls.cert_file === undefined ? {} : { cert: await read(tls.cert_file) }),
-    ...(tls.key_file === undefined ? {} : { key: await read(tls.key_file) }),
-  };
 }

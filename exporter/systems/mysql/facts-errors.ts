@@ -1,5 +1,5 @@
 // What a server's error number means for the class of an error. Pure.
-import { asTargetError, codeOf, messageOf, TargetError, type TargetErrorCode } from '../../runtime/errors.ts';
+import { asTargetError, classOf, codeOf, messageOf, TargetError, type TargetErrorCode } from '../../runtime/errors.ts';
 
 // https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html and https://mariadb.com/kb/en/mariadb-error-codes/
 const classes: readonly (readonly [TargetErrorCode, readonly number[]])[] = [
@@ -27,6 +27,7 @@ const byCode: Readonly<Record<string, TargetErrorCode>> = {
   PROTOCOL_PACKETS_OUT_OF_ORDER: 'protocol',
   PROTOCOL_UNEXPECTED_PACKET: 'protocol',
   AUTH_SWITCH_PLUGIN_ERROR: 'auth',
+  MYSQL_CLEAR_PASSWORD_NOT_ENABLED: 'auth', // the server asked for the password as it is
 };
 
 /** The server's error number, or undefined when the error did not come from a server. */
@@ -40,11 +41,18 @@ export function mysqlErrno(error: unknown): number | undefined {
 export function mysqlError(error: unknown, doing: string): TargetError {
   if (error instanceof TargetError) return error;
   const errno = mysqlErrno(error);
-  const code = codeOf(error) ?? '';
-  const found = (errno === undefined ? undefined : byErrno.get(errno)) ?? byCode[code];
-  if (found === undefined && errno === undefined) return asTargetError(error, doing);
+  const known = (errno === undefined ? undefined : byErrno.get(errno)) ?? byCode[codeOf(error) ?? ''];
+  const found = known ?? (errno === undefined ? classInLibrary(error) : 'failed');
+  if (found === undefined) return asTargetError(error, doing);
   const number = errno === undefined ? '' : ` (error ${errno})`;
-  return new TargetError(found ?? 'failed', `${doing}: ${messageOf(error)}${number}`, { cause: error });
+  return new TargetError(found, `${doing}: ${messageOf(error)}${number}`, { cause: error });
+}
+
+/** mysql2 marks as fatal what it could not read or do at log-in; an error of the system has its own class. */
+function classInLibrary(error: unknown): TargetErrorCode | undefined {
+  if (typeof error !== 'object' || error === null || !('fatal' in error) || error.fatal !== true) return undefined;
+  if (/authentication using unknown plugin/.test(messageOf(error))) return 'auth';
+  return classOf(error) === 'bug' ? 'protocol' : undefined;
 }
 
 /** `name@host` as CURRENT_USER() gives it, as it stands in a GRANT. */

@@ -1,0 +1,100 @@
+// Keeps a server that does not keep to the protocol from harming this program.
+import type { Connection } from 'mysql2';
+import type { Duplex } from 'node:stream';
+import { TargetError } from '../../runtime/errors.ts';
+
+/** No statement of ours has a larger answer: the largest are GTID sets (100 kB) and lists of binary logs. */
+const maxAnswerBytes = 32 * 1024 * 1024;
+const maxColumns = 250;
+const maxCells = 1_000_000;
+
+/** What mysql2 3.24 (lib/base/connection.js) has and its types leave out. */
+interface Internals {
+  /** Once per packet, and without one at the start of each command. */
+  handlePacket: (packet?: Packet) => void;
+  /** Another one once TLS has begun. */
+  readonly stream: Duplex;
+  readonly sequenceId: number;
+  readonly _command: object | null | undefined;
+}
+
+interface Packet {
+  readonly sequenceId: number;
+  readonly buffer: Buffer;
+  readonly offset: number;
+  readonly peekByte: () => number;
+  readonly length: () => number;
+}
+
+/** SERVER_MORE_RESULTS_EXISTS in the packet that ends an answer, or is one alone: we send single statements only. */
+function hasMoreResults(packet: Packet, first: boolean): boolean {
+  const head = packet.peekByte();
+  const ends = (head === 0xfe && packet.length() - 4 < 9) || (first && head === 0);
+  return ends && ((packet.buffer[packet.offset + 3] ?? 0) & 8) !== 0;
+}
+
+/**
+ * Ends the connection by `fail` at the first sign that the other side is not a sane server: mysql2 goes on after a wrong
+ * sequence number with a line on stderr, believes any greeting, and collects answers of any size in memory.
+ */
+export function guardConnection(connection: Connection, doing: string, fail: (why: TargetError) => void): void {
+  const inner = connection as unknown as Internals;
+  const handle = inner.handlePacket.bind(connection);
+  let failed = false;
+  let greeted = false;
+  let bytes = 0;
+  let packets = 0;
+  let columns = 0;
+  let watched: Duplex | undefined;
+
+  const refuse = (what: string, cause?: unknown): false => {
+    if (!failed) fail(new TargetError('protocol', `${doing}: ${what}`, { cause }));
+    failed = true;
+    return false;
+  };
+
+  const onData = (chunk: Buffer): void => {
+    bytes += chunk.length;
+    if (bytes > maxAnswerBytes) refuse(`an answer of more than ${maxAnswerBytes / 1024 / 1024} MiB`);
+    // A greeting has number 0 behind its three bytes of length; the banner of another service has a letter there.
+    if (!greeted && bytes === chunk.length && chunk.length > 3 && chunk[3] !== 0) refuse('this is no MySQL server');
+  };
+
+  // A TLS connection begins as a plain one: the stream is another one from then on.
+  const watchStream = (): void => {
+    if (inner.stream === watched) return;
+    watched = inner.stream;
+    watched.prependListener('data', onData);
+  };
+
+  const sane = (packet: Packet): boolean => {
+    if (packet.sequenceId !== inner.sequenceId) {
+      return refuse(`packet ${packet.sequenceId} came in the place of ${inner.sequenceId}`);
+    }
+    packets += 1;
+    const first = packet.peekByte();
+    if (!greeted) {
+      greeted = true;
+      return first === 10 || first === 255 || refuse(`this is no MySQL server: protocol version ${first}`);
+    }
+    // https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_query_response.html
+    if (packets === 1) columns = first;
+    if (hasMoreResults(packet, packets === 1)) return refuse('more than one answer');
+    if (columns === 255) return true; // an error
+    if (columns > maxColumns) return refuse('an answer with too many columns, or a request for a local file');
+    return packets * columns <= maxCells || refuse(`an answer of more than ${maxCells} values`);
+  };
+
+  inner.handlePacket = (packet) => {
+    if (failed) return;
+    try {
+      if (packet === undefined) [bytes, packets, columns] = [0, 0, 0];
+      else if (inner._command && !sane(packet)) return;
+      handle(packet);
+      watchStream();
+    } catch (error) {
+      refuse('an answer that makes no sense', error); // would be an uncaught exception, the end of this process
+    }
+  };
+  watchStream();
+}
