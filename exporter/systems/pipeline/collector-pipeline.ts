@@ -8,13 +8,18 @@ import { pipelineFamilies, stageStates } from './families.ts';
 export function collectPipelines(pipelines: readonly Pipeline[], board: FactBoard, put: Put, clock: Clock): void {
   const emit = emitter(pipelineFamilies, put);
   for (const pipeline of pipelines) {
-    const { objectiveSeconds, stages, lagSeconds } = pipelineLagOf(pipeline, board, clock.wallMs());
+    const { objectiveSeconds, stages, lagSeconds, atLeastSeconds } = pipelineLagOf(pipeline, board, clock.wallMs());
     const name = { pipeline: pipeline.name };
     emit.objective(objectiveSeconds, name);
     if (lagSeconds.known) emit.lag(lagSeconds.value, { ...name, method: 'computed' });
-    for (const { stage, target, consumergroup, state, lagSeconds: stageLag } of stages) {
+    // Below the objective it would look like a pipeline in time.
+    else if (atLeastSeconds.known && atLeastSeconds.value > objectiveSeconds) {
+      emit.lag(atLeastSeconds.value, { ...name, method: 'at_least' });
+    }
+    for (const { stage, target, consumergroup, state, lagSeconds: stageLag, atLeastSeconds: atLeast } of stages) {
       const labels = { ...name, stage, target, consumergroup };
       if (stageLag.known) emit.stageLag(stageLag.value, labels);
+      else if (atLeast.known) emit.stageLagAtLeast(atLeast.value, labels);
       emitState(
         (value, of) => {
           emit.stageState(value, { ...labels, state: of });

@@ -8,11 +8,10 @@
 import type { FactBoard } from '../../facts.ts';
 import { known, unknown, type Known } from '../../runtime/known.ts';
 import { kafkaLagFact } from '../kafka/facts-lag.ts';
-import { maxwellHealthFact } from '../maxwell/facts-health.ts';
 import { replicationFact } from '../mysql/facts-replication.ts';
 import { redisReplicationFact } from '../redis/facts-replication.ts';
-import type { StageState } from './families.ts';
-import { cacheStage, cdcStage, consumeStage, replicaStage } from './facts-stages.ts';
+import { cdcFactsOf } from './facts-cdc.ts';
+import { cacheStage, cdcStage, consumeStage, larger, replicaStage, type StageFound } from './facts-stages.ts';
 
 /** A pipeline as the inventory has it; what is not needed here is left out. */
 export interface Pipeline {
@@ -29,17 +28,12 @@ export interface Pipeline {
 
 export type StageName = 'cdc_read' | 'consume' | 'cache_replicate' | 'replicate';
 
-export interface Stage {
+export interface Stage extends StageFound {
   readonly stage: StageName;
   /** Who owns the stage. */
   readonly target: string;
   /** Empty but for `consume`. */
   readonly consumergroup: string;
-  readonly state: StageState;
-  /** For people; undefined when the state is ok. */
-  readonly why: string | undefined;
-  /** Age of the oldest change that waits in the stage. */
-  readonly lagSeconds: Known<number>;
 }
 
 export interface PipelineLag {
@@ -48,6 +42,8 @@ export interface PipelineLag {
   readonly stages: readonly Stage[];
   /** Unknown while a stage of the chain is. */
   readonly lagSeconds: Known<number>;
+  /** The oldest change that is known to wait in any stage of the chain: the pipeline is at least that late. */
+  readonly atLeastSeconds: Known<number>;
 }
 
 /** Stages through which every change goes, in this order; `replicate` leads elsewhere. */
@@ -60,6 +56,10 @@ export function pipelineLagOf(pipeline: Pipeline, board: FactBoard, nowMs: numbe
     objectiveSeconds: pipeline.objective / 1000,
     stages,
     lagSeconds: sumOf(stages, nowMs),
+    atLeastSeconds: stages
+      .filter((s) => (chain as readonly StageName[]).includes(s.stage))
+      .map((s) => s.atLeastSeconds)
+      .reduce(larger, unknown('no stage of the chain is known')),
   };
 }
 
@@ -70,7 +70,7 @@ function stagesOf(pipeline: Pipeline, board: FactBoard): Stage[] {
   for (const target of pipeline.replicas) {
     stages.push(stage('replicate', target, replicaStage(board.read(target, replicationFact))));
   }
-  if (cdc !== undefined) stages.push(stage('cdc_read', cdc, cdcStage(board.read(cdc, maxwellHealthFact))));
+  if (cdc !== undefined) stages.push(stage('cdc_read', cdc, cdcStage(cdcFactsOf(board, cdc), objectiveSeconds)));
   if (bus !== undefined) {
     const lag = board.read(bus.target, kafkaLagFact);
     for (const { group, topics = bus.topics } of pipeline.consumers) {
@@ -87,12 +87,7 @@ function stagesOf(pipeline: Pipeline, board: FactBoard): Stage[] {
   return stages;
 }
 
-function stage(
-  name: StageName,
-  target: string,
-  found: Pick<Stage, 'state' | 'why' | 'lagSeconds'>,
-  consumergroup = '',
-): Stage {
+function stage(name: StageName, target: string, found: StageFound, consumergroup = ''): Stage {
   return { stage: name, target, consumergroup, ...found };
 }
 

@@ -1,31 +1,46 @@
 // Each stage of a pipeline from its owner's facts: what it adds to the lag, and its state. Pure.
 import { known, unknown, type Known } from '../../runtime/known.ts';
 import type { GroupLag, KafkaLag, LagAge, PartitionLag } from '../kafka/facts-lag.ts';
-import type { MaxwellHealth } from '../maxwell/facts-health.ts';
 import type { ReplicaChannel } from '../mysql/facts-replication.ts';
 import type { RedisReplicaSeen, RedisReplication } from '../redis/facts-replication.ts';
+import type { CdcFacts } from './facts-cdc.ts';
 import type { StageState } from './families.ts';
 
 export interface StageFound {
   readonly state: StageState;
   readonly why: string | undefined;
+  /** Never a bound: "at least 20 s" is no lag of 20 s. */
   readonly lagSeconds: Known<number>;
+  /** What the lag is at least; the lag itself where that is known. */
+  readonly atLeastSeconds: Known<number>;
 }
 
-export function cdcStage(health: Known<Pick<MaxwellHealth, 'state' | 'why' | 'lagSeconds'>>): StageFound {
-  if (!health.known) return notKnown(health.why);
-  const { state, why, lagSeconds } = health.value;
+export function cdcStage(cdc: Known<CdcFacts>, objectiveSeconds: number): StageFound {
+  if (!cdc.known) return notKnown(cdc.why);
+  const { state, why, lagSeconds, lagAtLeastSeconds = lagSeconds } = cdc.value;
+  const lag = { lagSeconds, atLeastSeconds: lagSeconds.known ? lagSeconds : lagAtLeastSeconds };
   switch (state) {
     case 'running':
-      return lagSeconds.known ? { state: 'ok', why: undefined, lagSeconds } : notKnown(lagSeconds.why);
+      return moving(lag, objectiveSeconds);
     case 'stalled':
-      return { state: 'stalled', why, lagSeconds };
+      return { state: 'stalled', why, ...lag };
     case 'down':
     case 'position_lost':
-      return { state: 'down', why, lagSeconds };
+      return { state: 'down', why, ...lag };
     case 'unknown':
-      return { state: 'unknown', why, lagSeconds };
+      return { state: 'unknown', why, ...lag };
   }
+}
+
+/**
+ * Of a stage that moves. A bound says something only once it is above the objective: then the objective is missed for
+ * certain, whatever the true number, and the state is `behind`.
+ */
+function moving(lag: Pick<StageFound, 'lagSeconds' | 'atLeastSeconds'>, objectiveSeconds: number): StageFound {
+  const { lagSeconds, atLeastSeconds } = lag;
+  if (lagSeconds.known) return { state: 'ok', why: undefined, ...lag };
+  const isMissed = atLeastSeconds.known && atLeastSeconds.value > objectiveSeconds;
+  return { state: isMissed ? 'behind' : 'unknown', why: lagSeconds.why, ...lag };
 }
 
 /** Of a replica with several channels the worst counts. */
@@ -33,33 +48,43 @@ export function replicaStage(channels: Known<readonly ReplicaChannel[]>): StageF
   if (!channels.known) return notKnown(channels.why);
   const [first, ...rest] = channels.value.map(channelStage);
   if (first === undefined) {
-    return { state: 'down', why: 'it does not replicate from anywhere', lagSeconds: unknown('it is no replica') };
+    return { ...notKnown('it is no replica'), state: 'down', why: 'it does not replicate from anywhere' };
   }
   return rest.reduce(worse, first);
 }
 
 function channelStage({ state, why, lagSeconds }: ReplicaChannel): StageFound {
-  if (state === 'stopped') return { state: 'down', why, lagSeconds };
-  if (state === 'stalled' || state === 'connecting') return { state: 'stalled', why, lagSeconds };
-  return lagSeconds.known ? { state: 'ok', why: undefined, lagSeconds } : notKnown(lagSeconds.why);
+  const lag = { lagSeconds, atLeastSeconds: lagSeconds };
+  if (state === 'stopped') return { state: 'down', why, ...lag };
+  if (state === 'stalled' || state === 'connecting') return { state: 'stalled', why, ...lag };
+  return lagSeconds.known ? { state: 'ok', why: undefined, ...lag } : notKnown(lagSeconds.why);
 }
 
-const order: readonly StageState[] = ['ok', 'unknown', 'stalled', 'down'];
+const order: readonly StageState[] = ['ok', 'behind', 'unknown', 'stalled', 'down'];
 
-/** Worse state; the larger lag, and none when one of them is not known. */
+/** Worse state; the larger lag, and none when one of them is not known, though it is at least the other one. */
 function worse(a: StageFound, b: StageFound): StageFound {
   const { state, why } = order.indexOf(b.state) > order.indexOf(a.state) ? b : a;
-  if (!a.lagSeconds.known) return { state, why, lagSeconds: a.lagSeconds };
-  if (!b.lagSeconds.known) return { state, why, lagSeconds: b.lagSeconds };
-  return { state, why, lagSeconds: a.lagSeconds.value >= b.lagSeconds.value ? a.lagSeconds : b.lagSeconds };
+  return {
+    state,
+    why,
+    lagSeconds: [a, b].find((s) => !s.lagSeconds.known)?.lagSeconds ?? larger(a.lagSeconds, b.lagSeconds),
+    atLeastSeconds: larger(a.atLeastSeconds, b.atLeastSeconds),
+  };
+}
+
+/** Of two numbers that may be unknown, the larger that is known. */
+export function larger(a: Known<number>, b: Known<number>): Known<number> {
+  if (!a.known) return b.known ? b : a;
+  return b.known && b.value > a.value ? b : a;
 }
 
 /** A commit that has not moved for this long while records wait is a stall (or for the objective, when that is longer). */
 export const stallAfterSeconds = 60;
 
 /**
- * The oldest record that waits in any partition of the topics. It is unknown as soon as one partition is: a record that
- * was written there could be the oldest. A partition without a commit counts as nothing only when it is empty.
+ * The oldest record that waits in any partition of the topics. As soon as one partition is unknown it is only a bound: a
+ * record that was written there could be the oldest. A partition without a commit counts as nothing only when it is empty.
  */
 export function consumeStage(
   lag: Known<KafkaLag>,
@@ -70,61 +95,64 @@ export function consumeStage(
   if (!lag.known) return notKnown(lag.why);
   const found = lag.value.groups.get(group);
   if (found === undefined) return notKnown(`the cluster does not know the group ${group}`);
-  const age = oldestOf(found, lag.value, topics, lag.observedAtMs);
-  const lagSeconds = proven(age, objectiveSeconds);
-  if (found.state === 'dead') return { state: 'down', why: 'the group is dead', lagSeconds };
-  if (!age.known) return notKnown(age.why);
-  const { partitions, age: oldest } = age.value;
-  if (oldest.seconds === 0 && !oldest.atLeast) return { state: 'ok', why: undefined, lagSeconds };
+  const { partitions, age, unseen } = oldestOf(found, lag.value, topics);
+  const seconds = boundOf(age, lag.observedAtMs, unseen);
+  if (found.state === 'dead') return { state: 'down', why: 'the group is dead', ...seconds };
+  if (unseen !== undefined) return moving(seconds, objectiveSeconds);
+  if (age.seconds === 0 && !age.atLeast) return { state: 'ok', why: undefined, ...seconds };
   if (found.state === 'empty' && found.managed) {
-    return { state: 'down', why: 'records wait and the group has no members', lagSeconds };
+    return { state: 'down', why: 'records wait and the group has no members', ...seconds };
   }
   const stuck = partitions.some(
     (p) => p.unmovedSeconds.known && p.unmovedSeconds.value >= Math.max(stallAfterSeconds, objectiveSeconds),
   );
-  if (stuck) return { state: 'stalled', why: 'records wait and a commit does not move', lagSeconds };
-  return lagSeconds.known ? { state: 'ok', why: undefined, lagSeconds } : notKnown(lagSeconds.why);
+  if (stuck) return { state: 'stalled', why: 'records wait and a commit does not move', ...seconds };
+  return moving(seconds, objectiveSeconds);
 }
 
-function oldestOf(
-  group: GroupLag,
-  lag: KafkaLag,
-  topics: readonly string[],
-  observedAtMs: number,
-): Known<{ readonly partitions: readonly PartitionLag[]; readonly age: LagAge }> {
-  if (!group.topics.known) return group.topics;
+interface Oldest {
+  readonly partitions: readonly PartitionLag[];
+  readonly age: LagAge;
+  /** Why a partition could not be looked at; the first one. */
+  readonly unseen: string | undefined;
+}
+
+function oldestOf(group: GroupLag, lag: KafkaLag, topics: readonly string[]): Oldest {
   const partitions: PartitionLag[] = [];
   let age: LagAge = { seconds: 0, atLeast: false };
+  let unseen: string | undefined;
+  if (!group.topics.known) return { partitions, age, unseen: group.topics.why };
   for (const topic of topics) {
     const offsets = lag.offsets.get(topic);
-    if (offsets === undefined) return unknown(`the cluster does not show the topic ${topic}`);
-    for (const [number, { begin, end }] of offsets) {
+    if (offsets === undefined) unseen ??= `the cluster does not show the topic ${topic}`;
+    for (const [number, { begin, end }] of offsets ?? []) {
       const empty = begin.known && end.known && begin.value === end.value;
       const partition = group.topics.value.get(topic)?.partitions.get(number);
       const uncommitted =
         partition === undefined || (partition.committed.known && partition.committed.value === 'none');
       if (uncommitted && empty) continue;
-      if (partition === undefined) return unknown(`partition ${number} of ${topic}: nothing is committed`);
-      if (!partition.lagAge.known) return unknown(`partition ${number} of ${topic}: ${partition.lagAge.why}`);
-      partitions.push(partition);
-      const { seconds, atLeast } = partition.lagAge.value;
-      age = { seconds: Math.max(age.seconds, seconds), atLeast: age.atLeast || atLeast };
+      if (partition === undefined) unseen ??= `partition ${number} of ${topic}: nothing is committed`;
+      else if (!partition.lagAge.known) unseen ??= `partition ${number} of ${topic}: ${partition.lagAge.why}`;
+      else {
+        partitions.push(partition);
+        const { seconds, atLeast } = partition.lagAge.value;
+        age = { seconds: Math.max(age.seconds, seconds), atLeast: age.atLeast || atLeast };
+      }
     }
   }
-  return known({ partitions, age }, observedAtMs);
+  return { partitions, age, unseen };
 }
 
-/**
- * "At least 20 s" is no lag of 20 s. It says something only once it is above the objective: then the objective is missed
- * for certain, whatever the true number.
- */
-function proven(age: Known<{ readonly age: LagAge }>, objectiveSeconds: number): Known<number> {
-  if (!age.known) return age;
-  const { seconds, atLeast } = age.value.age;
-  if (atLeast && seconds <= objectiveSeconds) {
-    return unknown(`it is at least ${Math.floor(seconds)} s: the oldest record is older than the history of the log`);
-  }
-  return known(seconds, age.observedAtMs);
+function boundOf(
+  { seconds, atLeast }: LagAge,
+  observedAtMs: number,
+  unseen?: string,
+): Pick<StageFound, 'lagSeconds' | 'atLeastSeconds'> {
+  const value = known(seconds, observedAtMs);
+  const bounded = `it is at least ${Math.floor(seconds)} s: the oldest record is older than the history of the log`;
+  const why = unseen ?? (atLeast ? bounded : undefined);
+  if (why === undefined) return { lagSeconds: value, atLeastSeconds: value };
+  return { lagSeconds: unknown(why), atLeastSeconds: seconds > 0 ? value : unknown(why) };
 }
 
 /**
@@ -142,22 +170,17 @@ export function cacheStage(
   if (primary.value.role !== 'primary') return notKnown('the primary is a replica now');
   if (!replica.known) return notKnown(replica.why);
   if (replica.value.replId !== primary.value.replId) {
-    return {
-      state: 'down',
-      why: 'it replicates from another primary',
-      lagSeconds: unknown('it follows another stream'),
-    };
+    return { ...notKnown('it follows another stream'), state: 'down', why: 'it replicates from another primary' };
   }
   const seen = seenBy(primary.value, replica.value);
   if (seen === undefined) return notKnown('the primary does not show the replica under an address that is known here');
   if (!seen.lag.known) return notKnown(seen.lag.why);
-  const lagSeconds = proven(known({ age: seen.lag.value }, seen.lag.observedAtMs), objectiveSeconds);
-  return lagSeconds.known ? { state: 'ok', why: undefined, lagSeconds } : notKnown(lagSeconds.why);
+  return moving(boundOf(seen.lag.value, seen.lag.observedAtMs), objectiveSeconds);
 }
 
 /** What the replica says about its link, when it is not up; undefined when it is. */
 function ownStage(replica: RedisReplication): StageFound | undefined {
-  const down = (state: StageState, why: string): StageFound => ({ state, why, lagSeconds: unknown(why) });
+  const down = (state: StageState, why: string): StageFound => ({ ...notKnown(why), state });
   switch (replica.state) {
     case 'replica_up':
       return undefined;
@@ -181,5 +204,5 @@ function seenBy(primary: RedisReplication, replica: RedisReplication): RedisRepl
 }
 
 function notKnown(why: string): StageFound {
-  return { state: 'unknown', why, lagSeconds: unknown(why) };
+  return { state: 'unknown', why, lagSeconds: unknown(why), atLeastSeconds: unknown(why) };
 }

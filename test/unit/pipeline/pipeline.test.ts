@@ -87,10 +87,11 @@ const replicaOf = (parts: object = {}): Known<RedisReplication> =>
 const lagging = (s: number, atLeast = false): Known<{ seconds: number; atLeast: boolean }> =>
   known({ seconds: s, atLeast }, 1_000);
 
-const short = ({ state, lagSeconds }: Pick<Stage, 'state' | 'lagSeconds'>): unknown[] => [
-  state,
-  lagSeconds.known ? lagSeconds.value : 'unknown',
-];
+/** A bound in the place of the lag is told as `>= 7`. */
+const short = ({ state, lagSeconds, atLeastSeconds }: Pick<Stage, 'state' | 'lagSeconds' | 'atLeastSeconds'>): unknown[] => {
+  const bound = atLeastSeconds.known ? `>= ${String(atLeastSeconds.value)}` : 'unknown';
+  return [state, lagSeconds.known ? lagSeconds.value : bound];
+}; // prettier-ignore
 
 for (const [fact, expected] of [
   [cdc('running', seconds(3)), ['ok', 3]],
@@ -103,15 +104,15 @@ for (const [fact, expected] of [
   [no, ['unknown', 'unknown']],
 ] as const) {
   test(`cdc_read of ${JSON.stringify(fact)}`, () => {
-    assert.deepEqual(short(cdcStage(fact)), expected);
+    assert.deepEqual(short(cdcStage(fact, 30)), expected);
   });
 }
 
 for (const [channels, expected] of [
   [known([channel('running', seconds(2))], 0), ['ok', 2]],
   [known([channel('running', no)], 0), ['unknown', 'unknown']],
-  [known([channel('running', seconds(2)), channel('stopped', no)], 0), ['down', 'unknown']],
-  [known([channel('connecting', no), channel('running', seconds(2))], 0), ['stalled', 'unknown']],
+  [known([channel('running', seconds(2)), channel('stopped', no)], 0), ['down', '>= 2']],
+  [known([channel('connecting', no), channel('running', seconds(2))], 0), ['stalled', '>= 2']],
   [known([channel('running', seconds(2)), channel('running', seconds(9))], 0), ['ok', 9]],
   [known([], 0), ['down', 'unknown']],
   [no, ['unknown', 'unknown']],
@@ -123,11 +124,12 @@ for (const [channels, expected] of [
 
 const read = { committed: 10, age: 0 };
 const waits = { committed: 4, age: 7 };
-const consume: readonly [string, Known<KafkaLag>, readonly [Stage['state'], number | 'unknown']][] = [
+const consume: readonly [string, Known<KafkaLag>, readonly [Stage['state'], number | string]][] = [
   ['all read', cluster({ g: { topics: { a: [read, read] } } }), ['ok', 0]],
   ['the slowest partition counts', cluster({ g: { topics: { a: [waits, read, { committed: 1, age: 30 }] } } }), ['ok', 30]],
   ['the slowest topic counts', cluster({ g: { topics: { a: [read], b: [waits] } } }, []), ['ok', 7]],
-  ['one partition unknown', cluster({ g: { topics: { a: [waits, { committed: 4, age: 'unknown' }] } } }), ['unknown', 'unknown']],
+  ['one partition unknown', cluster({ g: { topics: { a: [waits, { committed: 4, age: 'unknown' }] } } }), ['unknown', '>= 7']],
+  ['one partition unknown, another beyond the objective', cluster({ g: { topics: { a: [{ committed: 1, age: 31 }, { committed: 4, age: 'unknown' }] } } }), ['behind', '>= 31']],
   ['no commit, with data', cluster({ g: { topics: { a: [read, { committed: 'none' }] } } }), ['unknown', 'unknown']],
   ['no commit, without data', cluster({ g: { topics: { a: [read, { committed: 'none', end: 0 }] } } }), ['ok', 0]],
   ['commits unknown', cluster({ g: { topics: 'unknown' } }), ['unknown', 'unknown']],
@@ -141,8 +143,12 @@ const consume: readonly [string, Known<KafkaLag>, readonly [Stage['state'], numb
   ['consumers without a group protocol look empty', cluster({ g: { state: 'empty', managed: false, topics: { a: [waits] } } }), ['ok', 7]],
   ['a commit stands still', cluster({ g: { topics: { a: [{ ...waits, unmoved: 61 }] } } }), ['stalled', 7]],
   ['a commit stands still for a moment', cluster({ g: { topics: { a: [{ ...waits, unmoved: 59 }] } } }), ['ok', 7]],
-  ['at least 7 s is no lag of 7 s', cluster({ g: { topics: { a: [{ ...waits, atLeast: true }] } } }), ['unknown', 'unknown']],
-  ['at least 99 s misses the objective', cluster({ g: { topics: { a: [{ committed: 1, age: 99, atLeast: true }] } } }), ['ok', 99]],
+  ['at least 7 s is no lag of 7 s', cluster({ g: { topics: { a: [{ ...waits, atLeast: true }] } } }), ['unknown', '>= 7']],
+  ['at least the objective does not miss it', cluster({ g: { topics: { a: [{ ...waits, age: 30, atLeast: true }] } } }), ['unknown', '>= 30']],
+  ['at least 99 s misses the objective', cluster({ g: { topics: { a: [{ committed: 1, age: 99, atLeast: true }] } } }), ['behind', '>= 99']],
+  ['at least 99 s, and a commit stands still', cluster({ g: { topics: { a: [{ committed: 1, age: 99, atLeast: true, unmoved: 70 }] } } }), ['stalled', '>= 99']],
+  ['at least 99 s, and no members', cluster({ g: { state: 'empty', topics: { a: [{ committed: 1, age: 99, atLeast: true }] } } }), ['down', '>= 99']],
+  ['older than the history by nothing yet', cluster({ g: { topics: { a: [{ committed: 1, age: 0, atLeast: true }] } } }), ['unknown', 'unknown']],
 ]; // prettier-ignore
 for (const [what, fact, expected] of consume) {
   test(`consume: ${what}`, () => {
@@ -151,14 +157,14 @@ for (const [what, fact, expected] of consume) {
   });
 }
 
-const cache: readonly [string, Known<RedisReplication>, Known<RedisReplication>, readonly [Stage['state'], number | 'unknown']][] = [
+const cache: readonly [string, Known<RedisReplication>, Known<RedisReplication>, readonly [Stage['state'], number | string]][] = [
   ['found by address and port', primaryOf(replicaSeen(lagging(1)), replicaSeen(lagging(50), '10.0.0.3')), replicaOf(), ['ok', 1]],
   ['found by port alone', primaryOf(replicaSeen(lagging(2), '172.17.0.1')), replicaOf(), ['ok', 2]],
   ['two with its port and neither its address', primaryOf(replicaSeen(lagging(2), '172.17.0.1'), replicaSeen(lagging(3), '172.17.0.2')), replicaOf(), ['unknown', 'unknown']],
   ['not seen by the primary', primaryOf(), replicaOf(), ['unknown', 'unknown']],
   ['seen, lag unknown', primaryOf(replicaSeen(no)), replicaOf(), ['unknown', 'unknown']],
-  ['at least 5 s is no lag of 5 s', primaryOf(replicaSeen(lagging(5, true))), replicaOf(), ['unknown', 'unknown']],
-  ['at least 99 s misses the objective', primaryOf(replicaSeen(lagging(99, true))), replicaOf(), ['ok', 99]],
+  ['at least 5 s is no lag of 5 s', primaryOf(replicaSeen(lagging(5, true))), replicaOf(), ['unknown', '>= 5']],
+  ['at least 99 s misses the objective', primaryOf(replicaSeen(lagging(99, true))), replicaOf(), ['behind', '>= 99']],
   ['it follows another primary', primaryOf(replicaSeen(lagging(1))), replicaOf({ replId: 'other' }), ['down', 'unknown']],
   ['the primary is unknown, the link up', no, replicaOf(), ['unknown', 'unknown']],
   ['the primary is unknown, the link down', no, replicaOf({ state: 'replica_down' }), ['down', 'unknown']],
@@ -256,7 +262,7 @@ test('while any stage of the chain is unknown, so is the lag: every combination'
 
 test('only the stages that are configured count; without any there is no lag', () => {
   const { cdc: _cdc, cache: _cache, ...middle } = whole;
-  assert.equal(short({ state: 'ok', lagSeconds: pipelineLagOf(middle, healthy(), 0).lagSeconds })[1], 20);
+  assert.deepEqual(pipelineLagOf(middle, healthy(), 2_000).lagSeconds, known(20, 1_000));
   const none = { name: 'p', objective: 1, source: 'db', replicas: ['db-2'], consumers: [] };
   assert.equal(pipelineLagOf(none, healthy(), 0).lagSeconds.known, false);
 });
@@ -276,10 +282,52 @@ test('series: objective and states are always there, the lag only while it is kn
     const samples = seriesOf(board);
     const values = (name: string): number[] => samples.filter((s) => s.family.name === name).map((s) => s.value);
     assert.deepEqual(values('pipeline_lag_seconds'), lag);
+    assert.deepEqual(values('pipeline_stage_lag_at_least_seconds'), []);
     assert.deepEqual(values('pipeline_lag_objective_seconds'), [60]);
     assert.equal(values('pipeline_stage_state').length, 5 * stageStates.length);
     assert.equal(values('pipeline_stage_state').filter((v) => v === 1).length, 5);
     assert.equal(values('pipeline_stage_lag_seconds').length, lag.length * 5);
     assert.ok(samples.every((s) => Number.isFinite(s.value)));
   }
+});
+
+test('the pipeline is at least as late as its latest stage, whatever is unknown of the others', () => {
+  const board = healthy();
+  const late = { topics: { b: [{ committed: 1, age: 61, atLeast: true }] } };
+  const g = { topics: { a: [waits] } };
+  board.publish('kafka', kafkaLagFact, cluster({ g, h: late }));
+  board.publish('r1', redisReplicationFact, no);
+  const { lagSeconds, atLeastSeconds } = pipelineLagOf(whole, board, 2_000);
+  assert.equal(lagSeconds.known, false);
+  assert.deepEqual(atLeastSeconds, known(61, 1_000));
+
+  const found = seriesOf(board);
+  const of = (name: string): unknown[] => found.filter((s) => s.family.name === name).map((s) => [s.labels['method'] ?? s.labels['consumergroup'], s.value]); // prettier-ignore
+  assert.deepEqual(of('pipeline_lag_seconds'), [['at_least', 61]]);
+  assert.deepEqual(of('pipeline_stage_lag_at_least_seconds'), [['h', 61]]);
+  const states = found.filter((s) => s.family.name === 'pipeline_stage_state' && s.value === 1);
+  assert.deepEqual(
+    states.map((s) => s.labels['state']),
+    ['ok', 'ok', 'ok', 'behind', 'unknown'],
+  );
+  for (const { value, labels } of found.filter((s) => s.family.name === 'pipeline_stage_lag_seconds')) {
+    assert.ok(labels['consumergroup'] !== 'h', `a bound served as a lag: ${String(value)}`);
+  }
+});
+
+test('a bound that is within the objective, and the lag of a replica, say nothing about the pipeline', () => {
+  const board = healthy();
+  board.publish('kafka', kafkaLagFact, cluster({ g: { topics: { a: [{ committed: 1, age: 60, atLeast: true }] } }, h: {} }));
+  board.publish('db-2', replicationFact, known([channel('running', seconds(400))], 1_000));
+  assert.deepEqual(pipelineLagOf(whole, board, 2_000).atLeastSeconds, known(60, 1_000));
+  assert.equal(seriesOf(board).some((s) => s.family.name === 'pipeline_lag_seconds'), false);
+}); // prettier-ignore
+
+test('a CDC process that knows only what its lag is at least', () => {
+  const of = (state: MaxwellHealth['state'], bound: Known<number>): unknown[] =>
+    short(cdcStage(known({ state, why: state, lagSeconds: no, lagAtLeastSeconds: bound }, 0), 30));
+  assert.deepEqual(of('running', seconds(31)), ['behind', '>= 31']);
+  assert.deepEqual(of('running', seconds(30)), ['unknown', '>= 30']);
+  assert.deepEqual(of('running', no), ['unknown', 'unknown']);
+  assert.deepEqual(of('stalled', seconds(90)), ['stalled', '>= 90']);
 });
