@@ -37,7 +37,7 @@ const grants: Readonly<Record<string, readonly string[]>> = {
 };
 
 function tree(): string {
-  return join(cacheFolder(), 'unstable', 'mysql');
+  return join(cacheFolder(), 'debian-unstable', 'mysql');
 }
 
 /** Why there is none on this machine, for `test(…, { skip: mysql9Missing() })`; false when there is one. */

@@ -1,8 +1,10 @@
 # shellcheck shell=bash
 # Sourced by setup.sh. Newer servers than the machine's own release has, from Debian unstable: MySQL, MariaDB, Redis and
-# Valkey, as $cache/unstable/NAME/bin/PROGRAM. Nothing is installed and root is not needed: apt resolves, downloads and
+# Valkey, as $cache/debian-unstable/NAME/bin/PROGRAM. Nothing is installed and root is not needed: apt resolves, downloads and
 # verifies the packages with a configuration of its own; they are unpacked into a folder and run by their own dynamic
 # loader. Versions are what unstable has on that day; remove the folder to get newer ones.
+#
+# LAB_PRELOAD names a library that a program is started with, such as that of faketime.
 #
 #   PIPEMEDIC_UNSTABLE=no   leaves them out
 #
@@ -71,7 +73,7 @@ unpack() {
     cat >"$to/bin/${program##*/}" <<WRAPPER
 #!/bin/sh
 tree=\$(dirname "\$(dirname "\$(readlink -f "\$0")")")
-exec "\$tree/$loader" --library-path "$(cd "$to" && ls -d usr/lib/*-linux-gnu | sed 's|^|$tree/|' | paste -sd:)" \\
+exec "\$tree/$loader" \${LAB_PRELOAD:+--preload "\$LAB_PRELOAD"} --library-path "$(cd "$to" && ls -d usr/lib/*-linux-gnu | sed 's|^|$tree/|' | paste -sd:)" \\
   "\$tree/$program" "\$@"
 WRAPPER
     chmod 755 "$to/bin/${program##*/}"
@@ -91,27 +93,49 @@ make_unstable() {
   unpack "$apt" "$1" mariadb mariadb-server-core usr/sbin/mariadbd
   unpack "$apt" "$1" redis redis-server usr/bin/redis-server
   unpack "$apt" "$1" valkey valkey-server usr/bin/valkey-server
-  rm -rf "$apt" "$1"/*/usr/share/doc "$1"/*/usr/share/man "$1"/*/usr/share/locale "$1"/*/var
-  # An empty data folder, so that a start takes one second instead of four
-  "$1/mysql/bin/mysqld" --no-defaults --initialize-insecure "--datadir=$1/mysql/data" "--basedir=$1/mysql/usr" \
-    "--lc-messages-dir=$1/mysql/usr/share/mysql" "--character-sets-dir=$1/mysql/usr/share/mysql/charsets" \
-    "--plugin-dir=$1/mysql/usr/lib/mysql/plugin" --secure-file-priv= --innodb-redo-log-capacity=8M --mysqlx=OFF \
-    $([ "$(id -u)" -ne 0 ] || echo --user=root)
-  rm -f "$1/mysql/data/auto.cnf" # its server_uuid: each copy makes its own
+  unpack "$apt" "$1" faketime libfaketime
+  rm -rf "$apt" "$1"/*/usr/share/{doc,man,locale,info} "$1"/*/var
+  rm -rf "$1"/mysql/usr/bin/* "$1"/mariadb/usr/bin/* # clients and tools, 80 MB
+  make_mysql_data "$1/mysql"
+  make_mariadb_data "$1/mariadb"
+}
+
+as_root_user=()
+if [ "$(id -u)" -eq 0 ]; then as_root_user=(--user=root); fi
+
+# An empty data folder, so that a start takes one second instead of four
+make_mysql_data() {
+  "$1/bin/mysqld" --no-defaults --initialize-insecure "--datadir=$1/data" "--basedir=$1/usr" \
+    "--lc-messages-dir=$1/usr/share/mysql" "--character-sets-dir=$1/usr/share/mysql/charsets" \
+    "--plugin-dir=$1/usr/lib/mysql/plugin" --secure-file-priv= --innodb-redo-log-capacity=8M --mysqlx=OFF \
+    "${as_root_user[@]}"
+  rm -f "$1/data/auto.cnf" # its server_uuid: each copy makes its own
+}
+
+# What mariadb-install-db does, which looks for its server where this one is not
+make_mariadb_data() {
+  local sql=$1/usr/share/mariadb
+  mkdir "$1/data"
+  {
+    printf 'CREATE DATABASE mysql;\nUSE mysql;\nSET @auth_root_socket = NULL;\n'
+    cat "$sql"/mariadb_{system_tables,performance_tables,system_tables_data}.sql \
+      "$sql"/{maria_add_gis_sp_bootstrap,mariadb_sys_schema}.sql
+  } | "$1/bin/mariadbd" --no-defaults --bootstrap "--datadir=$1/data" "--basedir=$1/usr" \
+    "--lc-messages-dir=$sql" "--character-sets-dir=$sql/charsets" --innodb-log-file-size=16M "${as_root_user[@]}"
 }
 
 get_unstable() {
-  local failed=$cache/unstable.failed log
-  if [ "${PIPEMEDIC_UNSTABLE:-}" = no ] || [ -e "$cache/unstable/.complete" ]; then return; fi
+  local failed=$cache/debian-unstable.failed log
+  if [ "${PIPEMEDIC_UNSTABLE:-}" = no ] || [ -e "$cache/debian-unstable/.complete" ]; then return; fi
   if [ -n "$(find "$failed" -mmin -60 2>/dev/null)" ]; then return; fi
   log=$(mktemp)
   set +e # in a condition it would be off inside, too
-  (set -e; into unstable make_unstable 'from Debian unstable') 2>&1 | tee "$log" | grep '^==> '
+  (set -e; into debian-unstable make_unstable 'from Debian unstable') 2>&1 | tee "$log" | grep '^==> '
   set -e
-  if [ -e "$cache/unstable/.complete" ]; then
+  if [ -e "$cache/debian-unstable/.complete" ]; then
     rm -f "$failed"
   else
-    rm -rf "$cache"/.unstable.*
+    rm -rf "$cache"/.debian-unstable.*
     mkdir -p "$cache"
     # the last line is the reason
     sed '/^==> /d' "$log" | grep . | tail -n 1 >"$failed" || echo 'unpacking failed' >"$failed"

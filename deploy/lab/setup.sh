@@ -36,7 +36,8 @@ quietly() {
 tools='mariadbd:mariadb-server mariadb-install-db:mariadb-server mariadb-backup:mariadb-backup mariadb-dump:mariadb-client
 redis-server:redis-server prometheus:prometheus promtool:prometheus prometheus-alertmanager:prometheus-alertmanager
 amtool:prometheus-alertmanager prometheus-mysqld-exporter:prometheus-mysqld-exporter java:default-jre-headless
-javac:default-jdk-headless mvn:maven strace:strace ps:procps flock:util-linux'
+javac:default-jdk-headless mvn:maven strace:strace ps:procps flock:util-linux
+faketime:faketime'
 
 policy=/usr/sbin/policy-rc.d
 policy_is_ours=''
