@@ -4,6 +4,7 @@ import type { Inventory } from './config/inventory.ts';
 import { loadInventory } from './config/loader.ts';
 import { missingSecrets } from './config/secrets.ts';
 import { summaryOf } from './config/summary.ts';
+import { doctorText, examineAll, isHealthy } from './doctor.ts';
 import { systemClock } from './runtime/clock.ts';
 import { codeOf, ConfigError, messageOf } from './runtime/errors.ts';
 import { parseListenAddress, type ListenAddress } from './runtime/http.ts';
@@ -19,10 +20,12 @@ const usage = `Usage: pipemedic-exporter COMMAND [OPTIONS]
 Commands:
   serve      measure the targets of the inventory and serve /metrics
   check      validate the inventory and show what it says
+  doctor     look at each target once: what it is, what is wrong, what mends it, and why a series is absent
   catalogue  print every metric family as JSON; those named by the target have a prefix instead of a name
 
 Options:
-  --config.file=FILE               the inventory, pipemedic.yml (serve, check)
+  --config.file=FILE               the inventory, pipemedic.yml (serve, check, doctor)
+  --json                           for programs instead of for eyes (doctor)
   --web.listen-address=HOST:PORT   where to serve (default 127.0.0.1:9930)
   --timeout-offset=SECONDS         kept back from Prometheus' scrape timeout (default 0.25)
   --log.level=LEVEL                trace, debug, info, warn or error (default info)
@@ -30,11 +33,13 @@ Options:
   --help                           print this text
 
 Signals: SIGHUP reads the inventory again, SIGTERM and SIGINT stop.
-Exit status: 0 done, 1 failed, 2 wrong usage or inventory.
+Exit status: 0 done, 1 failed or (doctor) something is wrong, 2 wrong usage or inventory.
 `;
 
 const levels = ['trace', 'debug', 'info', 'warn', 'error'];
 const graceMs = 10_000;
+/** Nobody waits for a scrape here: what takes long shall be seen to take long. */
+const doctorDeadlineMs = 15_000;
 
 /** A mistake in the command line. */
 class UsageError extends Error {}
@@ -59,12 +64,14 @@ async function command(args: readonly string[]): Promise<void> {
   const [name, ...more] = positionals;
   if (values.help) print(usage);
   else if (values.version) print(`${packageVersion()}\n`);
-  else if (name === undefined) throw new UsageError('which command? serve, check or catalogue; --help shows more');
+  else if (name === undefined)
+    throw new UsageError('which command? serve, check, doctor or catalogue; --help shows more');
   else if (more.length > 0) throw new UsageError(`${more.join(' ')} is too much: one command at a time`);
   else if (name === 'serve') await serveCommand(values);
   else if (name === 'check') print(summaryOf(await loadWithSecrets(fileOf(values))));
+  else if (name === 'doctor') await doctorCommand(values);
   else if (name === 'catalogue') print(`${JSON.stringify([...catalogue.values(), ...openCatalogue], undefined, 2)}\n`);
-  else throw new UsageError(`${name} is no command: serve, check or catalogue; --help shows more`);
+  else throw new UsageError(`${name} is no command: serve, check, doctor or catalogue; --help shows more`);
 }
 
 function parse(args: readonly string[]) {
@@ -76,6 +83,7 @@ function parse(args: readonly string[]) {
         'config.file': { type: 'string' },
         'web.listen-address': { type: 'string', default: '127.0.0.1:9930' },
         'timeout-offset': { type: 'string', default: '0.25' },
+        json: { type: 'boolean', default: false },
         'log.level': { type: 'string', default: 'info' },
         version: { type: 'boolean', default: false },
         help: { type: 'boolean', short: 'h', default: false },
@@ -105,6 +113,14 @@ async function serveCommand(options: Options): Promise<void> {
   });
   reload = serving.reload;
   onShutdown(serving.stop, graceMs, log);
+}
+
+/** A secret that is missing is told for its target, beside what is right with the others. */
+async function doctorCommand(options: Options): Promise<void> {
+  const inventory = await loadInventory(fileOf(options));
+  const reports = await examineAll(inventory, { clock: systemClock, deadlineMs: doctorDeadlineMs });
+  print(options.json ? `${JSON.stringify(reports, undefined, 2)}\n` : doctorText(reports));
+  if (!isHealthy(reports)) process.exitCode = 1;
 }
 
 /** @throws ConfigError also for a secret that is not there: better now than at the first login */

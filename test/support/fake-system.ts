@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { collectorOf, type Call } from '../../exporter/collector.ts';
 import { inventoryOf, type Inventory } from '../../exporter/config/inventory.ts';
+import type { Finding } from '../../exporter/findings.ts';
 import { gauge, emitState } from '../../exporter/families.ts';
 import { factKey } from '../../exporter/facts.ts';
 import { createLog } from '../../exporter/runtime/log.ts';
@@ -26,6 +27,7 @@ export interface Script {
   ping: (call: Call) => Promise<void>;
   collect: (emit: EmitValue, call: Call) => Promise<void>;
   dispose: () => Promise<void>;
+  examine: (call: Call) => Promise<readonly Finding[]>;
   opens: number;
   /** Connections open now, and the most there ever were. */
   connections: number;
@@ -43,6 +45,7 @@ export function script(parts: Partial<Script> = {}): Script {
       return Promise.resolve();
     },
     dispose: () => Promise.resolve(),
+    examine: () => Promise.resolve([]),
     opens: 0,
     connections: 0,
     mostConnections: 0,
@@ -91,6 +94,7 @@ export function fakeSystem(scripts: Readonly<Record<string, Script>>, kind = 'fa
         },
       };
     },
+    examine: (client, call) => client.script.examine(call),
     collectors: [
       collector({
         name: 'value',

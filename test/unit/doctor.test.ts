@@ -1,0 +1,82 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { doctorText, examineAll, isHealthy, type TargetReport } from '../../exporter/doctor.ts';
+import { systemClock } from '../../exporter/runtime/clock.ts';
+import { TargetError } from '../../exporter/runtime/errors.ts';
+import { fakeInventory, script, type Script } from '../support/fake-system.ts';
+
+const look = (scripts: Readonly<Record<string, Script>>, deadlineMs = 2000): Promise<readonly TargetReport[]> =>
+  examineAll(fakeInventory(scripts), { clock: systemClock, deadlineMs });
+
+test('a target that is well', async () => {
+  const a = script({ examine: () => Promise.resolve([{ check: 'version', ok: true, text: 'Fake 1' }]) });
+  const reports = await look({ a });
+  assert.equal(isHealthy(reports), true);
+  assert.equal(
+    doctorText(reports),
+    'a (fake): answers\n  ok      version: Fake 1\n  ok      collector value: 3 series\n  ok      collector other: 1 series\n',
+  );
+  assert.equal(a.connections, 0, 'its connection is closed');
+});
+
+test('what is wrong is told with what mends it, and makes the whole unhealthy', async () => {
+  const finding = { check: 'log_bin', ok: false, text: 'it is off', fix: 'set log_bin' };
+  const reports = await look({ a: script({ examine: () => Promise.resolve([finding]) }) });
+  assert.equal(isHealthy(reports), false);
+  assert.match(doctorText(reports), / {2}WRONG {3}log_bin: it is off\n {10}to mend it: set log_bin\n/);
+});
+
+test('what cannot be known is neither good nor bad', async () => {
+  const finding = { check: 'clock', ok: 'unknown', text: 'no right to ask' } as const;
+  const reports = await look({ a: script({ examine: () => Promise.resolve([finding]) }) });
+  assert.equal(isHealthy(reports), true);
+  assert.match(doctorText(reports), / {2}unknown clock: no right to ask\n/);
+});
+
+test('a collector that fails: its class and reason, and which families are absent for which state', async () => {
+  const denied = new TargetError('denied', 'no right. To allow it: GRANT X');
+  const reports = await look({ a: script({ collect: () => Promise.reject(denied) }) });
+  assert.equal(isHealthy(reports), false);
+  const [report] = reports;
+  assert.deepEqual(report?.collectors[0], {
+    collector: 'value',
+    failure: { class: 'denied', why: 'no right. To allow it: GRANT X' },
+    series: 2,
+    absent: [{ family: 'fake_value', because: 'fake_state is {"state":"unknown"}' }],
+  });
+  assert.match(doctorText(reports), / {2}FAILED {2}collector value, denied: no right\. To allow it: GRANT X\n/);
+});
+
+test('a target that is down, one that hangs, one whose collector hangs: each within the deadline, beside one that is well', async () => {
+  const never = (): Promise<never> => new Promise(() => undefined);
+  const begun = performance.now();
+  const keepAlive = setTimeout(() => undefined, 10_000); // nothing here has a socket that would keep the process
+  const reports = await look(
+    {
+      refused: script({ open: () => Promise.reject(new TargetError('refused', 'nobody listens')) }),
+      hangs: script({ open: never }),
+      slow: script({ collect: never }),
+      well: script(),
+    },
+    300,
+  );
+  clearTimeout(keepAlive);
+  assert.ok(performance.now() - begun < 5000);
+  assert.deepEqual(
+    reports.map(({ target, down, collectors }) => [target, down?.class, collectors.map((c) => c.failure?.class)]),
+    [
+      ['refused', 'refused', []],
+      ['hangs', 'deadline', []],
+      ['slow', undefined, ['deadline', undefined]],
+      ['well', undefined, [undefined, undefined]],
+    ],
+  );
+  assert.match(doctorText(reports), /refused \(fake\): DOWN, refused: nobody listens\n/);
+});
+
+test('an examination that fails is unknown, and says why', async () => {
+  const reports = await look({
+    a: script({ examine: () => Promise.reject(new TargetError('protocol', 'garbage')) }),
+  });
+  assert.deepEqual(reports[0]?.findings, [{ check: 'examination', ok: 'unknown', text: 'protocol: garbage' }]);
+});
