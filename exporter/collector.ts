@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import type { Clock } from './runtime/clock.ts';
-import type { FactBoard } from './facts.ts';
+import type { FactBoard, FactKey } from './facts.ts';
 import {
   emitter,
   openEmitter,
@@ -10,6 +10,7 @@ import {
   type OpenFamilies,
   type Put,
 } from './families.ts';
+import type { Known } from './runtime/known.ts';
 
 /** What every client call takes: who asks, until when, and the clock. */
 export interface Call {
@@ -18,10 +19,23 @@ export interface Call {
   readonly clock: Clock;
 }
 
+/** Whom a target is paired with in the inventory, and what is known of them. */
+export interface Peers {
+  /** The sources of the pipelines in which this target is a replica. */
+  readonly sources: readonly string[];
+  /**
+   * What another target's collector, or another one of this target, has found in the present round; awaited for at most
+   * `waitMs`, then what it found the last time. Whoever publishes a fact says in it when it was read.
+   */
+  readonly fact: <T>(target: string, key: FactKey<T>, waitMs: number) => Promise<Known<T>>;
+}
+
 /** One collector's part of one sweep of one target. */
 export interface CollectorCall extends Call {
   readonly target: string;
   readonly board: FactBoard;
+  /** Undefined outside of a round over an inventory. */
+  readonly peers?: Peers;
   /** A collector that serves what was observed earlier (a background sweep) says when, on the monotonic clock. */
   readonly observed?: (atMonoMs: number) => void;
 }

@@ -1,5 +1,5 @@
 import type { Inventory, Target } from '../config/inventory.ts';
-import { FactBoard } from '../facts.ts';
+import { FactBoard, SharedFacts } from '../facts.ts';
 import type { Put } from '../families.ts';
 import { targetsBudgetMs } from './deadline.ts';
 import { graphBlocks } from './report.ts';
@@ -18,13 +18,16 @@ export class Rounds {
   #inventory: Inventory;
   #sweepers: readonly Sweeper[];
   #graph: readonly Block[];
+  readonly #facts = new SharedFacts();
+  #sources: ReadonlyMap<string, readonly string[]>;
   #retiring = new Set<Promise<void>>();
   #settled = false;
 
   constructor(inventory: Inventory, deps: RoundsDeps) {
-    this.#deps = deps;
+    this.#deps = { ...deps, others: { facts: this.#facts, sourcesOf: (target) => this.#sources.get(target) ?? [] } };
     this.#inventory = inventory;
-    this.#sweepers = [...inventory.targets.values()].map((target) => new Sweeper(target, deps));
+    this.#sources = sourcesOf(inventory);
+    this.#sweepers = [...inventory.targets.values()].map((target) => new Sweeper(target, this.#deps));
     this.#graph = graphBlocks(inventory);
   }
 
@@ -64,6 +67,7 @@ export class Rounds {
     });
     for (const gone of before.values()) void this.#retire(gone);
     this.#inventory = inventory;
+    this.#sources = sourcesOf(inventory);
     this.#graph = graphBlocks(inventory);
   }
 
@@ -73,6 +77,7 @@ export class Rounds {
 
   /** Scrapes that run still want its result. */
   #retire(sweeper: Sweeper): Promise<void> {
+    this.#facts.forget(sweeper.state.target.name);
     const end = sweeper.close({ abort: false }).finally(() => this.#retiring.delete(end));
     this.#retiring.add(end);
     return end;
@@ -92,4 +97,13 @@ export class Rounds {
 
 function sameSource(before: Target, after: Target): boolean {
   return before.source === after.source;
+}
+
+/** Replica -> the sources that the pipelines name for it. */
+function sourcesOf({ pipelines }: Pick<Inventory, 'pipelines'>): ReadonlyMap<string, readonly string[]> {
+  const found = new Map<string, Set<string>>();
+  for (const { source, replicas } of pipelines) {
+    for (const replica of replicas) found.set(replica, (found.get(replica) ?? new Set()).add(source));
+  }
+  return new Map([...found].map(([replica, sources]) => [replica, [...sources]]));
 }

@@ -1,6 +1,6 @@
-import type { CollectorCall } from '../collector.ts';
+import type { CollectorCall, Peers } from '../collector.ts';
 import type { Target } from '../config/inventory.ts';
-import { FactBoard } from '../facts.ts';
+import { FactBoard, type SharedFacts } from '../facts.ts';
 import { classOf, messageOf, type TargetErrorCode } from '../runtime/errors.ts';
 import { until } from '../runtime/deadline.ts';
 import type { Clock } from '../runtime/clock.ts';
@@ -14,6 +14,8 @@ export interface SweepDeps {
   readonly log: Log;
   /** A part of this program threw what it must not: counted, and served as a metric. */
   readonly fault: (part: string, error: unknown) => void;
+  /** The other targets of the inventory; a sweep by itself has none. */
+  readonly others?: { readonly facts: SharedFacts; readonly sourcesOf: (target: string) => readonly string[] };
 }
 
 /** Why something was not had. */
@@ -122,7 +124,7 @@ export class Sweep {
     } catch (error) {
       this.#down = failureOf(error, signal);
       if (this.#down.class === 'bug') this.#parts.deps.fault(`open ${this.#parts.target.kind}`, error);
-      for (const c of bound.collectors) this.#outcomes.set(c.name, this.#failed(c, this.#down, undefined));
+      for (const c of bound.collectors) this.#settle(this.#failed(c, this.#down, undefined));
     }
     // Late queries end only with their connection.
     if (signal.aborted) connection.close();
@@ -133,7 +135,7 @@ export class Sweep {
     const { busy, deps } = this.#parts;
     if (busy.has(collector.name)) {
       const failure = { class: 'deadline', why: 'its run in an earlier sweep has not ended' } as const;
-      this.#outcomes.set(collector.name, this.#failed(collector, failure, undefined));
+      this.#settle(this.#failed(collector, failure, undefined));
       return;
     }
     const { clock } = deps;
@@ -165,7 +167,13 @@ export class Sweep {
       writer.discard();
       outcome = this.#failed(collector, failure, clock.monoMs() - startedAtMs);
     }
-    this.#outcomes.set(collector.name, outcome);
+    this.#settle(outcome);
+  }
+
+  #settle(outcome: Outcome): void {
+    this.#outcomes.set(outcome.collector, outcome);
+    const { others, clock } = this.#parts.deps;
+    others?.facts.share(outcome.board, clock.monoMs());
   }
 
   /** The series of a collector that has ended well. @throws when another one of this target has emitted one of them */
@@ -202,7 +210,14 @@ export class Sweep {
   }
 
   #callOf(signal: AbortSignal, board: FactBoard): CollectorCall {
-    return { signal, clock: this.#parts.deps.clock, target: this.#parts.target.name, board };
+    const { clock, others } = this.#parts.deps;
+    const target = this.#parts.target.name;
+    if (others === undefined) return { signal, clock, target, board };
+    const peers: Peers = {
+      sources: others.sourcesOf(target),
+      fact: (of, key, waitMs) => others.facts.newest(of, key, { sinceMs: this.startedAtMs, waitMs, signal }),
+    };
+    return { signal, clock, target, board, peers };
   }
 }
 
