@@ -1,4 +1,4 @@
-import type { Family, OpenFamily } from './families.ts';
+import type { Family, OpenFamily, PassedFamilies } from './families.ts';
 import { pipelineFamilies } from './systems/pipeline/families.ts';
 import { graphFamilies, selfFamilies } from './graph.ts';
 import { systems } from './systems/index.ts';
@@ -15,7 +15,7 @@ export const catalogue: ReadonlyMap<string, Family> = catalogueOf([
 ]);
 
 /** What is served besides, under names that only the target knows. */
-export const openCatalogue: readonly OpenFamily[] = systems.flatMap((s) =>
+export const openCatalogue: readonly (OpenFamily | PassedFamilies)[] = systems.flatMap((s) =>
   s.collectors.flatMap((c) => Object.values(c.open)),
 );
 

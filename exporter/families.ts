@@ -14,6 +14,8 @@ export interface Family<L extends readonly string[] = readonly string[]> {
   readonly level: Level;
   /** For a numeric family whose sample may be absent: the state family that is always there and says why. */
   readonly state?: string;
+  /** See PassedFamilies. */
+  readonly passed?: true;
 }
 
 /** Without quantiles: a count and a sum, the series `<name>_count` and `<name>_sum`. */
@@ -39,7 +41,27 @@ export interface OpenFamily<L extends readonly string[] = readonly string[]> {
   readonly labels: L;
 }
 
-export type OpenFamilies = Readonly<Record<string, OpenFamily>>;
+/**
+ * What the target itself serves to Prometheus and that is passed on: name, type, help and labels are its own. A label
+ * that is taken gets `exported_` in front, as Prometheus does it.
+ */
+export interface PassedFamilies {
+  readonly prefix: string;
+  readonly passed: true;
+  readonly help: string;
+  /** None that is known. */
+  readonly labels: readonly [];
+}
+
+/** One name that is passed on, with all its series. */
+export interface PassedSeries {
+  readonly name: string;
+  readonly type: OpenFamily['type'];
+  readonly help: string;
+  readonly samples: readonly { readonly labels: ReadonlyMap<string, string>; readonly value: number }[];
+}
+
+export type OpenFamilies = Readonly<Record<string, OpenFamily | PassedFamilies>>;
 
 /** Label values of a family; no second argument at all when it has none. */
 type LabelArgs<L extends readonly string[]> = L extends readonly []
@@ -56,7 +78,9 @@ export type Emit<F extends Families> = {
 
 /** One function per group of open names: `emit.status('mysql_global_status_uptime', 12)`. */
 export type EmitOpen<O extends OpenFamilies> = {
-  readonly [K in keyof O]: (name: string, value: number, ...labels: LabelArgs<O[K]['labels']>) => void;
+  readonly [K in keyof O]: O[K] extends PassedFamilies
+    ? (series: PassedSeries) => void
+    : (name: string, value: number, ...labels: LabelArgs<O[K]['labels']>) => void;
 };
 
 export interface Sample {
@@ -131,6 +155,10 @@ export function openFamily<const L extends readonly string[]>(
   return { prefix, type, help, labels };
 }
 
+export function passedFamilies(prefix: string, help: string): PassedFamilies {
+  return { prefix, passed: true, help, labels: [] };
+}
+
 export function emitter<F extends Families>(families: F, put: Put): Emit<F> {
   const entries = Object.entries(families).map(([key, family]) => [
     key,
@@ -151,16 +179,35 @@ export function openEmitter<O extends OpenFamilies>(groups: O, put: Put): EmitOp
   const made = new Map<string, Family>();
   const entries = Object.entries(groups).map(([key, group]) => [
     key,
-    (name: string, value: number, labels: Sample['labels'] = {}) => {
-      if (!name.startsWith(group.prefix)) throw new Error(`${name} does not begin with ${group.prefix}`);
-      const before = made.get(`${key} ${name}`);
-      const { type, help, labels: names } = group;
-      const family: Family = before ?? { name, type, help, labels: names, level: 'target' };
-      if (before === undefined) made.set(`${key} ${name}`, family);
-      put({ family, value, labels });
-    },
+    'passed' in group
+      ? (series: PassedSeries) => {
+          pass(group, series, put);
+        }
+      : (name: string, value: number, labels: Sample['labels'] = {}) => {
+          begins(name, group.prefix);
+          const before = made.get(`${key} ${name}`);
+          const { type, help, labels: names } = group;
+          const family: Family = before ?? { name, type, help, labels: names, level: 'target' };
+          if (before === undefined) made.set(`${key} ${name}`, family);
+          put({ family, value, labels });
+        },
   ]);
   return Object.fromEntries(entries) as EmitOpen<O>;
+}
+
+/** All series of a name get the same labels: an empty one is the same as none. */
+function pass({ prefix }: PassedFamilies, { name, type, help, samples }: PassedSeries, put: Put): void {
+  begins(name, prefix);
+  const labels = [...new Set(samples.flatMap((s) => [...s.labels.keys()]))].sort();
+  const family: Family = { name, type, help, labels, level: 'target', passed: true };
+  for (const sample of samples) {
+    const values = Object.fromEntries(labels.map((label) => [label, sample.labels.get(label) ?? '']));
+    put({ family, value: sample.value, labels: values });
+  }
+}
+
+function begins(name: string, prefix: string): void {
+  if (!name.startsWith(prefix)) throw new Error(`${name} does not begin with ${prefix}`);
 }
 
 /** One series per possible state, 1 for the present one: a change never makes a series vanish. */

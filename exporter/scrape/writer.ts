@@ -146,7 +146,8 @@ class FamilyWriter {
 
   constructor(family: Family, constant: Readonly<Record<string, string>>, check: boolean) {
     if (!metricName.test(family.name)) throw new Error(`${family.name} is not a metric name`);
-    const names = [...Object.keys(constant), ...family.labels];
+    const labels = family.passed === true ? exported(family.labels, Object.keys(constant)) : family.labels;
+    const names = [...Object.keys(constant), ...labels];
     for (const name of names) {
       if (!labelName.test(name)) throw new Error(`${family.name}: ${name} is not a label name`);
     }
@@ -157,7 +158,7 @@ class FamilyWriter {
     this.#check = check;
     this.#head = names.length === 0 ? family.name : `${family.name}{${prefix.join(',')}`;
     this.#keyFrom = Buffer.byteLength(family.type === 'summary' ? family.name : this.#head);
-    this.#opens = family.labels.map((name, i) => `${i > 0 ? '",' : prefix.length > 0 ? ',' : ''}${name}="`);
+    this.#opens = labels.map((name, i) => `${i > 0 ? '",' : prefix.length > 0 ? ',' : ''}${name}="`);
     this.#tail = names.length === 0 ? ' ' : family.labels.length === 0 ? '} ' : '"} ';
   }
 
@@ -210,6 +211,22 @@ class FamilyWriter {
   block(): Block {
     return { header: this.#family, bytes: this.#buffer.subarray(0, this.#at), series: this.#series };
   }
+}
+
+/** On no family of a target but those of the encoder, whether they stand there in this exposition or not. */
+const ours = ['target', 'pipeline'];
+
+/** Labels of a target's own page that are taken here, renamed as Prometheus does it without honor_labels. */
+function exported(labels: readonly string[], taken: readonly string[]): string[] {
+  const names = new Set(labels);
+  return labels.map((label) => {
+    if (!taken.includes(label) && !ours.includes(label)) return label;
+    let name = label;
+    do name = `exported_${name}`;
+    while (names.has(name) || taken.includes(name));
+    names.add(name);
+    return name;
+  });
 }
 
 // The text formats escape \ " and newline, and nothing else: other control characters, NUL too, pass as they are (seen
