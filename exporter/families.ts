@@ -50,7 +50,7 @@ export interface PassedFamilies {
   readonly passed: true;
   readonly help: string;
   /** None that is known. */
-  readonly labels: readonly [];
+  readonly labels: readonly string[];
 }
 
 /** One name that is passed on, with all its series. */
