@@ -4,6 +4,8 @@ import { known, unknown, type Known } from '../../runtime/known.ts';
 import type { MysqlClient, Row } from './client.ts';
 import type { BinlogPosition } from './facts-binlogs.ts';
 import { withGrant } from './facts-errors.ts';
+import type { Receiver } from './facts-performance.ts';
+import { sharedEach } from './facts-shared.ts';
 import { atLeast } from './facts-version.ts';
 
 export const replicationStates = ['running', 'connecting', 'stopped', 'stalled', 'not_configured', 'unknown'] as const;
@@ -41,7 +43,10 @@ export interface ReplicaChannel {
   /** What the receiver is doing, in the server's words. */
   readonly ioState: string;
   readonly sqlState: string;
-  /** MariaDB: how many heartbeats came, and how often they are sent by an idle source (0: never). */
+  /**
+   * How many heartbeats came, and how often they are sent by an idle source (0: never). In the row of MariaDB only: for
+   * MySQL watchReceiver() adds it.
+   */
   readonly heartbeats: { readonly received: number; readonly periodSeconds: number } | undefined;
   /** The row as it came, names lowercased. */
   readonly columns: ReadonlyMap<string, string | null>;
@@ -56,15 +61,19 @@ export const replicationFact = factKey<readonly ReplicaChannel[]>('mysql.replica
  * Grants: REPLICATION CLIENT (MySQL, MariaDB before 10.5.2), REPLICA MONITOR (MariaDB since 10.5.9),
  * REPLICATION SLAVE ADMIN between these.
  */
-export async function readReplication(client: MysqlClient, call: Call): Promise<readonly ReplicaChannel[]> {
-  try {
-    const rows = await client.query(statusStatement(client), [], call);
-    const observedAtMs = call.clock.wallMs();
-    return rows.map((row) => channelOf(row, observedAtMs));
-  } catch (error) {
-    throw withGrant(error, client.account, statusPrivilege(client));
-  }
+export function readReplication(client: MysqlClient, call: Call): Promise<readonly ReplicaChannel[]> {
+  return statusInFlight(client, async () => {
+    try {
+      const rows = await client.query(statusStatement(client), [], call);
+      const observedAtMs = call.clock.wallMs();
+      return rows.map((row) => channelOf(row, observedAtMs));
+    } catch (error) {
+      throw withGrant(error, client.account, statusPrivilege(client));
+    }
+  });
 }
+
+const statusInFlight = sharedEach<readonly ReplicaChannel[]>();
 
 /** https://dev.mysql.com/doc/refman/8.0/en/show-replica-status.html, https://mariadb.com/kb/en/show-replica-status/ */
 export function statusStatement(client: Pick<MysqlClient, 'flavour' | 'version'>): string {
@@ -160,11 +169,23 @@ function gtidOf(usingGtid: string, autoPosition: string): ReplicaChannel['gtid']
   return found === 'slave_pos' || found === 'current_pos' ? found : 'no';
 }
 
-/** Where a receiver stood when it was last seen to move, kept by whoever looks more than once. */
+/** What was seen of a receiver by whoever looks more than once. Times are monotonic. */
 export interface ReceiverMark {
-  readonly progress: string;
-  /** monotonic */
-  readonly sinceMs: number;
+  /** Changes with each event and heartbeat that comes. */
+  readonly heard: string;
+  readonly heardMs: number;
+  /** Something came between two looks: before that, `heardMs` is only the first look. */
+  readonly hasMoved: boolean;
+  /** Changes with each start of the receiver. */
+  readonly run: string;
+  readonly runMs: number;
+}
+
+export interface WatchedReceiver {
+  readonly channel: ReplicaChannel;
+  readonly mark: ReceiverMark;
+  /** How long ago the source was last heard of. */
+  readonly heartbeatAgeSeconds: Known<number>;
 }
 
 /**
@@ -172,28 +193,73 @@ export interface ReceiverMark {
  * source would have sent an event or, when idle, a heartbeat in every period: with neither for more than two periods
  * (and a second, as counters are read between two of them) it is stalled.
  *
- * Only MariaDB counts heartbeats in the status row. Without such a count, or with heartbeats off, nothing is called
- * stalled. Nor is a receiver that waits for something else than its source (relay_log_space_limit).
+ * MariaDB counts heartbeats in the status row; MySQL does so in performance_schema, which is `receiver`. Without a
+ * count, or with heartbeats off, nothing is called stalled. Nor is a receiver that waits for something else than its
+ * source (relay_log_space_limit).
+ *
+ * The age is that by the server's own clock where it tells when it heard, and since something was last seen to come by
+ * us: the smaller one, as a transaction of many events tells the server's time only at its ends.
  */
 export function watchReceiver(
-  channel: ReplicaChannel,
+  seen: ReplicaChannel,
   before: ReceiverMark | undefined,
-  nowMonoMs: number,
-): { readonly channel: ReplicaChannel; readonly mark: ReceiverMark } {
-  const { heartbeats, received } = channel;
-  const gtid = channel.columns.get('gtid_io_pos') ?? '';
-  const progress = [heartbeats?.received, received?.file, received?.position, gtid, channel.ioRunning].join(' ');
-  if (before?.progress !== progress) return { channel, mark: { progress, sinceMs: nowMonoMs } };
+  now: { readonly monoMs: number; readonly wallMs: number },
+  receiver?: Receiver,
+): WatchedReceiver {
+  const channel = receiver === undefined ? seen : withHeartbeats(seen, receiver);
+  const mark = receiverMark(channel, before, now.monoMs, receiver);
+  const heartbeatAgeSeconds = ageOf(mark, now, receiver);
+  const { heartbeats } = channel;
+  const quietSeconds = (now.monoMs - Math.max(mark.heardMs, mark.runMs)) / 1000;
   if (
     channel.state !== 'running' ||
     heartbeats === undefined ||
     heartbeats.periodSeconds <= 0 ||
+    quietSeconds <= 2 * heartbeats.periodSeconds + 1 ||
     !/^Waiting for (master|source) to send event/i.test(channel.ioState)
   ) {
-    return { channel, mark: before };
+    return { channel, mark, heartbeatAgeSeconds };
   }
-  const stillSeconds = (nowMonoMs - before.sinceMs) / 1000;
-  if (stillSeconds <= 2 * heartbeats.periodSeconds + 1) return { channel, mark: before };
-  const why = `neither an event nor a heartbeat came for ${Math.floor(stillSeconds)} s, heartbeats are due every ${heartbeats.periodSeconds} s`;
-  return { channel: { ...channel, state: 'stalled', why, lagSeconds: unknown(why) }, mark: before };
+  const why = `neither an event nor a heartbeat came for ${Math.floor(quietSeconds)} s, heartbeats are due every ${heartbeats.periodSeconds} s`;
+  return { channel: { ...channel, state: 'stalled', why, lagSeconds: unknown(why) }, mark, heartbeatAgeSeconds };
+}
+
+function withHeartbeats(channel: ReplicaChannel, receiver: Receiver): ReplicaChannel {
+  const { receivedHeartbeats: received, heartbeatPeriodSeconds: periodSeconds } = receiver;
+  return periodSeconds === undefined ? channel : { ...channel, heartbeats: { received, periodSeconds } };
+}
+
+function receiverMark(
+  { heartbeats, received, columns, ioRunning }: ReplicaChannel,
+  before: ReceiverMark | undefined,
+  nowMs: number,
+  receiver: Receiver | undefined,
+): ReceiverMark {
+  const gtids = columns.get('gtid_io_pos') ?? '';
+  const heard = [heartbeats?.received, received?.file, received?.position, gtids, receiver?.heardAtSeconds].join(' ');
+  const run = `${ioRunning} ${receiver?.threadId ?? ''}`;
+  const moved = before !== undefined && before.heard !== heard;
+  return {
+    heard,
+    heardMs: before === undefined || moved ? nowMs : before.heardMs,
+    hasMoved: moved || before?.hasMoved === true,
+    run,
+    runMs: before?.run === run ? before.runMs : nowMs,
+  };
+}
+
+function ageOf(
+  mark: ReceiverMark,
+  now: { readonly monoMs: number; readonly wallMs: number },
+  receiver: Receiver | undefined,
+): Known<number> {
+  const sinceSeenSeconds = (now.monoMs - mark.heardMs) / 1000;
+  const heardAtSeconds = receiver?.heardAtSeconds ?? 0;
+  const byServerSeconds =
+    receiver === undefined || heardAtSeconds === 0 ? Infinity : Math.max(0, receiver.nowSeconds - heardAtSeconds);
+  const seconds = Math.min(byServerSeconds, mark.hasMoved ? sinceSeenSeconds : Infinity);
+  if (seconds !== Infinity) return known(seconds, now.wallMs);
+  // At least so long
+  if (sinceSeenSeconds > 0) return known(sinceSeenSeconds, now.wallMs);
+  return unknown('this is the first look, and the server does not tell when it last heard of its source');
 }

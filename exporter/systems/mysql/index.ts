@@ -2,6 +2,9 @@ import { defineSystem } from '../../system.ts';
 import { mysqlAddress } from './address.ts';
 import { binlogCollector } from './collector-binlog.ts';
 import { dumpThreadsCollector } from './collector-dump-threads.ts';
+import { heartbeatTableCollector } from './collector-heartbeat-table.ts';
+import { performanceCollector } from './collector-performance.ts';
+import { replicasCollector } from './collector-replicas.ts';
 import { replicationCollector } from './collector-replication.ts';
 import { statusCollector } from './collector-status.ts';
 import { variablesCollector } from './collector-variables.ts';
@@ -17,6 +20,9 @@ export const mysql = defineSystem({
   open: async (opening, call) => (await import('./client.ts')).openMysql(opening, call),
   collectors: [
     replicationCollector,
+    performanceCollector,
+    heartbeatTableCollector,
+    replicasCollector,
     binlogCollector,
     cdcReadyCollector,
     dumpThreadsCollector,

@@ -15,6 +15,10 @@ import { fakeClient, fixture, runner, statesOf, testCall } from './fake-client.t
 
 const mariadb = '10.11.19-MariaDB-0+deb12u1-log';
 
+function at(monoMs: number): { readonly monoMs: number; readonly wallMs: number } {
+  return { monoMs, wallMs: 1_700_000_000_000 + monoMs };
+}
+
 function channel(name: string): ReplicaChannel {
   const [row] = fixture(name);
   assert.ok(row);
@@ -53,13 +57,16 @@ test('MySQL 9.7: the new spelling is read the same way', async () => {
   assert.deepEqual(running.lagSeconds, { known: true, value: 0, observedAtMs: 5 });
   assert.equal(running.received?.file, 'binlog.000001');
   assert.equal(running.heartbeats, undefined, 'the row does not count them');
-  const mark = watchReceiver(running, undefined, 0).mark;
-  assert.equal(watchReceiver(running, mark, 1e9).channel.state, 'running', 'so nothing is called stalled');
+  const mark = watchReceiver(running, undefined, at(0)).mark;
+  assert.equal(watchReceiver(running, mark, at(1e9)).channel.state, 'running', 'so nothing is called stalled');
 
   const broken = channel('mysql-9.7.4-sql-error');
   assert.deepEqual([broken.state, broken.lastSqlErrno, broken.lagSeconds.known], ['stopped', 1396, false]);
 
-  const client = fakeClient('9.7.4-2', { 'SHOW REPLICA STATUS': fixture('mysql-9.7.4-running') });
+  const client = fakeClient('9.7.4-2', {
+    'SHOW REPLICA STATUS': fixture('mysql-9.7.4-running'),
+    'SELECT @@GLOBAL.performance_schema': [{ enabled: 0 }],
+  });
   const { samples } = await runner(replicationCollector)(client);
   const labels = `channel_name="",connection_name="",master_host="127.0.0.1",master_uuid="${running.sourceUuid}"`;
   for (const name of ['slave_io_running', 'replica_io_running', 'auto_position', 'get_master_public_key']) {
@@ -167,25 +174,29 @@ test('a lag that is NULL has no sample; the state is always there and keeps the 
 
 test('a receiver is stalled when neither events nor heartbeats came for more than two periods, and only then', () => {
   const running = channel('mariadb-10.11.19-running');
-  const first = watchReceiver(running, undefined, 0);
+  const first = watchReceiver(running, undefined, at(0));
   assert.equal(first.channel.state, 'running');
-  assert.equal(watchReceiver(running, first.mark, 3000).channel.state, 'running');
-  const stalled = watchReceiver(running, first.mark, 3001).channel;
+  assert.equal(watchReceiver(running, first.mark, at(3000)).channel.state, 'running');
+  const stalled = watchReceiver(running, first.mark, at(3001)).channel;
   assert.equal(stalled.state, 'stalled');
   assert.equal(stalled.lagSeconds.known, false, 'the server still says 0');
 
   const beat: ReplicaChannel = { ...running, heartbeats: { received: 1_000_000, periodSeconds: 1 } };
-  const moved = watchReceiver(beat, first.mark, 3001);
-  assert.deepEqual([moved.channel.state, moved.mark.sinceMs], ['running', 3001]);
+  const moved = watchReceiver(beat, first.mark, at(3001));
+  assert.deepEqual([moved.channel.state, moved.mark.heardMs], ['running', 3001]);
 
   const off: ReplicaChannel = { ...running, heartbeats: { received: 0, periodSeconds: 0 } };
-  const offMark = watchReceiver(off, undefined, 0).mark;
-  assert.equal(watchReceiver(off, offMark, 1e9).channel.state, 'running', 'heartbeats are off');
+  const offMark = watchReceiver(off, undefined, at(0)).mark;
+  assert.equal(watchReceiver(off, offMark, at(1e9)).channel.state, 'running', 'heartbeats are off');
 
   const waiting: ReplicaChannel = {
     ...running,
     ioState: 'Waiting for the slave SQL thread to free enough relay log space',
   };
-  const waitingMark = watchReceiver(waiting, undefined, 0).mark;
-  assert.equal(watchReceiver(waiting, waitingMark, 1e9).channel.state, 'running', 'it does not wait for its source');
+  const waitingMark = watchReceiver(waiting, undefined, at(0)).mark;
+  assert.equal(
+    watchReceiver(waiting, waitingMark, at(1e9)).channel.state,
+    'running',
+    'it does not wait for its source',
+  );
 });

@@ -1,0 +1,100 @@
+// The table in which pt-heartbeat, or anything else, writes the time on the source once a second.
+// https://docs.percona.com/percona-toolkit/pt-heartbeat.html
+import type { Call } from '../../collector.ts';
+import { known, unknown, type Known } from '../../runtime/known.ts';
+import type { MysqlClient, Row } from './client.ts';
+import { withGrant } from './facts-errors.ts';
+import type { ReplicaChannel } from './facts-replication.ts';
+
+export interface HeartbeatTable {
+  readonly database: string;
+  readonly table: string;
+  /** The writer writes UTC (pt-heartbeat --utc), or the column is a TIMESTAMP. Else it writes the time zone of the server. */
+  readonly utc: boolean;
+  /** Rows of others are ignored; all rows when left out. */
+  readonly serverIds: readonly number[] | undefined;
+}
+
+export interface Heartbeat {
+  readonly serverId: string;
+  /** The clock of this server, seconds since the epoch. */
+  readonly nowSeconds: number;
+  /** What the source wrote; unknown when the text is no time. */
+  readonly storedSeconds: Known<number>;
+}
+
+/** A table of more servers than this is something else. */
+const rowsAtMost = 1000;
+
+/**
+ * One statement, so that the row and the clock are of one moment.
+ *
+ * Grant: SELECT on the table.
+ */
+export async function readHeartbeats(
+  client: MysqlClient,
+  options: HeartbeatTable,
+  call: Call,
+): Promise<readonly Heartbeat[]> {
+  try {
+    const rows = await client.query(heartbeatStatement(options), options.serverIds ?? [], call);
+    return rows.map((row) => heartbeatOf(row, call.clock.wallMs()));
+  } catch (error) {
+    throw withGrant(error, client.account, 'SELECT', tableText(options));
+  }
+}
+
+/**
+ * Our sessions are in UTC. What was written in the server's own time zone is taken back with it; in the hour that a time
+ * zone has twice, the server takes it for one of them, so that --utc is the better choice.
+ * `ts` is a varchar like 2026-11-21T15:00:00.001230.
+ */
+export function heartbeatStatement(options: HeartbeatTable): string {
+  const ts = 'CAST(ts AS DATETIME(6))';
+  const stored = options.utc ? ts : `CONVERT_TZ(${ts}, @@GLOBAL.time_zone, '+00:00')`;
+  const only =
+    options.serverIds === undefined ? '' : ` WHERE server_id IN (${options.serverIds.map(() => '?').join(', ')})`;
+  return `SELECT server_id, UNIX_TIMESTAMP(${stored}) AS stored, UNIX_TIMESTAMP(NOW(6)) AS now FROM ${tableText(options)}${only} LIMIT ${rowsAtMost}`;
+}
+
+function tableText({ database, table }: HeartbeatTable): string {
+  const quoted = (name: string): string => `\`${name.replaceAll('`', '``')}\``;
+  return `${quoted(database)}.${quoted(table)}`;
+}
+
+export function heartbeatOf(row: Row, observedAtMs: number): Heartbeat {
+  const stored = row['stored'];
+  const seconds = stored === null || stored === undefined ? NaN : Number(stored);
+  return {
+    serverId: String(row['server_id']),
+    nowSeconds: Number(row['now']),
+    // 0 is what a server makes of a time that is none
+    storedSeconds: seconds > 0 ? known(seconds, observedAtMs) : unknown('ts is no time'),
+  };
+}
+
+/** Clocks that agree this well count as agreeing: a row of the future is then 0 s old. */
+const toleratedSkewSeconds = 1;
+
+/** The age of a row; unknown when it is of the future, as the clocks then differ by more than the lag. */
+export function ageOf(heartbeat: Heartbeat, observedAtMs: number): Known<number> {
+  const { storedSeconds, nowSeconds } = heartbeat;
+  if (!storedSeconds.known) return storedSeconds;
+  const age = nowSeconds - storedSeconds.value;
+  if (age < -toleratedSkewSeconds) return unknown(`the heartbeat is ${Math.round(-age)} s in the future`);
+  return known(Math.max(0, age), observedAtMs);
+}
+
+/**
+ * The channel whose lag a row tells: the one that replicates from the server that wrote it, or the only one there is
+ * when the row was asked for by its server id (the writer may be further up). No channel: its rows say nothing of lag.
+ */
+export function channelOfHeartbeat(
+  { serverId }: Heartbeat,
+  channels: readonly ReplicaChannel[],
+  isAskedFor: boolean,
+): ReplicaChannel | undefined {
+  const source = channels.find((c) => String(c.sourceServerId) === serverId);
+  if (source !== undefined) return source;
+  return isAskedFor && channels.length === 1 ? channels[0] : undefined;
+}
