@@ -5,5 +5,14 @@ CREATE USER IF NOT EXISTS 'pipemedic_exporter'@'%' IDENTIFIED BY 'CHANGE-ME' WIT
 GRANT REPLICATION CLIENT ON *.* TO 'pipemedic_exporter'@'%';
 -- the connections of other accounts: who reads the binary log
 GRANT PROCESS ON *.* TO 'pipemedic_exporter'@'%';
+-- when the source was last heard of, commit times, group members; the rest of performance_schema holds other people's SQL
+GRANT SELECT ON performance_schema.replication_connection_status TO 'pipemedic_exporter'@'%';
+GRANT SELECT ON performance_schema.replication_connection_configuration TO 'pipemedic_exporter'@'%';
+GRANT SELECT ON performance_schema.replication_applier_status_by_coordinator TO 'pipemedic_exporter'@'%';
+GRANT SELECT ON performance_schema.replication_applier_status_by_worker TO 'pipemedic_exporter'@'%';
+GRANT SELECT ON performance_schema.replication_group_members TO 'pipemedic_exporter'@'%';
+GRANT SELECT ON performance_schema.replication_group_member_stats TO 'pipemedic_exporter'@'%';
 -- where Maxwell keeps its tables (schema_database); leave it out elsewhere
 GRANT SELECT ON maxwell.* TO 'pipemedic_exporter'@'%';
+-- only with the collector `heartbeat`, on its table: GRANT SELECT ON heartbeat.heartbeat TO 'pipemedic_exporter'@'%';
+-- only with the collector `slave_hosts`: GRANT REPLICATION SLAVE ON *.* TO 'pipemedic_exporter'@'%';
