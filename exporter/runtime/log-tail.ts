@@ -54,6 +54,7 @@ export class LogTail {
   #from: TailMark | undefined;
   #files: Followed[] = [];
   #hasLooked = false;
+  #isClosed = false;
   #began: TailReport['began'];
   #gaps = 0;
   #rotations = 0;
@@ -69,11 +70,13 @@ export class LogTail {
   }
 
   get mark(): TailMark {
+    if (this.#from !== undefined) return this.#from;
     return this.#files.map(({ file }) => file.mark);
   }
 
   /** Reads what was added since, at most the sink's budget. @throws what the file system throws; the next read goes on */
   async read(sink: LineSink, nowMonoMs: number): Promise<TailReport> {
+    if (this.#isClosed) throw new Error('this tail is closed');
     await this.#discover();
     await this.#checkIntact();
     await this.#boundBacklog();
@@ -96,10 +99,10 @@ export class LogTail {
     };
   }
 
+  /** Its mark stays as it is. */
   async close(): Promise<void> {
-    const files = this.#files;
-    this.#files = [];
-    await Promise.all(files.map(({ file }) => file.close()));
+    this.#isClosed = true;
+    await Promise.all(this.#files.map(({ file }) => file.close()));
   }
 
   /** Puts the file that now bears the name at the end of those that are followed, if it is another one. */
@@ -238,6 +241,7 @@ export class LogTail {
   }
 
   #add(file: TailFile, isFinal: boolean): void {
+    if (this.#isClosed) void file.close(); // opened while it was being closed
     this.#files.push({ file, sizeBytes: 0, quietSinceMs: undefined, isFinal });
   }
 

@@ -1,6 +1,7 @@
 import type { Call } from '../../collector.ts';
 import { classOf, messageOf, TargetError } from '../../runtime/errors.ts';
 import { known, unknown, type Known } from '../../runtime/known.ts';
+import type { LogTail } from '../../runtime/log-tail.ts';
 import type { Opening, TargetClient } from '../../system.ts';
 import { openHttp, type HttpGetter } from '../jvm/facts-fetch.ts';
 import { lookAtHsperfdata, lookAtMaxwellHttp } from '../jvm/facts-heap.ts';
@@ -10,6 +11,7 @@ import { openMysql, type MysqlClient } from '../mysql/client.ts';
 import type { MaxwellAddress } from './address.ts';
 import { heartbeatFreshMs } from './facts-health.ts';
 import { readMaxwellPosition } from './facts-position.ts';
+import { processByWitness } from './facts-witness.ts';
 
 /**
  * A Maxwell: its tables by one connection to the server that holds them (a second one when it reads the binary log of
@@ -22,10 +24,12 @@ export interface MaxwellClient extends TargetClient {
   readonly mysql: (call: Call) => Promise<MysqlClient>;
   /** The server whose binary log it reads; the same connection when it is the same target. */
   readonly source: (call: Call) => Promise<MysqlClient>;
-  /** Whether its process lives, by HTTP and by /proc; never throws. */
+  /** Whether its process lives, by /proc, by its supervisor's record and by HTTP; never throws. */
   readonly process: (call: Call) => Promise<Known<'alive' | 'gone'>>;
   readonly jvmSources: readonly JvmSource[];
   readonly jvmLooks: (call: Call) => Promise<readonly JvmLook[]>;
+  /** Its log, opened once and closed with this client. */
+  readonly logTail: (open: () => Promise<LogTail>) => Promise<LogTail>;
 }
 
 /** Opens no connection yet, so that a Maxwell whose MySQL is away can still be looked at. */
@@ -36,11 +40,15 @@ export function openMaxwell({ address, tls, resolve }: Opening<MaxwellAddress>):
   let isClosed = false;
 
   const process = async (call: Call): Promise<Known<'alive' | 'gone'>> => {
-    const byFile =
-      address.hsperfdata === undefined ? undefined : (await lookAtHsperfdata(address.hsperfdata, call)).process;
-    if (byFile?.known === true && byFile.value === 'alive') return byFile; // no need to wait for its HTTP
-    return processOf(http === undefined ? undefined : await processByHttp(http, call), byFile);
+    const local = await Promise.all([
+      address.hsperfdata === undefined ? undefined : lookAtHsperfdata(address.hsperfdata, call).then((l) => l.process),
+      address.witnessFile === undefined ? undefined : processByWitness(address.witnessFile, call),
+    ]);
+    const seen = local.find((look) => look?.known === true && look.value === 'alive');
+    if (seen !== undefined) return seen; // no need to wait for its HTTP
+    return processOf(http === undefined ? undefined : await processByHttp(http, call), ...local);
   };
+  let tail: Promise<LogTail> | undefined;
 
   return {
     address,
@@ -48,6 +56,11 @@ export function openMaxwell({ address, tls, resolve }: Opening<MaxwellAddress>):
     mysql: mysql.get,
     source: source.get,
     process,
+    logTail: (open) =>
+      (tail ??= open().catch((error: unknown) => {
+        tail = undefined;
+        throw error;
+      })),
     jvmSources: [
       ...(address.hsperfdata === undefined ? [] : (['hsperfdata'] as const)),
       ...(address.http === undefined ? [] : (['maxwell_http'] as const)),
@@ -67,7 +80,7 @@ export function openMaxwell({ address, tls, resolve }: Opening<MaxwellAddress>):
       const found = await process(call);
       if (found.known && found.value === 'alive') return;
       if (found.known) throw new TargetError('refused', 'the process of Maxwell is gone');
-      if (http !== undefined || address.hsperfdata !== undefined) {
+      if (http !== undefined || address.hsperfdata !== undefined || address.witnessFile !== undefined) {
         throw new TargetError(call.signal.aborted ? 'deadline' : 'failed', found.why);
       }
       await pingByHeartbeat(await mysql.get(call), address, call);
@@ -76,20 +89,22 @@ export function openMaxwell({ address, tls, resolve }: Opening<MaxwellAddress>):
     collectsWhileDown: true,
     [Symbol.asyncDispose]: async () => {
       isClosed = true;
-      await Promise.all([mysql.close(), source.close()]);
+      const closeTail = tail?.then(
+        (opened) => opened.close(),
+        () => undefined,
+      );
+      tail = undefined;
+      await Promise.all([mysql.close(), source.close(), closeTail]);
     },
   };
 }
 
 /** Evidence of life from one side is enough; evidence of death counts when no side shows life. */
-export function processOf(
-  byHttp: Known<'alive' | 'gone'> | undefined,
-  byFile: Known<'alive' | 'gone'> | undefined,
-): Known<'alive' | 'gone'> {
-  const looks = [byHttp, byFile].filter((look) => look !== undefined);
+export function processOf(...found: readonly (Known<'alive' | 'gone'> | undefined)[]): Known<'alive' | 'gone'> {
+  const looks = found.filter((look) => look !== undefined);
   const first = looks.find((l) => l.known && l.value === 'alive') ?? looks.find((l) => l.known);
   if (first !== undefined) return first;
-  if (looks.length === 0) return unknown('neither http nor hsperfdata is configured');
+  if (looks.length === 0) return unknown('neither http nor hsperfdata nor witness_file is configured');
   return unknown(looks.map((look) => (look.known ? '' : look.why)).join('; '));
 }
 

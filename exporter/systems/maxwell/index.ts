@@ -4,6 +4,7 @@ import { maxwellAddress } from './address.ts';
 import type { MaxwellClient } from './client.ts';
 import { bootstrapCollector } from './collector-bootstrap.ts';
 import { httpCollector } from './collector-http.ts';
+import { logCollector } from './collector-log.ts';
 import { positionCollector } from './collector-position.ts';
 
 export const maxwell = defineSystem({
@@ -23,6 +24,7 @@ export const maxwell = defineSystem({
     positionCollector,
     httpCollector,
     bootstrapCollector,
+    logCollector,
     jvmCollectorOf<MaxwellClient>({
       sources: (client) => client.jvmSources,
       looks: (client, call) => client.jvmLooks(call),

@@ -1,0 +1,21 @@
+// How the last life of Maxwell ended, by its exit code and by what it wrote. Pure.
+import { endClassOf, logClasses, type LifeLog } from './facts-log.ts';
+import type { ServiceEnd } from './facts-witness.ts';
+
+export const endClasses = ['stopped', 'killed', ...logClasses, 'unclassified'] as const;
+export type EndClass = (typeof endClasses)[number];
+
+/**
+ * Codes as seen on 1.44.1: 143 after SIGTERM (the JVM's own), 137 after SIGKILL, 1 for most errors, 2 for a lost position
+ * and for a second reader with the same server id: only the log tells these apart.
+ *
+ * @param life what that life wrote, as far as it was read
+ */
+export function endClass(end: ServiceEnd, life: LifeLog | undefined): EndClass {
+  const { exitCode, signal, isAsked } = end;
+  if (isAsked || exitCode === 0 || exitCode === 143 || signal === 'SIGTERM' || signal === 'SIGINT') return 'stopped';
+  const told = life === undefined ? undefined : endClassOf(life);
+  // The kernel's own killer leaves no word in the log: what stands there is older.
+  if (exitCode === 137 || signal === 'SIGKILL') return told === 'memory' ? 'memory' : 'killed';
+  return told ?? 'unclassified';
+}
