@@ -7,6 +7,7 @@ export const ports = {
   claim: 10_001,
   source: 13_306,
   replica: 13_307,
+  source2: 13_308,
   maxwellToSource: 13_316,
   replicaToSource: 13_317,
   maxwellHttp: 18_080,

@@ -1,15 +1,24 @@
-// MariaDB source and replica.
-import { readFileSync } from 'node:fs';
+// MariaDB source and replica, of the machine's own release or of the newer one that setup-unstable.sh has found.
+import { cpSync, existsSync, readFileSync } from 'node:fs';
 import { createConnection, type Connection, type RowDataPacket } from 'mysql2/promise';
 import { join } from 'node:path';
 import { ports } from './address.ts';
-import { fileIn, folderIn, isRoot, program, repo, type LabContext } from './context.ts';
+import { clockOffset } from './clock-offset.ts';
+import { cacheFolder, fileIn, folderIn, isRoot, program, repo, type LabContext } from './context.ts';
+import type { DatabaseOptions, Release } from './databases.ts';
 import { ProcessPart, runToEnd } from './processes.ts';
 import { waitFor } from './ready.ts';
 
 export type Database = 'source' | 'replica';
 
-export const databasePorts: Readonly<Record<Database, number>> = { source: ports.source, replica: ports.replica };
+/** `source2`: another source, for a replica of two; no part of the whole lab. */
+export type DatabaseName = Database | 'source2';
+
+export const databasePorts: Readonly<Record<DatabaseName, number>> = {
+  source: ports.source,
+  replica: ports.replica,
+  source2: ports.source2,
+};
 
 /** What a file of deploy/sql grants, so that the lab's users have that and no more. */
 export function shippedGrants(file: string): readonly string[] {
@@ -45,16 +54,31 @@ const schema = [
    ) ENGINE = InnoDB CHARACTER SET utf8mb4`,
 ];
 
-export function databasePart(lab: LabContext, name: Database): ProcessPart {
+interface MariadbProgram {
+  readonly path: string;
+  readonly settings: Readonly<Record<string, string>>;
+}
+
+function installedProgram(): MariadbProgram {
+  return { path: program('mariadbd'), settings: {} };
+}
+
+export function databasePart(
+  lab: LabContext,
+  name: DatabaseName,
+  { settings = {}, env }: DatabaseOptions = {},
+  { path, settings: own }: MariadbProgram = installedProgram(),
+): ProcessPart {
   const home = join(lab.dir, name);
   const options: Record<string, string | number> = {
+    ...own,
     datadir: home,
     tmpdir: temporaryFolder(lab, name),
     socket: join(lab.dir, `${name}.sock`),
     'pid-file': join(lab.dir, `${name}.pid`),
     'bind-address': lab.address,
     port: databasePorts[name],
-    'server-id': name === 'source' ? 1 : 2,
+    'server-id': Object.keys(databasePorts).indexOf(name) + 1,
     'log-bin': 'binlog',
     'binlog-format': 'ROW',
     'binlog-row-image': 'FULL',
@@ -73,13 +97,17 @@ export function databasePart(lab: LabContext, name: Database): ProcessPart {
     'innodb-flush-log-at-trx-commit': 2,
     'max-connections': 100,
     ...(name === 'replica' ? { 'read-only': 'ON' } : {}),
+    // a domain for each that is written to: https://mariadb.com/kb/en/gtid/#gtid-domain-id
+    ...(name === 'source2' ? { 'gtid-domain-id': 2 } : {}),
     ...(isRoot() ? { user: 'root' } : {}),
+    ...settings,
   };
   const lines = Object.entries(options).map(([key, value]) => `${key}=${value}`);
   const file = fileIn(lab, `${name}.cnf`, `[mariadbd]\n${lines.join('\n')}\n`);
   return new ProcessPart(lab, {
     name,
-    argv: [program('mariadbd'), `--defaults-file=${file}`],
+    argv: [path, `--defaults-file=${file}`],
+    ...(env === undefined ? {} : { env }),
     ready: async (signal) => {
       await sql(lab, name, 'SELECT 1', signal);
       return true;
@@ -88,18 +116,14 @@ export function databasePart(lab: LabContext, name: Database): ProcessPart {
 }
 
 /** Its own: a starting server removes the temporary tables of all others from a shared one (seen on MariaDB 10.11). */
-function temporaryFolder(lab: LabContext, name: Database): string {
+function temporaryFolder(lab: LabContext, name: DatabaseName): string {
   return folderIn(lab, `${name}-tmp`);
 }
 
 /** A new data folder with the lab's users in it; not in the binlog, so that source and replica begin alike. */
-export async function installDatabase(lab: LabContext, name: Database): Promise<void> {
-  const users = Object.entries(grants).flatMap(([user, all]) => [
-    `CREATE USER '${user}'@'%' IDENTIFIED BY '${lab.secret(user)}';`,
-    ...all.map((what) => `GRANT ${what} TO '${user}'@'%'${user === 'lab' ? ' WITH GRANT OPTION' : ''};`),
-  ]);
-  // An anonymous user of localhost would win over 'name'@'%'. The bootstrap server knows no grants before FLUSH.
-  const text = ['FLUSH PRIVILEGES;', ...users, "DELETE FROM mysql.global_priv WHERE User = '';", 'FLUSH PRIVILEGES;'];
+export async function installDatabase(lab: LabContext, name: DatabaseName): Promise<void> {
+  // The bootstrap server knows no grants before FLUSH.
+  const text = ['FLUSH PRIVILEGES;', ...userStatements(lab)];
   await runToEnd(
     [
       program('mariadb-install-db'),
@@ -113,6 +137,15 @@ export async function installDatabase(lab: LabContext, name: Database): Promise<
     ],
     { deadlineMs: 60_000, cwd: lab.dir },
   );
+}
+
+function userStatements(lab: LabContext): string[] {
+  const users = Object.entries(grants).flatMap(([user, all]) => [
+    `CREATE USER IF NOT EXISTS '${user}'@'%' IDENTIFIED BY '${lab.secret(user)}';`,
+    ...all.map((what) => `GRANT ${what} TO '${user}'@'%'${user === 'lab' ? ' WITH GRANT OPTION' : ''};`),
+  ]);
+  // An anonymous user of localhost would win over 'name'@'%'
+  return [...users, "DELETE FROM mysql.global_priv WHERE User = '';", 'FLUSH PRIVILEGES;'];
 }
 
 export async function createSchema(lab: LabContext): Promise<void> {
@@ -140,7 +173,7 @@ export async function startReplication(lab: LabContext): Promise<void> {
 /** One statement as the lab's own all-mighty user, on a connection of its own. */
 export async function sql(
   lab: LabContext,
-  name: Database,
+  name: DatabaseName,
   statement: string,
   signal: AbortSignal = AbortSignal.timeout(15_000),
 ): Promise<readonly Readonly<Record<string, unknown>>[]> {
@@ -169,3 +202,46 @@ async function rowsOf(connection: Connection, statement: string): Promise<RowDat
   const [rows] = await connection.query<RowDataPacket[]>(statement);
   return Array.isArray(rows) ? rows : []; // an object for statements without rows, whatever the type says
 }
+
+/** The release of the machine's own packages. */
+export const mariadbInstalled: Release = {
+  missing: () => false,
+  install: installDatabase,
+  part: databasePart,
+  startReplication,
+  clockOffset: (seconds) => clockOffset(seconds, '/usr/lib', 'LD_PRELOAD'),
+};
+
+function tree(): string {
+  return join(cacheFolder(), 'debian-unstable', 'mariadb');
+}
+
+export const mariadbUnstable: Release = {
+  missing: () =>
+    existsSync(join(tree(), 'bin', 'mariadbd'))
+      ? false
+      : 'no newer MariaDB on this machine: deploy/lab/setup.sh says why',
+  install: (lab, name) => {
+    cpSync(join(tree(), 'data'), join(lab.dir, name), { recursive: true });
+    const users = ['SET SESSION sql_log_bin = 0;', ...userStatements(lab)];
+    fileIn(lab, `${name}-users.sql`, `${users.join('\n')}\n`);
+    return Promise.resolve();
+  },
+  part: (lab, name, options) => {
+    const share = join(tree(), 'usr', 'share', 'mariadb');
+    return databasePart(lab, name, options, {
+      path: join(tree(), 'bin', 'mariadbd'),
+      settings: {
+        basedir: join(tree(), 'usr'),
+        'lc-messages-dir': share,
+        'character-sets-dir': join(share, 'charsets'),
+        'plugin-dir': join(tree(), 'usr', 'lib', 'mysql', 'plugin'),
+        'init-file': join(lab.dir, `${name}-users.sql`),
+        'innodb-use-native-aio': 'OFF', // the kernel's limit of requests is for the whole machine
+      },
+    });
+  },
+  startReplication,
+  clockOffset: (seconds) =>
+    clockOffset(seconds, join(cacheFolder(), 'debian-unstable', 'faketime', 'usr', 'lib'), 'LAB_PRELOAD'),
+};

@@ -1,30 +1,19 @@
 // A MySQL source and its replicas, of the newest release that setup-unstable.sh has found, with the parts, users and
 // schema of the MariaDB ones: same ports, same names, GTID auto-position through the same breakable link.
-import { cpSync, existsSync, mkdirSync, mkdtempSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { cpSync, existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { claimAddress, ports } from './address.ts';
-import { cacheFolder, fileIn, folderIn, isRoot, secretsIn, type LabContext } from './context.ts';
-import type { Lab } from './lab.ts';
-import { createSchema, databasePorts, shippedGrants, sql, type Database } from './mariadb.ts';
-import { ProcessPart, startReaper } from './processes.ts';
+import { ports } from './address.ts';
+import { cacheFolder, fileIn, folderIn, isRoot, type LabContext } from './context.ts';
+import {
+  startDatabases,
+  type DatabaseLab,
+  type DatabaseOptions,
+  type DatabasesOptions,
+  type Release,
+} from './databases.ts';
+import { databasePorts, shippedGrants, sql, type DatabaseName } from './mariadb.ts';
+import { ProcessPart } from './processes.ts';
 import { waitFor } from './ready.ts';
-import { TcpProxy } from './tcp-proxy.ts';
-
-/** What the tests of one flavour need of a lab: a Lab has it too. */
-export type DatabaseLab = Pick<
-  Lab,
-  'address' | 'dir' | 'part' | 'link' | 'sql' | 'secret' | 'secretFile' | 'stop' | typeof Symbol.asyncDispose
->;
-
-export interface Mysql9Options {
-  /** Source and replica when left out. */
-  readonly databases?: readonly Database[];
-  /** Beside and before the lab's own, by server: `{ source: { 'default-time-zone': '+05:00' } }` */
-  readonly settings?: Partial<Record<Database, Readonly<Record<string, string | number>>>>;
-  /** Such as TZ. */
-  readonly env?: Readonly<Record<string, string>>;
-}
 
 /** The names of privileges: https://dev.mysql.com/doc/refman/8.4/en/privileges-provided.html */
 const grants: Readonly<Record<string, readonly string[]>> = {
@@ -45,7 +34,7 @@ export function mysql9Missing(): string | false {
   return existsSync(join(tree(), 'bin', 'mysqld')) ? false : 'no MySQL 9 on this machine: deploy/lab/setup.sh says why';
 }
 
-export function mysql9Part(lab: LabContext, name: Database, options: Mysql9Options = {}): ProcessPart {
+function part(lab: LabContext, name: DatabaseName, { settings: own = {}, env }: DatabaseOptions = {}): ProcessPart {
   const home = tree();
   const settings: Record<string, string | number> = {
     basedir: join(home, 'usr'),
@@ -80,14 +69,14 @@ export function mysql9Part(lab: LabContext, name: Database, options: Mysql9Optio
     'table-definition-cache': 400,
     ...(name === 'replica' ? { 'read-only': 'ON' } : {}),
     ...(isRoot() ? { user: 'root' } : {}),
-    ...options.settings?.[name],
+    ...own,
   };
   const lines = Object.entries(settings).map(([key, value]) => `${key}=${value}`);
   const file = fileIn(lab, `${name}.cnf`, `[mysqld]\n${lines.join('\n')}\n`);
   return new ProcessPart(lab, {
     name,
     argv: [join(home, 'bin', 'mysqld'), `--defaults-file=${file}`],
-    ...(options.env === undefined ? {} : { env: options.env }),
+    ...(env === undefined ? {} : { env }),
     ready: async (signal) => {
       await sql(lab, name, 'SELECT 1', signal);
       return true;
@@ -96,16 +85,18 @@ export function mysql9Part(lab: LabContext, name: Database, options: Mysql9Optio
 }
 
 /** A copy of setup's empty data folder; the lab's users come at the server's start and stay out of its binlog. */
-export function installMysql9(lab: LabContext, name: Database): void {
+function install(lab: LabContext, name: DatabaseName): Promise<void> {
   cpSync(join(tree(), 'data'), join(lab.dir, name), { recursive: true });
   const users = Object.entries(grants).flatMap(([user, all]) => [
     `CREATE USER IF NOT EXISTS '${user}'@'%' IDENTIFIED BY '${lab.secret(user)}';`,
     ...all.map((what) => `GRANT ${what} TO '${user}'@'%'${user === 'lab' ? ' WITH GRANT OPTION' : ''};`),
   ]);
   fileIn(lab, `${name}-users.sql`, `${['SET SESSION sql_log_bin = 0;', ...users].join('\n')}\n`);
+  return Promise.resolve();
 }
 
-async function startReplication(lab: LabContext, name: Database): Promise<void> {
+async function startReplication(lab: LabContext): Promise<void> {
+  const name = 'replica';
   await sql(
     lab,
     name,
@@ -126,57 +117,15 @@ async function startReplication(lab: LabContext, name: Database): Promise<void> 
   );
 }
 
-/** Servers on a loopback address of their own; `stop` ends them and removes the folder. */
-export async function startMysql9(options: Mysql9Options = {}): Promise<DatabaseLab> {
-  const { databases = ['source', 'replica'] } = options;
-  const claim = await claimAddress();
-  const { address } = claim;
-  const dir = mkdtempSync(join(tmpdir(), 'pipemedic-lab-'));
-  const reaper = startReaper(dir);
-  const to = { host: address, port: ports.source };
-  const link = new TcpProxy({ name: 'replica->source', host: address, port: ports.replicaToSource, to });
-  let stopping: Promise<void> | undefined;
-  const stop = (): Promise<void> => {
-    stopping ??= reaper.end().finally(() => {
-      link.close();
-      claim.release();
-    });
-    return stopping;
-  };
-  try {
-    mkdirSync(join(dir, 'logs'), { mode: 0o700 });
-    const lab: LabContext = { dir, address, reaper, ...secretsIn(dir) };
-    await link.open();
-    const parts = new Map<string, ProcessPart>();
-    const starts = databases.map(async (name) => {
-      installMysql9(lab, name);
-      const part = mysql9Part(lab, name, options);
-      parts.set(name, part);
-      await part.start();
-    });
-    await Promise.all(starts);
-    if (databases.includes('source')) await createSchema(lab);
-    if (databases.includes('source') && databases.includes('replica')) await startReplication(lab, 'replica');
-    return {
-      address,
-      dir,
-      part: (name) => {
-        const part = parts.get(name);
-        if (part === undefined) throw new Error(`there is no ${name}; there are ${[...parts.keys()].join(', ')}`);
-        return part;
-      },
-      link: (name) => {
-        if (name !== link.name) throw new Error(`there is no link ${name}`);
-        return link;
-      },
-      sql: (name, statement, signal) => sql(lab, name, statement, signal),
-      secret: lab.secret,
-      secretFile: lab.secretFile,
-      stop,
-      [Symbol.asyncDispose]: stop,
-    };
-  } catch (error) {
-    await stop();
-    throw error;
-  }
+export const mysql9: Release = {
+  missing: mysql9Missing,
+  install,
+  part,
+  startReplication,
+  clockOffset: () => undefined, // 9.7.4 hangs at its start under libfaketime 0.9.12
+};
+
+/** Source and replica unless told otherwise. */
+export function startMysql9(options: DatabasesOptions = {}): Promise<DatabaseLab> {
+  return startDatabases(mysql9, options);
 }
