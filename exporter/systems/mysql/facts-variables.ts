@@ -39,10 +39,13 @@ export const variableName = /^[a-z][a-z0-9_]*$/;
 export type Variables = ReadonlyMap<string, string>;
 
 /**
- * One statement; a variable that the server lacks is no error, and no grant is needed. The server makes the whole table
- * either way, but named variables are half the time of all (seen on MariaDB 10.11: 1.1 ms for 94 of 562, 2.0 ms for all).
+ * One statement; a variable that the server lacks is no error, and no grant is needed.
  *
- * @param names undefined for all
+ * Named variables are asked for by name where that is cheaper. Seen on MariaDB 10.11: 193 of 562 status variables 1.9 ms,
+ * all 2.4 ms; 81 of 656 variables 1.3 ms, all 4.8 ms. On MySQL 9.7: 153 of 439 status variables 2.6 ms, all 1.2 ms (each
+ * name is a look-up in a table that is made anew); 74 of 604 variables 2.4 ms, as all.
+ *
+ * @param names in lower case; undefined for all
  */
 export async function readVariables(
   client: MysqlClient,
@@ -50,10 +53,21 @@ export async function readVariables(
   names: readonly string[] | undefined,
   call: Call,
 ): Promise<Variables> {
-  if (names?.some((name) => !variableName.test(name)) === true) throw new Error('not the name of a variable');
-  const where = names === undefined ? '' : ` WHERE Variable_name IN (${names.map((name) => `'${name}'`).join(', ')})`;
-  const rows = await client.query(`SHOW GLOBAL ${what}${where}`, [], call);
-  return variablesOf(rows);
+  const rows = await client.query(`SHOW GLOBAL ${what}${conditionOf(client, what, names)}`, [], call);
+  const found = variablesOf(rows);
+  if (names === undefined) return found;
+  const wanted = new Set(names);
+  return new Map([...found].filter(([name]) => wanted.has(name)));
+}
+
+function conditionOf(
+  { flavour }: Pick<MysqlClient, 'flavour'>,
+  what: 'STATUS' | 'VARIABLES',
+  names: readonly string[] | undefined,
+): string {
+  if (names === undefined || (flavour === 'mysql' && what === 'STATUS')) return '';
+  if (!names.every((name) => variableName.test(name))) throw new Error('not the name of a variable');
+  return ` WHERE Variable_name IN (${names.map((name) => `'${name}'`).join(', ')})`;
 }
 
 /** A NULL has no entry (Max_memory_used of MariaDB while it is not measured). */

@@ -15,9 +15,10 @@ function rowsOf(variables: Readonly<Record<string, string | null>>): readonly Ro
 
 async function collected(
   variables: Readonly<Record<string, string | null>>,
-  config: unknown = {},
+  config: unknown = { all: true },
+  server = version,
 ): Promise<{ readonly samples: Series; readonly families: readonly Family[]; readonly asked: readonly string[] }> {
-  const client = fakeClient(version, { 'SHOW GLOBAL STATUS': rowsOf(variables) });
+  const client = fakeClient(server, { 'SHOW GLOBAL STATUS': rowsOf(variables) });
   const found: Sample[] = [];
   await statusCollector.prepare(config).collect(client, (sample) => found.push(sample), testCall());
   return { samples: series(found), families: found.map(({ family }) => family), asked: client.asked };
@@ -97,13 +98,16 @@ test('types: counters where the peer has counters, untyped for the others, known
 });
 
 test('one statement, that asks for the part that is served; for all when all is asked for', async () => {
-  const { asked } = await collected({});
+  const { asked } = await collected({}, {});
   assert.equal(asked.length, 1);
   assert.match(asked[0] ?? '', /^SHOW GLOBAL STATUS WHERE Variable_name IN \('.*'threads_running'.*'\)$/);
   assert.doesNotMatch(asked[0] ?? '', /performance_schema/);
   const also = (await collected({}, { also: ['Syncs'] })).asked;
   assert.match(also[0] ?? '', /, 'syncs'\)$/);
   assert.deepEqual((await collected({}, { all: true })).asked, ['SHOW GLOBAL STATUS']);
+  const mysql = await collected({ Uptime: '1', Syncs: '1' }, {}, '9.7.4');
+  assert.deepEqual(mysql.asked, ['SHOW GLOBAL STATUS'], 'on MySQL many names cost more than all of them');
+  assert.deepEqual([...mysql.samples.keys()], ['mysql_global_status_uptime{}']);
   assert.equal(new Set(defaultStatusNames).size, defaultStatusNames.length);
 });
 

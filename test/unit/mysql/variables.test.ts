@@ -40,15 +40,14 @@ test('numbers and ON and OFF are gauges, text is not, as in mysqld_exporter', as
     innodb_flush_method: 'O_DIRECT',
     query_cache_type: 'DEMAND',
     have_ssl: 'DISABLED',
-    max_join_size: '18446744073709551615',
+    max_prepared_stmt_count: '18446744073709551615',
   });
   assert.deepEqual(Object.fromEntries(samples), {
     'mysql_global_variables_max_connections{}': 151,
     'mysql_global_variables_read_only{}': 0,
     'mysql_global_variables_super_read_only{}': 1,
     'mysql_global_variables_long_query_time{}': 10,
-    'mysql_global_variables_have_ssl{}': 0,
-    'mysql_global_variables_max_join_size{}': 2 ** 64,
+    'mysql_global_variables_max_prepared_stmt_count{}': 2 ** 64,
   });
 });
 
