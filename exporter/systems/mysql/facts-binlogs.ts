@@ -34,13 +34,68 @@ export const binlogsFact = factKey<Binlogs>('mysql.binlogs');
  */
 export async function readBinlogs(client: MysqlClient, call: Call): Promise<Binlogs> {
   if (!client.logBin) return { files: [], current: undefined };
+  const current = await readCurrent(client, call);
+  return { current, files: await readFiles(client, call) };
+}
+
+async function readCurrent(client: MysqlClient, call: Call): Promise<BinlogPosition> {
+  const [status] = await allowed(client, client.query(positionStatement(client), [], call));
+  return currentOf(status, client.at);
+}
+
+async function readFiles(client: MysqlClient, call: Call): Promise<readonly BinlogFile[]> {
+  return filesOf(await allowed(client, client.query('SHOW BINARY LOGS', [], call)));
+}
+
+async function allowed(client: MysqlClient, rows: Promise<readonly Row[]>): Promise<readonly Row[]> {
   const privilege = client.flavour === 'mariadb' && atLeast(client, 10, 5, 2) ? 'BINLOG MONITOR' : 'REPLICATION CLIENT';
   try {
-    const [status] = await client.query(positionStatement(client), [], call);
-    return { current: currentOf(status, client.at), files: filesOf(await client.query('SHOW BINARY LOGS', [], call)) };
+    return await rows;
   } catch (error) {
     throw withGrant(error, client.account, privilege);
   }
+}
+
+/** A list of files with what it cost to get, for the next look. */
+export interface BinlogsRead {
+  readonly binlogs: Binlogs;
+  /** monotonic: before the list was asked for */
+  readonly listedAtMs: number;
+  readonly listTookMs: number;
+}
+
+/** Listing takes at most this share of the time, and is never put off for longer than `listAtLeastEveryMs`. */
+const listShare = 0.05;
+const listAtLeastEveryMs = 300_000;
+/** A list that comes within this time is read at every look. */
+const quickListMs = 100;
+
+/**
+ * As readBinlogs(), but sparing with servers that have so many files that the list is slow (it opens each of them for
+ * its size, and neither a row limit nor, in MySQL, a time limit can be put on SHOW): the list of an earlier look stands
+ * for a while, brought up to date by the current position, as long as the server still writes the same file. A purge
+ * shows that much later.
+ */
+export async function readBinlogsSparingly(
+  client: MysqlClient,
+  before: BinlogsRead | undefined,
+  call: Call,
+): Promise<BinlogsRead> {
+  if (!client.logBin) {
+    return { binlogs: { files: [], current: undefined }, listedAtMs: call.clock.monoMs(), listTookMs: 0 };
+  }
+  const current = await readCurrent(client, call);
+  const listedAtMs = call.clock.monoMs();
+  if (before !== undefined && before.listTookMs > quickListMs) {
+    const dueMs = before.listedAtMs + Math.min(before.listTookMs / listShare, listAtLeastEveryMs);
+    const newest = before.binlogs.files.at(-1);
+    if (listedAtMs < dueMs && newest?.name === current.file && current.position >= newest.sizeBytes) {
+      const files = [...before.binlogs.files.slice(0, -1), { ...newest, sizeBytes: current.position }];
+      return { ...before, binlogs: { files, current } };
+    }
+  }
+  const files = await readFiles(client, call);
+  return { binlogs: { files, current }, listedAtMs, listTookMs: call.clock.monoMs() - listedAtMs };
 }
 
 /**
@@ -101,7 +156,7 @@ export function fileOf(binlogs: Binlogs, position: BinlogPosition): BinlogFile |
 
 /**
  * Bytes of binary log from one place to another, summed over the files between them. Undefined when a file between
- * them is missing from the list, or when `from` lies after `to`.
+ * them is missing from the list, when `from` lies after `to`, or behind the end of its file.
  */
 export function bytesBetween(binlogs: Binlogs, from: BinlogPosition, to: BinlogPosition): number | undefined {
   const order = comparePositions(from, to);
@@ -110,5 +165,6 @@ export function bytesBetween(binlogs: Binlogs, from: BinlogPosition, to: BinlogP
   if (first === undefined || last === undefined) return undefined;
   const between = binlogs.files.filter((f) => f.number >= first.number && f.number < last.number);
   if (between.length !== last.number - first.number) return undefined;
+  if (first !== last && from.position > first.sizeBytes) return undefined; // the end of the file was lost in a crash
   return between.reduce((sum, f) => sum + f.sizeBytes, 0) - from.position + to.position;
 }

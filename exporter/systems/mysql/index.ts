@@ -1,7 +1,10 @@
 import { defineSystem } from '../../system.ts';
 import { mysqlAddress } from './address.ts';
+import { activityCollector, semiSyncCollector } from './collector-activity.ts';
 import { binlogCollector } from './collector-binlog.ts';
+import { distanceCollector } from './collector-distance.ts';
 import { dumpThreadsCollector } from './collector-dump-threads.ts';
+import { gtidCollector } from './collector-gtid.ts';
 import { heartbeatTableCollector } from './collector-heartbeat-table.ts';
 import { performanceCollector } from './collector-performance.ts';
 import { replicasCollector } from './collector-replicas.ts';
@@ -18,14 +21,19 @@ export const mysql = defineSystem({
   thresholds: { mysql_replication_lag_seconds: 'lag of a replica, in seconds' },
   up: mysqlUp,
   open: async (opening, call) => (await import('./client.ts')).openMysql(opening, call),
+  examine: async (client, call) => (await import('./facts-doctor.ts')).examineMysql(client, call),
   collectors: [
     replicationCollector,
     performanceCollector,
     heartbeatTableCollector,
     replicasCollector,
     binlogCollector,
+    distanceCollector,
+    gtidCollector,
     cdcReadyCollector,
     dumpThreadsCollector,
+    activityCollector,
+    semiSyncCollector,
     versionCollector,
     statusCollector,
     variablesCollector,

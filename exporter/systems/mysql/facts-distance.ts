@@ -1,0 +1,90 @@
+// How many bytes of its source's binary log are between a replica and its source? Pure.
+import { known, unknown, type Known } from '../../runtime/known.ts';
+import { replicatesFrom, type SourceLog } from './facts-binlog-server.ts';
+import { bytesBetween, comparePositions, type BinlogPosition } from './facts-binlogs.ts';
+import type { ReplicaChannel } from './facts-replication.ts';
+import type { DistanceState } from './families-binlog.ts';
+
+/** How long the facts of the same round are waited for; a source that is slower is compared as it was the last time. */
+export const peerWaitMs = 500;
+
+export interface ReplicaDistance {
+  readonly state: DistanceState;
+  /** For people. */
+  readonly why: string;
+  /** Not executed. */
+  readonly behindBytes: Known<number>;
+  /** Not received. */
+  readonly unreceivedBytes: Known<number>;
+}
+
+/** What is needed of a row of the replica status. */
+export type ChannelPlace = Pick<ReplicaChannel, 'sourceServerId' | 'sourceUuid' | 'received' | 'executed'>;
+
+/**
+ * Of one channel, by the log of the one source it replicates from.
+ *
+ * @param logs of the sources that the inventory names for this replica
+ * @param readAtMs when the status of the replica had been read, ms since the epoch
+ */
+export function distanceOf(
+  channel: ChannelPlace,
+  logs: readonly Known<SourceLog>[],
+  readAtMs: number,
+): ReplicaDistance {
+  const found = logs.find((log) => log.known && replicatesFrom(channel, log.value) === true);
+  if (found?.known === true) return distanceTo(channel, found.value, readAtMs);
+  const missing = logs.find((log) => !log.known);
+  if (missing?.known === false) return nothing('unknown', `the source: ${missing.why}`);
+  if (logs.some((log) => log.known && replicatesFrom(channel, log.value) === undefined)) {
+    return nothing('unknown', 'the replica has not been connected to its source since it was started');
+  }
+  return nothing('not_matched', 'the channel replicates from another server than the inventory names');
+}
+
+function distanceTo(channel: ChannelPlace, log: SourceLog, readAtMs: number): ReplicaDistance {
+  if (log.binlogs.current === undefined) return nothing('unknown', 'the source writes no binary logs');
+  const behind = between(channel.executed, log, readAtMs);
+  const unreceived = between(channel.received, log, readAtMs);
+  const worst = [behind, unreceived].reduce((a, b) => (order.indexOf(b.state) > order.indexOf(a.state) ? b : a));
+  return { state: worst.state, why: worst.why, behindBytes: behind.bytes, unreceivedBytes: unreceived.bytes };
+}
+
+const order: readonly DistanceState[] = ['ok', 'unknown', 'files_gone', 'ahead'];
+
+interface Between {
+  readonly state: DistanceState;
+  readonly why: string;
+  readonly bytes: Known<number>;
+}
+
+/**
+ * A replica whose status was read after its source's position may have come further than that: it is not behind then.
+ * One that was read before and is further all the same has changes that its source lost.
+ */
+function between(place: BinlogPosition | undefined, { binlogs, askedAtMs }: SourceLog, readAtMs: number): Between {
+  const { current } = binlogs;
+  if (current === undefined || place === undefined) return noBytes('unknown', 'the replica tells no position yet');
+  const compared = comparePositions(place, current);
+  if (compared === undefined) return noBytes('files_gone', `the source has no file like ${place.file}`);
+  if (compared > 0) {
+    if (readAtMs < askedAtMs)
+      return noBytes('ahead', `the replica is at ${textOf(place)}, its source at ${textOf(current)}`);
+    return { state: 'ok', why: '', bytes: known(0, askedAtMs) };
+  }
+  const bytes = bytesBetween(binlogs, place, current);
+  if (bytes === undefined) return noBytes('files_gone', `the source does not have ${textOf(place)} any more`);
+  return { state: 'ok', why: '', bytes: known(bytes, askedAtMs) };
+}
+
+function noBytes(state: DistanceState, why: string): Between {
+  return { state, why, bytes: unknown(why) };
+}
+
+export function nothing(state: DistanceState, why: string): ReplicaDistance {
+  return { state, why, behindBytes: unknown(why), unreceivedBytes: unknown(why) };
+}
+
+function textOf({ file, position }: BinlogPosition): string {
+  return `${file}:${position}`;
+}
