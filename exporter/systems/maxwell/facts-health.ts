@@ -7,6 +7,20 @@ import type { MaxwellPosition, NoMaxwellPosition } from './facts-position.ts';
 export const maxwellStates = ['running', 'stalled', 'down', 'position_lost', 'unknown'] as const;
 export type MaxwellState = (typeof maxwellStates)[number];
 
+/** Why it is in its state: closed, so that it may stand in a label. */
+export type MaxwellReason =
+  | 'heartbeats_return'
+  | 'catching_up'
+  | 'process_gone'
+  | 'file_purged'
+  | 'beyond_end' // of the source's binary log: it was reset or restored
+  | 'gtids_purged'
+  | 'unreadable' // its tables, or they hold no position of it
+  | 'silent' // no fresh heartbeat
+  | 'still' // heartbeats, and a position that does not move
+  | 'nothing_read' // no heartbeat has come back yet
+  | 'settling'; // watched for too short a time
+
 /** Heartbeats are written at least every 10 s: https://github.com/zendesk/maxwell, PositionStoreThread */
 export const heartbeatFreshMs = 20_000;
 /** Maxwell's clock may be this much ahead of the database's before ages mean nothing. */
@@ -35,6 +49,8 @@ export interface Movement {
 export interface PurgeHeadroom {
   readonly lost: boolean;
   readonly why: string;
+  /** Undefined when it is not lost. */
+  readonly reason: 'file_purged' | 'beyond_end' | 'gtids_purged' | undefined;
   /** Binary log that may be purged before the position is lost; undefined in GTID mode and when it is lost. */
   readonly bytes: number | undefined;
   readonly files: number | undefined;
@@ -42,6 +58,7 @@ export interface PurgeHeadroom {
 
 export interface MaxwellHealth {
   readonly state: MaxwellState;
+  readonly reason: MaxwellReason;
   /** For people. */
   readonly why: string;
   /** 0 in GTID mode; unknown without a position. */
@@ -73,11 +90,18 @@ export function judgeMaxwell(evidence: MaxwellEvidence): MaxwellHealth {
     behindBytes: at === undefined ? unknown(noPosition) : behindOf(at, evidence.binlogs),
     purge,
   };
-  const is = (state: MaxwellState, why: string): MaxwellHealth => ({ state, why, ...numbers });
+  const is = (state: MaxwellState, reason: MaxwellReason, why: string): MaxwellHealth => ({
+    state,
+    reason,
+    why,
+    ...numbers,
+  });
 
-  if (purge.known && purge.value.lost) return is('position_lost', purge.value.why);
-  if (process.known && process.value === 'gone') return is('down', 'its process is gone');
-  if (at === undefined) return is('unknown', noPosition);
+  if (purge.known && purge.value.lost) {
+    return is('position_lost', purge.value.reason ?? 'file_purged', purge.value.why);
+  }
+  if (process.known && process.value === 'gone') return is('down', 'process_gone', 'its process is gone');
+  if (at === undefined) return is('unknown', 'unreadable', noPosition);
   return { ...numbers, ...judgeTables(at, process, evidence.movement, numbers) };
 }
 
@@ -86,7 +110,7 @@ function judgeTables(
   process: MaxwellEvidence['process'],
   movement: Known<Movement>,
   { lagSeconds, heartbeatAgeSeconds: age }: Pick<MaxwellHealth, 'lagSeconds' | 'heartbeatAgeSeconds'>,
-): Pick<MaxwellHealth, 'state' | 'why'> {
+): Pick<MaxwellHealth, 'state' | 'reason' | 'why'> {
   const alive = process.known;
   const isBeating = age.known && age.value * 1000 <= heartbeatFreshMs;
   const read = at.lastHeartbeatReadMs;
@@ -97,27 +121,34 @@ function judgeTables(
   const stillSeconds = movement.known ? movement.value.stillSeconds : 0;
   const behind = lagSeconds.known ? `${Math.round(lagSeconds.value)} s behind` : 'of unknown age';
 
-  if (isReading) return { state: 'running', why: 'its heartbeats come back through the binary log' };
+  const is = (
+    state: MaxwellState,
+    reason: MaxwellReason,
+    why: string,
+  ): Pick<MaxwellHealth, 'state' | 'reason' | 'why'> => ({ state, reason, why });
+
+  if (isReading) return is('running', 'heartbeats_return', 'its heartbeats come back through the binary log');
   if (!isBeating) {
     const silent = age.known ? `its heartbeat is ${Math.round(age.value)} s old` : age.why;
-    if (!alive) return { state: 'unknown', why: `${silent}; whether its process lives is unknown: ${process.why}` };
-    if (!age.known) return { state: 'unknown', why: silent };
-    return { state: 'stalled', why: `its process lives, but ${silent} and so is its position` };
+    if (!alive) return is('unknown', 'silent', `${silent}; whether its process lives is unknown: ${process.why}`);
+    if (!age.known) return is('unknown', 'silent', silent);
+    return is('stalled', 'silent', `its process lives, but ${silent} and so is its position`);
   }
   if (!read.known && !moved) {
     // Its schema may lie on another server than its source, and an idle source leaves its position where it is.
-    return { state: 'unknown', why: `${read.why}, and its position was not seen to move` };
+    return is('unknown', 'nothing_read', `${read.why}, and its position was not seen to move`);
   }
   if (moved && stillSeconds * 1000 < heartbeatFreshMs) {
-    return { state: 'running', why: `it is catching up, its position is ${behind}` };
+    return is('running', 'catching_up', `it is catching up, its position is ${behind}`);
   }
   if (stillSeconds * 1000 >= heartbeatFreshMs) {
-    return { state: 'stalled', why: `it writes heartbeats, but its position has stood still and is ${behind}` };
+    return is('stalled', 'still', `it writes heartbeats, but its position has stood still and is ${behind}`);
   }
-  return {
-    state: 'unknown',
-    why: `its position is ${behind}: whether it stands still shows after ${heartbeatFreshMs / 1000} s of watching`,
-  };
+  return is(
+    'unknown',
+    'settling',
+    `its position is ${behind}: whether it stands still shows after ${heartbeatFreshMs / 1000} s of watching`,
+  );
 }
 
 /**
@@ -168,22 +199,28 @@ function purgeOf(at: MaxwellPosition, binlogs: Known<Binlogs>, gtidsPurged: Know
   if (!binlogs.known) return binlogs;
   const { files, current } = binlogs.value;
   if (current === undefined) return unknown('the source writes no binary log');
-  const lost = (why: string): Known<PurgeHeadroom> =>
-    known({ lost: true, why, bytes: undefined, files: undefined }, binlogs.observedAtMs);
+  const lost = (reason: 'file_purged' | 'beyond_end', why: string): Known<PurgeHeadroom> =>
+    known({ lost: true, reason, why, bytes: undefined, files: undefined }, binlogs.observedAtMs);
   const place = placeOf(at);
   const where = `${at.binlogFile}:${at.binlogPosition}`;
   const file = fileOf(binlogs.value, place);
   const [oldest] = files;
   if (file === undefined || oldest === undefined) {
-    return lost(`${at.binlogFile} is no longer on the source, its oldest is ${oldest?.name ?? 'none'}`);
+    return lost('file_purged', `${at.binlogFile} is no longer on the source, its oldest is ${oldest?.name ?? 'none'}`);
   }
   const isBeyond = comparePositions(place, current) === 1;
   if (isBeyond || (file.name !== current.file && at.binlogPosition > file.sizeBytes)) {
-    return lost(`${where} lies beyond the end of the source's binary log: it was reset or restored`);
+    return lost('beyond_end', `${where} lies beyond the end of the source's binary log: it was reset or restored`);
   }
   const bytes = bytesBetween(binlogs.value, { file: oldest.name, position: 0 }, place);
   if (bytes === undefined) return unknown(`the source's list of binary logs has a gap before ${at.binlogFile}`);
-  const headroom = { lost: false, why: `${where} is on the source`, bytes, files: file.number - oldest.number };
+  const headroom = {
+    lost: false,
+    reason: undefined,
+    why: `${where} is on the source`,
+    bytes,
+    files: file.number - oldest.number,
+  };
   return known(headroom, binlogs.observedAtMs);
 }
 
@@ -191,7 +228,7 @@ function gtidHeadroom(lost: boolean): PurgeHeadroom {
   const why = lost
     ? 'the source has purged transactions that Maxwell has not read'
     : 'the source has all transactions that Maxwell has not read';
-  return { lost, why, bytes: undefined, files: undefined };
+  return { lost, reason: lost ? 'gtids_purged' : undefined, why, bytes: undefined, files: undefined };
 }
 
 function observedAt(fact: Known<unknown>): number {
