@@ -53,9 +53,12 @@ test('names of our own: lower case, base units, _total for counters only', () =>
 
 test('a gauge of any origin is not named as what a histogram or counter is made of', () => {
   const made = new Set(all.flatMap(({ name, type }) => (type === 'counter' ? [name] : [])));
+  // simpleclient before 0.10 served a gauge and a counter of this name: the counter is written as unknown in OpenMetrics.
+  const peers = new Set(['jvm_classes_loaded']);
   each(
     all,
-    ({ name, type }) => type === 'gauge' && made.has(`${name}_total`) && 'OpenMetrics would give both one name',
+    ({ name, type }) =>
+      type === 'gauge' && !peers.has(name) && made.has(`${name}_total`) && 'OpenMetrics would give both one name',
   );
 });
 

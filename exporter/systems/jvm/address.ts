@@ -19,7 +19,27 @@ export interface MaxwellHttpAddress {
   readonly prefix: string | undefined;
 }
 
-export type JvmAddress = { readonly hsperfdata: HsperfdataAddress } | { readonly maxwellHttp: MaxwellHttpAddress };
+/**
+ * A Prometheus page that the JVM itself serves: client_java, jmx_exporter's agent, Micrometer, OpenTelemetry, Maxwell's
+ * /prometheus. `prefix` is Maxwell's metrics_prefix (found when left out).
+ */
+export interface PrometheusAddress {
+  readonly url: string;
+  readonly prefix: string | undefined;
+}
+
+/** A Jolokia agent in the JVM: its whole URL, with its context. */
+export interface JolokiaAddress {
+  readonly url: string;
+}
+
+/** One JVM may be looked at in several ways: the best one tells its numbers, each tells whether it is there. */
+export interface JvmAddress {
+  readonly hsperfdata: HsperfdataAddress | undefined;
+  readonly maxwellHttp: MaxwellHttpAddress | undefined;
+  readonly prometheus: PrometheusAddress | undefined;
+  readonly jolokia: JolokiaAddress | undefined;
+}
 
 const userName = z.string().regex(/^[A-Za-z0-9_][A-Za-z0-9_.-]*\$?$/, 'a user name');
 
@@ -42,21 +62,48 @@ export function hsperfdataFieldOf(mainClass?: string): z.ZodType<HsperfdataAddre
     });
 }
 
-const httpUrl = z.string().refine((text) => {
+function isHttp(text: string): boolean {
   const url = URL.parse(text);
   if (url === null || !['http:', 'https:'].includes(url.protocol)) return false;
-  return url.username === '' && url.password === '' && url.search === '' && url.hash === '';
-}, 'an http or https URL without user, password, query and fragment');
+  return url.username === '' && url.password === '' && url.hash === '';
+}
+
+const httpUrl = z
+  .string()
+  .refine(
+    (text) => isHttp(text) && URL.parse(text)?.search === '',
+    'an http or https URL without user, password, query and fragment',
+  );
+
+/** Some pages are chosen by their query: `?format=prometheus`. */
+const pageUrl = z.string().refine(isHttp, 'an http or https URL without user, password and fragment');
 
 export const maxwellHttpField = z
   .strictObject({ url: httpUrl, prefix: z.string().min(1).optional() })
   .transform((a): MaxwellHttpAddress => ({ url: a.url.replace(/\/+$/, ''), prefix: a.prefix }));
 
+const prometheusField = z
+  .strictObject({ url: pageUrl, prefix: z.string().min(1).optional() })
+  .transform((a): PrometheusAddress => ({ url: a.url, prefix: a.prefix }));
+
+// Without the slash behind its context Jolokia answers with a redirect
+const jolokiaField = z
+  .strictObject({ url: httpUrl })
+  .transform((a): JolokiaAddress => ({ url: `${a.url.replace(/\/+$/, '')}/` }));
+
 export const jvmAddress = z
-  .strictObject({ hsperfdata: hsperfdataFieldOf().optional(), maxwell_http: maxwellHttpField.optional() })
-  .transform((a, context): JvmAddress => {
-    if (a.hsperfdata !== undefined && a.maxwell_http === undefined) return { hsperfdata: a.hsperfdata };
-    if (a.maxwell_http !== undefined && a.hsperfdata === undefined) return { maxwellHttp: a.maxwell_http };
-    context.addIssue({ code: 'custom', message: 'either hsperfdata or maxwell_http' });
-    return z.NEVER;
-  });
+  .strictObject({
+    hsperfdata: hsperfdataFieldOf().optional(),
+    maxwell_http: maxwellHttpField.optional(),
+    prometheus: prometheusField.optional(),
+    jolokia: jolokiaField.optional(),
+  })
+  .refine((a) => Object.values(a).some((way) => way !== undefined), {
+    message: 'at least one of hsperfdata, maxwell_http, prometheus and jolokia',
+  })
+  .transform((a): JvmAddress => ({
+    hsperfdata: a.hsperfdata,
+    maxwellHttp: a.maxwell_http,
+    prometheus: a.prometheus,
+    jolokia: a.jolokia,
+  }));

@@ -1,8 +1,18 @@
 import { z } from 'zod';
 import { collectorOf, type Call, type Collector } from '../../collector.ts';
 import { emitState, type Emit } from '../../families.ts';
-import { jvmFamilies } from './families.ts';
-import { jvmFact, jvmStates, type JvmHeap, type JvmLook, type JvmSource } from './facts-model.ts';
+import { ranked } from './facts-heap.ts';
+import { jvmFamilies, numberFamilies } from './families.ts';
+import {
+  jvmFact,
+  jvmStates,
+  type JvmHeap,
+  type JvmLook,
+  type JvmRuntime,
+  type JvmSource,
+  type JvmState,
+  type JvmUse,
+} from './facts-model.ts';
 
 interface JvmCollectorSpec<Client> {
   /** By which ways this target's JVM is looked at. None: no JVM was configured, and nothing is emitted. */
@@ -11,66 +21,115 @@ interface JvmCollectorSpec<Client> {
   readonly defaultOn?: boolean;
 }
 
+type JvmEmit = Emit<typeof jvmFamilies>;
+
 /** The same families for a JVM of its own and for one inside another kind of target. */
 export function jvmCollectorOf<Client>(spec: JvmCollectorSpec<Client>): Collector<Client> {
   return collectorOf<Client>()({
     name: 'jvm',
-    help: 'Heap, memory pools and collections of the JVM.',
+    help: 'Heap, memory pools, collections, threads and classes of the JVM.',
     defaultOn: spec.defaultOn ?? true,
     config: z.strictObject({}),
     families: jvmFamilies,
     state: () => ({ sources: new Set<JvmSource>() }),
     async collect({ client, emit, call, state }) {
       for (const source of spec.sources(client)) state.sources.add(source);
-      const looks = await spec.looks(client, call);
-      for (const look of looks) {
-        emitState(
-          (value, s) => {
-            emit.state(value, { source: look.source, state: s });
-          },
-          jvmStates,
-          look.state,
-        );
-      }
-      // Numbers from one source only: two would be the same series twice.
-      const best = looks.find((look) => look.heap.known) ?? looks[0];
+      const looks = ranked(await spec.looks(client, call));
+      for (const look of looks) emitStateOf(emit, look.source, look.state);
+      const [best] = looks;
       if (best === undefined) return;
       call.board.publish(call.target, jvmFact, { known: true, value: best, observedAtMs: call.clock.wallMs() });
-      if (best.heap.known) emitHeap(emit, best.heap.value);
+      emitMemory(emit, looks);
+      emitRuntime(
+        emit,
+        looks.flatMap(({ runtime }) => runtime ?? []),
+      );
     },
     unknown({ emit, state, call, why }) {
       call.board.publish(call.target, jvmFact, { known: false, why });
-      for (const source of state.sources) {
-        emitState(
-          (value, s) => {
-            emit.state(value, { source, state: s });
-          },
-          jvmStates,
-          'unknown',
-        );
-      }
+      for (const source of state.sources) emitStateOf(emit, source, 'unknown');
     },
   });
 }
 
-function emitHeap(emit: Emit<typeof jvmFamilies>, heap: JvmHeap): void {
-  for (const { area, usedBytes, maxBytes, committedBytes } of heap.areas) {
-    const values = [
-      [usedBytes, emit.used, emit.oldUsed],
-      [maxBytes, emit.max, emit.oldMax],
-      [committedBytes, emit.committed, emit.oldCommitted],
-    ] as const;
-    for (const [value, ...both] of values) {
-      if (value !== undefined) for (const put of both) put(value, { area });
+function emitStateOf(emit: JvmEmit, source: JvmSource, current: JvmState): void {
+  emitState(
+    (value, state) => {
+      emit.state(value, { source, state });
+    },
+    jvmStates,
+    current,
+  );
+}
+
+type Put<L> = (value: number, labels: L) => void;
+
+function putUse<L>(use: JvmUse, labels: L, ...spellings: readonly (readonly [Put<L>, Put<L>, Put<L>, Put<L>])[]): void {
+  const sizes = [use.usedBytes, use.committedBytes, use.maxBytes, use.initBytes];
+  for (const puts of spellings) {
+    for (const [i, put] of puts.entries()) {
+      const bytes = sizes[i];
+      if (bytes !== undefined) put(bytes, labels);
     }
   }
-  for (const { pool, usedBytes, maxBytes, collectionUsedBytes } of heap.pools) {
-    emit.poolUsed(usedBytes, { pool });
-    if (maxBytes !== undefined) emit.poolMax(maxBytes, { pool });
-    if (collectionUsedBytes !== undefined) emit.poolCollectionUsed(collectionUsedBytes, { pool });
+}
+
+/** Sizes come from one look only: those of two would be of two moments, and the same series twice. */
+function emitMemory(emit: JvmEmit, looks: readonly JvmLook[]): void {
+  const heaps = looks.flatMap(({ heap, source }) => (heap.known ? [{ ...heap.value, source }] : []));
+  const best = heaps.find(({ areas }) => areas.some(({ usedBytes }) => usedBytes !== undefined)) ?? heaps[0];
+  if (best === undefined) return;
+  for (const { area, ...use } of best.areas) {
+    putUse(
+      use,
+      { area },
+      [emit.areaUsed, emit.areaCommitted, emit.areaMax, emit.areaInit],
+      [emit.oldAreaUsed, emit.oldAreaCommitted, emit.oldAreaMax, emit.oldAreaInit],
+    );
   }
-  for (const { gc, count, seconds } of heap.gcs) {
-    emit.gc({ count, sum: seconds }, { gc });
+  for (const [area, seconds] of Object.entries(best.usedAgeSeconds ?? { heap: 0, nonheap: 0 })) {
+    emit.observedAge(seconds, { area, source: best.source });
   }
-  if (heap.afterGcRatio.known) emit.afterGcRatio(heap.afterGcRatio.value);
+  for (const { pool, collection, ...use } of best.pools) {
+    putUse(
+      use,
+      { pool },
+      [emit.poolUsed, emit.poolCommitted, emit.poolMax, emit.poolInit],
+      [emit.oldPoolUsed, emit.oldPoolCommitted, emit.oldPoolMax, emit.oldPoolInit],
+    );
+    putUse(collection ?? {}, { pool }, [
+      emit.collectionUsed,
+      emit.collectionCommitted,
+      emit.collectionMax,
+      emit.collectionInit,
+    ]);
+  }
+  const gcs = heaps.find((heap) => heap.gcs.length > 0)?.gcs ?? [];
+  for (const { gc, count, seconds } of gcs) emit.gc({ count, sum: seconds }, { gc });
+  const ratio = heaps.flatMap(({ afterGcRatio }: JvmHeap) => (afterGcRatio.known ? [afterGcRatio.value] : []))[0];
+  if (ratio !== undefined) emit.afterGcRatio(ratio);
+}
+
+const numbers = Object.keys(numberFamilies) as readonly (keyof typeof numberFamilies)[];
+
+function emitRuntime(emit: JvmEmit, runtimes: readonly JvmRuntime[]): void {
+  for (const key of numbers) {
+    const value = runtimes.map((r) => r.numbers[key]).find((v) => v !== undefined);
+    if (value === undefined) continue;
+    emit[key](value);
+    if (key === 'classes') emit.oldClasses(value);
+  }
+  const first = <T>(of: (runtime: JvmRuntime) => readonly T[] | undefined): readonly T[] =>
+    runtimes.map((r) => of(r) ?? []).find((items) => items.length > 0) ?? [];
+  for (const { state, count } of first((r) => r.threadStates)) emit.threadState(count, { state });
+  for (const { pool, usedBytes, capacityBytes, count } of first((r) => r.buffers)) {
+    if (usedBytes !== undefined) emit.bufferUsed(usedBytes, { pool });
+    if (capacityBytes !== undefined) emit.bufferCapacity(capacityBytes, { pool });
+    if (count !== undefined) emit.bufferCount(count, { pool });
+  }
+  for (const { pool, bytes } of first((r) => r.allocated)) emit.allocated(bytes, { pool });
+  const info = runtimes.find((r) => r.info !== undefined)?.info;
+  if (info === undefined) return;
+  emit.info(1, info);
+  emit.oldInfo(1, info);
 }

@@ -1,16 +1,18 @@
-// GET over HTTP, bounded and without redirects.
+// HTTP, bounded and without redirects.
 import { readFile } from 'node:fs/promises';
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
-import fetch from 'node-fetch';
+import fetch, { type RequestInit } from 'node-fetch';
 import type { Call } from '../../collector.ts';
-import type { Tls } from '../../fields.ts';
+import type { Auth, Tls } from '../../fields.ts';
 import { within } from '../../runtime/deadline.ts';
 import { asTargetError, messageOf, TargetError } from '../../runtime/errors.ts';
+import { readSecret } from '../../runtime/secrets.ts';
 
 export interface HttpAnswer {
   readonly status: number;
   readonly text: string;
+  readonly contentType?: string | undefined;
 }
 
 /** GET on one server. Redirects are not followed: they would lead to an address that is not in the inventory. */
@@ -20,36 +22,70 @@ export interface HttpGetter {
   readonly get: (path: string, call: Call) => Promise<HttpAnswer>;
 }
 
+/** Asks with the target's credentials, when it has any. */
+export interface HttpClient extends HttpGetter {
+  /** A question that needs a body (JSON); it changes nothing on the server. */
+  readonly post: (path: string, body: string, call: Call) => Promise<HttpAnswer>;
+}
+
 /** A stopped process (SIGSTOP) accepts connections and never answers: what else is asked must still be had in time. */
 const requestMs = 2000;
 
 /** Maxwell's /metrics with JVM metrics is about 20 kB. */
 const maxBodyBytes = 4 * 1024 * 1024;
 
-export function openHttp(url: string, tls: Tls | undefined): HttpGetter {
+export function openHttp(url: string, tls: Tls | undefined, auth?: Auth): HttpClient {
+  const request = async (path: string, call: Call, init: RequestInit): Promise<HttpAnswer> => {
+    const signal = within(requestMs, call.signal);
+    const doing = `${init.method ?? 'GET'} ${url}${path}`;
+    const authorization = await authorizationOf(auth);
+    // A connection per request: one that was kept would outlive a stopped process without a sign. Certificates are
+    // read each time, so that a rotated one is taken.
+    const agent = url.startsWith('https:')
+      ? new HttpsAgent({ keepAlive: false, ...(await tlsOptions(tls)) })
+      : new HttpAgent({ keepAlive: false });
+    try {
+      const response = await fetch(`${url}${path}`, {
+        ...init,
+        headers: { ...accept, ...json(init), ...authorization },
+        agent,
+        signal,
+        redirect: 'manual',
+        size: maxBodyBytes,
+      });
+      const contentType = response.headers.get('content-type') ?? undefined;
+      return { status: response.status, text: await response.text(), contentType };
+    } catch (error) {
+      if (error instanceof Error && 'type' in error && error.type === 'max-size') {
+        throw new TargetError('protocol', `${doing}: the answer is larger than ${maxBodyBytes} bytes`);
+      }
+      throw asTargetError(error, doing);
+    } finally {
+      agent.destroy();
+    }
+  };
   return {
     url,
-    get: async (path, call) => {
-      const signal = within(requestMs, call.signal);
-      const doing = `GET ${url}${path}`;
-      // A connection per request: one that was kept would outlive a stopped process without a sign. Certificates are
-      // read each time, so that a rotated one is taken.
-      const agent = url.startsWith('https:')
-        ? new HttpsAgent({ keepAlive: false, ...(await tlsOptions(tls)) })
-        : new HttpAgent({ keepAlive: false });
-      try {
-        const response = await fetch(`${url}${path}`, { agent, signal, redirect: 'manual', size: maxBodyBytes });
-        return { status: response.status, text: await response.text() };
-      } catch (error) {
-        if (error instanceof Error && 'type' in error && error.type === 'max-size') {
-          throw new TargetError('protocol', `${doing}: the answer is larger than ${maxBodyBytes} bytes`);
-        }
-        throw asTargetError(error, doing);
-      } finally {
-        agent.destroy();
-      }
-    },
+    get: (path, call) => request(path, call, { method: 'GET' }),
+    post: (path, body, call) => request(path, call, { method: 'POST', body }),
   };
+}
+
+// Of the formats of Prometheus; servers of others do not look at it.
+const accept = { accept: 'text/plain;version=0.0.4, */*;q=0.1' };
+
+function json({ body }: RequestInit): Record<string, string> {
+  return body === undefined ? {} : { 'content-type': 'application/json' };
+}
+
+/** A user has a password; a secret without a user is a token. Read each time, so that a rotated one is taken. */
+async function authorizationOf(auth: Auth | undefined): Promise<Record<string, string>> {
+  const secret = auth === undefined ? undefined : await readSecret(auth);
+  if (auth?.user !== undefined) {
+    const pair = Buffer.from(`${auth.user}:${secret ?? ''}`).toString('base64');
+    return { authorization: `Basic ${pair}` };
+  }
+  return secret === undefined ? {} : { authorization: `Bearer ${secret}` };
 }
 
 async function tlsOptions(tls: Tls | undefined): Promise<Record<string, Buffer | string>> {

@@ -1,6 +1,6 @@
 // Which process of this machine is the JVM that is meant, and is it alive. Linux: proc(5).
 import { constants } from 'node:fs';
-import { open, readdir, readFile, stat } from 'node:fs/promises';
+import { lstat, open, opendir, readdir, readFile, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { Call } from '../../collector.ts';
 import { codeOf, messageOf, TargetError } from '../../runtime/errors.ts';
@@ -13,6 +13,7 @@ export interface FoundJvm {
   readonly pid: number | undefined;
   /** Of the living process; undefined where they cannot be read. */
   readonly counters: PerfCounters | undefined;
+  readonly processAgeSeconds?: number;
 }
 
 /** A process as /proc shows it. */
@@ -30,6 +31,7 @@ interface PerfFile {
 }
 
 const maxFileBytes = 1024 * 1024; // 32 KiB unless -XX:PerfDataMemorySize says otherwise
+const mostFiles = 10_000;
 const toleranceMs = 5000;
 const ticksPerSecond = 100; // USER_HZ, part of Linux' interface to programs
 
@@ -57,21 +59,21 @@ async function findByPidFile(address: HsperfdataAddress, pidFile: string, call: 
   if (process === undefined) return gone(`process ${pid} of ${pidFile} is not running`);
   if (!isJava(process)) return undecided(`process ${pid} of ${pidFile} is no JVM`, pid);
   const file = (await perfFiles(address, [pid], call)).find((f) => belongsTo(f, process, call));
-  if (file !== undefined) return visible(file);
+  if (file !== undefined) return visible(file, process);
   return { ...undecided(`process ${pid} lives, but shows no performance file of its own`, pid), process: 'alive' };
 }
 
 async function findByClass(address: HsperfdataAddress, mainClass: string, call: Call): Promise<FoundJvm> {
   const files = (await perfFiles(address, undefined, call)).filter((f) => runs(f.counters, mainClass));
-  const living: PerfFile[] = [];
+  const living: (readonly [PerfFile, Process])[] = [];
   for (const file of files) {
     const process = await processOf(file.pid);
-    if (process !== undefined && belongsTo(file, process, call)) living.push(file);
+    if (process !== undefined && belongsTo(file, process, call)) living.push([file, process]);
   }
   const [only] = living;
-  if (only !== undefined && living.length === 1) return visible(only);
+  if (only !== undefined && living.length === 1) return visible(...only);
   if (living.length > 1) {
-    const pids = living.map((f) => f.pid).join(', ');
+    const pids = living.map(([f]) => f.pid).join(', ');
     return undecided(`several JVMs run ${mainClass} (process ${pids}): name one by pid_file or user`);
   }
   const { pids, hidden } = await processesRunning(mainClass, address, call);
@@ -84,8 +86,8 @@ async function findByClass(address: HsperfdataAddress, mainClass: string, call: 
   return gone(`no process runs ${mainClass}`);
 }
 
-function visible(file: PerfFile): FoundJvm {
-  return { process: 'alive', why: `process ${file.pid}`, pid: file.pid, counters: file.counters };
+function visible({ pid, counters }: PerfFile, { ageSeconds }: Process): FoundJvm {
+  return { process: 'alive', why: `process ${pid}`, pid, counters, processAgeSeconds: ageSeconds };
 }
 
 function gone(why: string): FoundJvm {
@@ -127,16 +129,40 @@ async function perfFiles(
   );
   const found: PerfFile[] = [];
   for (const folder of folders) {
-    const names = await readdir(join(address.dir, folder)).catch(() => []); // another user's
-    for (const name of names) {
+    const path = join(address.dir, folder);
+    for (const pid of pids ?? (await pidsIn(path, call))) {
       call.signal.throwIfAborted();
-      const pid = Number(name);
-      if (!/^\d+$/.test(name) || (pids !== undefined && !pids.includes(pid))) continue;
-      const file = await perfFile(join(address.dir, folder, name), pid).catch(() => undefined);
+      const file = await perfFile(join(path, String(pid)), pid).catch(() => undefined);
       if (file !== undefined) found.push(file);
     }
   }
   return found;
+}
+
+/** Anybody may make a folder of that name and fill it: not through a link, not without end, and only what can be alive. */
+async function pidsIn(folder: string, call: Call): Promise<readonly number[]> {
+  const found: number[] = [];
+  try {
+    if (!(await lstat(folder)).isDirectory()) return [];
+    let left = mostFiles;
+    for await (const { name } of await opendir(folder)) {
+      call.signal.throwIfAborted();
+      left -= 1;
+      if (left < 0) break;
+      if (/^[1-9]\d{0,9}$/.test(name) && (await lives(name))) found.push(Number(name));
+    }
+  } catch (error) {
+    if (call.signal.aborted) throw error;
+    return []; // another user's
+  }
+  return found;
+}
+
+function lives(pid: string): Promise<boolean> {
+  return stat(`/proc/${pid}`).then(
+    () => true,
+    () => false,
+  );
 }
 
 /** In a folder that anybody may write to: no links, no pipes, nothing large. */
@@ -145,7 +171,8 @@ async function perfFile(path: string, pid: number): Promise<PerfFile | undefined
   try {
     const { size, uid } = await file.stat().then((s) => (s.isFile() ? s : { size: 0, uid: 0 }));
     if (size === 0 || size > maxFileBytes) return undefined;
-    return { pid, uid, counters: readHsperfdata(await file.readFile()) };
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(size), 0, size, 0); // it may grow meanwhile
+    return { pid, uid, counters: readHsperfdata(buffer.subarray(0, bytesRead)) };
   } finally {
     await file.close();
   }

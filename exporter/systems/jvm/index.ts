@@ -5,14 +5,14 @@ import { jvmCollectorOf } from './collector-jvm.ts';
 
 export const jvm = defineSystem({
   kind: 'jvm',
-  help: 'A Java virtual machine, seen without an agent.',
+  help: 'A Java virtual machine: by its own Prometheus page, by Jolokia, or without an agent.',
   address: jvmAddress,
   thresholds: { jvm_heap_after_gc_ratio: 'share of the heap that is still in use after a collection (0 to 1)' },
-  open: async ({ address, tls }) => (await import('./client.ts')).openJvm(address, tls),
+  open: async ({ address, tls, auth }) => (await import('./client.ts')).openJvm(address, tls, auth),
   collectors: [
     jvmCollectorOf<JvmClient>({
-      sources: (client) => [client.source],
-      looks: async (client, call) => [await client.look(call)],
+      sources: (client) => client.sources,
+      looks: (client, call) => client.looks(call),
     }),
   ],
 });
