@@ -156,6 +156,18 @@ make_maxwell_from_maven() {
   rm "$1/shim/jdk/nashorn/api/scripting/ScriptObjectMirror.java"
 }
 
+# Agents that tell about a JVM: both spellings of client_java, and Jolokia. The tests put them into JVMs of their own.
+jvm_agents='io.prometheus.jmx:jmx_prometheus_javaagent:1.0.1 io.prometheus.jmx:jmx_prometheus_javaagent:0.20.0
+org.jolokia:jolokia-agent-jvm:2.6.0:jar:javaagent'
+
+make_jvm_agents() {
+  local artifact
+  for artifact in $jvm_agents; do
+    quietly mvn -B dependency:copy "-Dartifact=$artifact" "-DoutputDirectory=$1/lib" ||
+      die "Maven could not get $artifact (see above)"
+  done
+}
+
 find_fixture() {
   local home=${PIPEMEDIC_MAXWELL_HOME:-$repo/../shared/fixtures/maxwell-1.44.1} candidate
   for candidate in "$home"/maxwell-*.jar; do
@@ -166,6 +178,7 @@ find_fixture() {
 
 install_packages
 into "kafka_2.13-$kafka_version" make_kafka
+into jvm-agents make_jvm_agents
 
 fixture='' jar=''
 if [ "${PIPEMEDIC_MAXWELL_VERSION:-}" != "$maxwell_old" ]; then find_fixture; fi
