@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { TargetError } from '../../../exporter/runtime/errors.ts';
 import { binlogCollector } from '../../../exporter/systems/mysql/collector-binlog.ts';
+import { BinlogWatch, type BinlogGrowth } from '../../../exporter/systems/mysql/facts-binlog-growth.ts';
+import { retentionOf } from '../../../exporter/systems/mysql/facts-binlog-server.ts';
 import {
   binlogNumber,
   bytesBetween,
@@ -10,10 +12,13 @@ import {
   fileOf,
   positionStatement,
   readBinlogs,
+  readBinlogsSparingly,
   type Binlogs,
+  type BinlogsRead,
 } from '../../../exporter/systems/mysql/facts-binlogs.ts';
 import { parseVersion } from '../../../exporter/systems/mysql/facts-version.ts';
-import { fakeClient, runner, testCall } from './fake-client.ts';
+import type { MysqlClient } from '../../../exporter/systems/mysql/client.ts';
+import { fakeClient, runner, testCall, type Series } from './fake-client.ts';
 
 const rows = (...files: readonly (readonly [string, number])[]): { Log_name: string; File_size: string }[] =>
   files.map(([name, size]) => ({ Log_name: name, File_size: String(size) }));
@@ -71,11 +76,30 @@ test('the statement for the position is chosen by flavour and version', () => {
   assert.equal(of('10.11.19-MariaDB'), 'SHOW BINLOG STATUS');
 });
 
-test('the position is asked before the list, and a server without binary logs is asked nothing', async () => {
-  const answers = {
-    'SHOW BINLOG STATUS': [{ File: 'b.000002', Position: '700', Binlog_Do_DB: '', Binlog_Ignore_DB: '' }],
-    'SHOW BINARY LOGS': rows(['b.000001', 1000], ['b.000002', 700]),
-  };
+const settings = [
+  { Variable_name: 'server_id', Value: '7' },
+  { Variable_name: 'binlog_expire_logs_seconds', Value: '86400' },
+  { Variable_name: 'expire_logs_days', Value: '1' },
+];
+
+const answers = {
+  'SHOW BINLOG STATUS': [{ File: 'b.000002', Position: '700', Binlog_Do_DB: '', Binlog_Ignore_DB: '' }],
+  'SHOW BINARY LOGS': rows(['b.000001', 1000], ['b.000002', 700]),
+  'SHOW GLOBAL VARIABLES': settings,
+};
+
+/** The samples, and of each stateset the state that is 1. */
+function plain(samples: Series): Record<string, number | string> {
+  return Object.fromEntries(
+    [...samples].flatMap(([key, value]): [string, number | string][] => {
+      const [, family = '', state = ''] = /^(\w+_state)\{state="(\w+)"\}$/.exec(key) ?? [];
+      if (family === '') return [[key, value]];
+      return value === 1 ? [[family, state]] : [];
+    }),
+  );
+}
+
+test('the position is asked before the list', async () => {
   const client = fakeClient('10.11.19-MariaDB', answers);
   assert.deepEqual(await readBinlogs(client, testCall()), {
     current: at('b.000002', 700),
@@ -85,19 +109,159 @@ test('the position is asked before the list, and a server without binary logs is
     ],
   });
   assert.deepEqual(client.asked, ['SHOW BINLOG STATUS', 'SHOW BINARY LOGS']);
+});
 
-  const off = fakeClient('10.11.19-MariaDB', {}, { logBin: false });
-  assert.deepEqual(await readBinlogs(off, testCall()), { files: [], current: undefined });
-
+test('what is served of binary logs, of a server without them, and while it is down', async () => {
   const run = runner(binlogCollector);
   const { samples } = await run(fakeClient('10.11.19-MariaDB', answers));
-  assert.deepEqual(Object.fromEntries(samples), {
+  assert.deepEqual(plain(samples), {
     'mysql_binlog_size_bytes{}': 1700,
     'mysql_binlog_files{}': 2,
     'mysql_binlog_file_number{}': 2,
     'mysql_binlog_oldest_file_number{}': 1,
+    'mysql_binlog_written_bytes_total{}': 0,
+    'mysql_binlog_retention_seconds{}': 86400,
+    mysql_binlog_state: 'on',
+    mysql_binlog_retention_state: 'limited',
+    mysql_binlog_retained_state: 'unknown',
   });
-  assert.equal((await run(off)).samples.size, 0);
+
+  const off = fakeClient('10.11.19-MariaDB', { 'SHOW GLOBAL VARIABLES': settings }, { logBin: false });
+  assert.deepEqual(await readBinlogs(off, testCall()), { files: [], current: undefined });
+  const states = (state: string): Record<string, string> => ({
+    mysql_binlog_state: state,
+    mysql_binlog_retention_state: state,
+    mysql_binlog_retained_state: state,
+  });
+  assert.deepEqual(plain((await run(off)).samples), states('off'));
+  assert.deepEqual(plain((await run(new Error('down'))).samples), states('unknown'));
+});
+
+test('retention as each flavour and version has it', () => {
+  const of = (variables: Record<string, string>): unknown => retentionOf(new Map(Object.entries(variables)));
+  const seconds = (value: number | undefined, bytes?: number): unknown => ({ seconds: value, bytes });
+  // MySQL 5.7; 8.0 with both; 9
+  assert.deepEqual(of({ expire_logs_days: '10' }), seconds(864_000));
+  assert.deepEqual(of({ expire_logs_days: '10', binlog_expire_logs_seconds: '3600' }), seconds(3600));
+  assert.deepEqual(of({ expire_logs_days: '10', binlog_expire_logs_seconds: '0' }), seconds(864_000));
+  assert.deepEqual(
+    of({ binlog_expire_logs_seconds: '2592000', binlog_expire_logs_auto_purge: 'ON' }),
+    seconds(2592000),
+  );
+  assert.deepEqual(
+    of({ binlog_expire_logs_seconds: '2592000', binlog_expire_logs_auto_purge: 'OFF' }),
+    seconds(undefined),
+  );
+  // MariaDB 10.11; 11.4
+  assert.deepEqual(of({ expire_logs_days: '0.500000', binlog_expire_logs_seconds: '43200' }), seconds(43_200));
+  assert.deepEqual(of({ expire_logs_days: '0.000000', binlog_expire_logs_seconds: '0' }), seconds(undefined));
+  assert.deepEqual(
+    of({ binlog_expire_logs_seconds: '0', max_binlog_total_size: '1048576' }),
+    seconds(undefined, 1048576),
+  );
+});
+
+/** A log as one stream of bytes that is cut into files. */
+function look(watch: BinlogWatch, seconds: number, ...files: readonly (readonly [string, number])[]): BinlogGrowth {
+  const found = filesOf(rows(...files));
+  const newest = found.at(-1);
+  assert.ok(newest);
+  const logs: Binlogs = { files: found, current: at(newest.name, newest.sizeBytes) };
+  const growth = watch.look(logs, { monoMs: seconds * 1000, wallMs: seconds * 1000 });
+  assert.ok(growth);
+  return growth;
+}
+
+test('bytes written: across rotations and purges; where the way cannot be followed, what is proved', () => {
+  const watch = new BinlogWatch();
+  const written = (...files: readonly (readonly [string, number])[]): number => look(watch, 1, ...files).writtenBytes;
+  assert.equal(written(['b.000001', 5000], ['b.000002', 700]), 0);
+  assert.equal(written(['b.000001', 5000], ['b.000002', 900]), 200);
+  assert.equal(written(['b.000002', 1000], ['b.000003', 500], ['b.000004', 50]), 200 + 100 + 500 + 50);
+  // the file that was written last is purged: its tail is not known
+  assert.equal(written(['b.000006', 300], ['b.000007', 40]), 850 + 340);
+  // RESET: every file is new
+  assert.equal(written(['b.000001', 200], ['b.000002', 10]), 1190 + 210);
+  assert.equal(written(['b.000001', 4]), 1400 + 4, 'and again');
+  // the end of the file was lost in a crash
+  assert.equal(written(['b.000001', 900]), 1404 + 896);
+  assert.equal(written(['b.000001', 600], ['b.000002', 30]), 2300 + 30);
+  // another base name: older files of that name may be from before
+  assert.equal(written(['c.000001', 9000], ['c.000002', 20]), 2330 + 20);
+  assert.equal(written(['c.000001', 9000], ['c.000002', 20]), 2350, 'nothing new');
+});
+
+test('how far back the log reaches: seen, or estimated and said so, or not known', () => {
+  const watch = new BinlogWatch();
+  const begin = look(watch, 0, ['b.000001', 10_000], ['b.000002', 1000]);
+  assert.equal(begin.retainedSeconds.known, false);
+  assert.equal(begin.estimatedSeconds.known, false);
+  // 10 bytes a second
+  for (let s = 60; s <= 600; s += 60) look(watch, s, ['b.000001', 10_000], ['b.000002', 1000 + s * 10]);
+  const later = look(watch, 660, ['b.000001', 10_000], ['b.000002', 1000 + 6600]);
+  assert.equal(later.retainedSeconds.known, false);
+  assert.ok(later.estimatedSeconds.known);
+  assert.equal(Math.round(later.estimatedSeconds.value), 1760);
+  // a new file at 700 s; the two old ones are purged at 1000 s
+  for (let s = 720; s <= 960; s += 60) {
+    look(watch, s, ['b.000001', 10_000], ['b.000002', 8000], ['b.000003', (s - 700) * 10]);
+  }
+  const purged = look(watch, 1020, ['b.000003', 3200]);
+  assert.ok(purged.retainedSeconds.known);
+  assert.ok(Math.abs(purged.retainedSeconds.value - 320) < 60, `${purged.retainedSeconds.value}`);
+  // RESET: the new log was begun since the last look
+  const reset = look(watch, 1080, ['b.000001', 100]);
+  assert.equal(reset.retainedSeconds.known, false);
+});
+
+test('a slow list is read less often, brought up to date by the position; a quick one each time', async () => {
+  const clock = { monoMs: 0 };
+  const status = { File: 'b.000002', Position: '700' };
+  let list = rows(['b.000001', 1000], ['b.000002', 700]);
+  let listTakesMs = 400;
+  let lists = 0;
+  const fake = fakeClient('10.11.19-MariaDB', {});
+  const client: MysqlClient = {
+    ...fake,
+    query: (sql) => {
+      if (sql === 'SHOW BINLOG STATUS') return Promise.resolve([{ ...status }]);
+      assert.equal(sql, 'SHOW BINARY LOGS');
+      lists += 1;
+      clock.monoMs += listTakesMs;
+      return Promise.resolve(list);
+    },
+  };
+  let read: BinlogsRead | undefined;
+  const next = async (): Promise<BinlogsRead> => (read = await readBinlogsSparingly(client, read, testCall(clock)));
+  assert.equal((await next()).listTookMs, 400);
+  clock.monoMs = 4000;
+  status.Position = '800';
+  const kept = await next();
+  assert.equal(lists, 1);
+  assert.deepEqual(kept.binlogs.files.at(-1), { name: 'b.000002', number: 2, sizeBytes: 800 });
+  assert.equal(kept.listedAtMs, 0);
+  // 5 % of the time: due after 8 s
+  clock.monoMs = 8001;
+  await next();
+  assert.equal(lists, 2);
+  // another file is written: the list is needed
+  clock.monoMs = 9000;
+  status.File = 'b.000003';
+  status.Position = '4';
+  list = rows(['b.000001', 1000], ['b.000002', 900], ['b.000003', 4]);
+  assert.equal((await next()).binlogs.files.length, 3);
+  assert.equal(lists, 3);
+  // so it is when the file is shorter than it was: RESET
+  clock.monoMs = 9500;
+  status.Position = '3';
+  await next();
+  assert.equal(lists, 4);
+  listTakesMs = 100;
+  clock.monoMs = 20_000;
+  await next();
+  clock.monoMs = 20_200;
+  await next();
+  assert.equal(lists, 6);
 });
 
 test('a missing grant names the privilege of the version', async () => {
