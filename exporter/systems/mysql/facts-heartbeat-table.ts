@@ -54,7 +54,7 @@ export function heartbeatStatement(options: HeartbeatTable): string {
   const stored = options.utc ? ts : `CONVERT_TZ(${ts}, @@GLOBAL.time_zone, '+00:00')`;
   const only =
     options.serverIds === undefined ? '' : ` WHERE server_id IN (${options.serverIds.map(() => '?').join(', ')})`;
-  return `SELECT server_id, UNIX_TIMESTAMP(${stored}) AS stored, UNIX_TIMESTAMP(NOW(6)) AS now FROM ${tableText(options)}${only} LIMIT ${rowsAtMost}`;
+  return `SELECT server_id, UNIX_TIMESTAMP(${stored}) AS stored_at, UNIX_TIMESTAMP(NOW(6)) AS now_at FROM ${tableText(options)}${only} LIMIT ${rowsAtMost}`;
 }
 
 function tableText({ database, table }: HeartbeatTable): string {
@@ -63,11 +63,11 @@ function tableText({ database, table }: HeartbeatTable): string {
 }
 
 export function heartbeatOf(row: Row, observedAtMs: number): Heartbeat {
-  const stored = row['stored'];
+  const stored = row['stored_at'];
   const seconds = stored === null || stored === undefined ? NaN : Number(stored);
   return {
     serverId: String(row['server_id']),
-    nowSeconds: Number(row['now']),
+    nowSeconds: Number(row['now_at']),
     // 0 is what a server makes of a time that is none
     storedSeconds: seconds > 0 ? known(seconds, observedAtMs) : unknown('ts is no time'),
   };

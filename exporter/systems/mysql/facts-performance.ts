@@ -4,7 +4,7 @@
 import type { Call } from '../../collector.ts';
 import { TargetError } from '../../runtime/errors.ts';
 import type { MysqlClient, Row } from './client.ts';
-import { mysqlErrno, withGrant } from './facts-errors.ts';
+import { accountText } from './facts-errors.ts';
 import { onceEach, sharedEach } from './facts-shared.ts';
 import { atLeast } from './facts-version.ts';
 
@@ -110,16 +110,24 @@ export async function readWorkers(client: MysqlClient, call: Call): Promise<read
   return workersInFlight(client, async () => (await granted(client, workersStatement, call)).map(workerOf));
 }
 
-/** A statement on these tables; a refusal is told with the GRANT on the one table that it names. */
+const tables = [
+  'replication_connection_status',
+  'replication_connection_configuration',
+  'replication_applier_status_by_coordinator',
+  'replication_applier_status_by_worker',
+  'replication_group_members',
+  'replication_group_member_stats',
+] as const;
+
+/** A statement on these tables; a refusal is told with the GRANTs on all of them, and not on the rest, which holds SQL of others. */
 export async function granted(client: MysqlClient, sql: string, call: Call): Promise<readonly Row[]> {
   try {
     return await client.query(sql, [], call);
   } catch (error) {
-    // 1142: SELECT command denied to user 'x'@'y' for table 'replication_connection_status'
-    const table = mysqlErrno(error) === 1142 ? /for table '([a-z_]+)'/.exec(String(error))?.[1] : undefined;
-    const denied = error instanceof TargetError && error.code === 'denied';
-    if (!denied) throw error;
-    throw withGrant(error, client.account, 'SELECT', `performance_schema.${table ?? '*'}`);
+    if (!(error instanceof TargetError) || error.code !== 'denied') throw error;
+    const account = accountText(client.account);
+    const grants = tables.map((table) => `GRANT SELECT ON performance_schema.${table} TO ${account}`);
+    throw new TargetError('denied', `${error.message}. To allow it: ${grants.join('; ')}`, { cause: error });
   }
 }
 

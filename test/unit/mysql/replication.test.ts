@@ -51,6 +51,23 @@ test('MariaDB 10.11: running, stopped, connecting and broken replicas are told a
   assert.equal(broken.lagSeconds.known, false);
 });
 
+test('what the applier is behind by while the receiver does not run is not the lag', async () => {
+  for (const [io, why] of [
+    ['No', 'the server says 7, but the receiver is stopped'],
+    ['Connecting', 'the server says 7, but the receiver is connecting'],
+  ] as const) {
+    const row = { ...fixture('mariadb-10.11.19-running')[0], Slave_IO_Running: io, Seconds_Behind_Master: 7 };
+    assert.deepEqual(channelOf(row, 5).lagSeconds, { known: false, why });
+    const { samples } = await runner(replicationCollector)(fakeClient(mariadb, { 'SHOW ALL SLAVES STATUS': [row] }));
+    const keys = [...samples.keys()];
+    assert.ok(!keys.some((key) => key.startsWith('mysql_replication_lag_seconds')), 'ours');
+    assert.ok(
+      keys.some((key) => key.startsWith('mysql_slave_status_seconds_behind_master')),
+      "the peer's is as the server says it",
+    );
+  }
+});
+
 test('MySQL 9.7: the new spelling is read the same way', async () => {
   const running = channel('mysql-9.7.4-running');
   assert.deepEqual([running.state, running.gtid, running.sourceServerId], ['running', 'auto_position', 11]);
