@@ -1,9 +1,12 @@
 import { z } from 'zod';
 import { collectorOf } from '../../collector.ts';
-import { gauge } from '../../families.ts';
-import { known, unknown } from '../../runtime/known.ts';
+import { emitState, gauge } from '../../families.ts';
+import { durationMs } from '../../fields.ts';
+import { known, mapKnown, unknown, type Known } from '../../runtime/known.ts';
 import type { MysqlClient } from './client.ts';
-import { cdcReady, readServer, serverFact } from './facts-server.ts';
+import { cdcChecks, cdcFindings, cdcStates, readBinlogFilters, readReaderGrants } from './facts-cdc.ts';
+import { replicationFact } from './facts-replication.ts';
+import { readServer, readServerOnce, serverFact } from './facts-server.ts';
 
 export const versionCollector = collectorOf<MysqlClient>()({
   name: 'version',
@@ -18,7 +21,7 @@ export const versionCollector = collectorOf<MysqlClient>()({
   },
   state: () => undefined,
   async collect({ client, emit, call }) {
-    const server = await readServer(client, call);
+    const server = await readServerOnce(client, call);
     emit.info(1, {
       innodb_version: server.innodbVersion,
       version: server.version,
@@ -27,24 +30,70 @@ export const versionCollector = collectorOf<MysqlClient>()({
   },
 });
 
+const stateFamily = 'mysql_binlog_cdc_ready_state';
+
 export const cdcReadyCollector = collectorOf<MysqlClient>()({
   name: 'cdc_ready',
   help: 'Whether the server writes its binary logs as readers of changes need them.',
-  config: z.strictObject({}),
+  config: z.strictObject({
+    /** `full` for readers that take the names of columns from the binary log. */
+    row_metadata: z.enum(['any', 'full']).default('any'),
+    /** Whether the reader goes by GTIDs. */
+    gtid: z.boolean().default(false),
+    /** How long binary logs have to be kept at least. */
+    min_retention: durationMs.prefault('1d'),
+    /** binlog-do-db and binlog-ignore-db are there on purpose. */
+    allow_filters: z.boolean().default(false),
+    /** `name@host`, the account of the reader. To see its grants takes SELECT on mysql.*, unless it is our own. */
+    cdc_user: z.string().min(1).max(288).optional(),
+  }),
   families: {
     ready: gauge(
       'mysql_binlog_cdc_ready',
-      '1 where a setting is as readers of changes need it: log_bin=ON, binlog_format=ROW, binlog_row_image=FULL, server_id not 0.',
+      '1 where a setting is as readers of changes need it, or not needed; 0 where it breaks them.',
       ['check'],
+      { state: stateFamily },
     ),
+    state: gauge(stateFamily, '1 for what is known of a setting that readers of changes need.', ['check', 'state']),
   },
-  state: () => undefined,
-  async collect({ client, emit, call }) {
+  /** Whether it is a replica, from the last sweep that knew. */
+  state: (): { isReplica: Known<boolean> } => ({ isReplica: unknown('not seen yet') }),
+  async collect({ client, config, emit, call, state: kept }) {
     const server = await readServer(client, call);
     call.board.publish(call.target, serverFact, known(server, call.clock.wallMs()));
-    for (const { check, ok } of cdcReady(server)) emit.ready(ok ? 1 : 0, { check });
+    const filters = await readBinlogFilters(client, call);
+    const grants = await readReaderGrants(client, config.cdc_user, call);
+    const isReplica = mapKnown(call.board.read(call.target, replicationFact), (channels) => channels.length > 0);
+    if (isReplica.known) kept.isReplica = isReplica;
+    const source = { server, client, filters, isReplica: kept.isReplica, grants };
+    const needs = {
+      rowMetadata: config.row_metadata,
+      gtid: config.gtid,
+      minRetentionSeconds: config.min_retention / 1000,
+      allowFilters: config.allow_filters,
+      user: config.cdc_user,
+    };
+    for (const { check, ok, state: current } of cdcFindings(source, needs)) {
+      if (ok !== 'unknown') emit.ready(ok ? 1 : 0, { check });
+      emitState(
+        (value, state) => {
+          emit.state(value, { check, state });
+        },
+        cdcStates,
+        current,
+      );
+    }
   },
-  unknown({ call, why }) {
+  unknown({ emit, call, why }) {
     call.board.publish(call.target, serverFact, unknown(why));
+    for (const check of cdcChecks) {
+      emitState(
+        (value, state) => {
+          emit.state(value, { check, state });
+        },
+        cdcStates,
+        'unknown',
+      );
+    }
   },
 });

@@ -2,7 +2,7 @@ import type { Call } from '../../collector.ts';
 import { factKey } from '../../facts.ts';
 import { TargetError } from '../../runtime/errors.ts';
 import type { MysqlClient, Row } from './client.ts';
-import { accountText } from './facts-errors.ts';
+import { grantFor, holds, readOwnGrants } from './facts-grants.ts';
 import { atLeast } from './facts-version.ts';
 
 /** A connection that reads the binary log: a replica, Maxwell or another CDC process. */
@@ -30,11 +30,7 @@ const maxRows = 1000;
  * by the grants, and thrown as `denied`.
  */
 export async function readDumpThreads(client: MysqlClient, call: Call): Promise<readonly DumpThread[]> {
-  // information_schema.PROCESSLIST takes a global lock in MySQL and is deprecated there
-  const table =
-    client.flavour === 'mysql' && atLeast(client, 8, 0, 22)
-      ? 'performance_schema.processlist'
-      : 'information_schema.PROCESSLIST';
+  const table = threadTable(client);
   const rows = await client.query(
     `SELECT ID, USER, HOST, COMMAND, TIME, STATE, ID = CONNECTION_ID() AS own FROM ${table}
       WHERE COMMAND IN ('Binlog Dump', 'Binlog Dump GTID') OR ID = CONNECTION_ID() LIMIT ${maxRows}`,
@@ -45,13 +41,15 @@ export async function readDumpThreads(client: MysqlClient, call: Call): Promise<
     throw new TargetError('unsupported', `mysql ${client.at}: ${table} is empty: set performance_schema=ON`);
   }
   const threads = dumpThreadsOf(rows);
-  if (!(await seesAllThreads(client, call))) {
-    throw new TargetError(
-      'denied',
-      `mysql ${client.at}: shows only the account's own threads. To allow it: GRANT PROCESS ON *.* TO ${accountText(client.account)}`,
-    );
-  }
+  await requireProcess(client, 'threads', call);
   return threads;
+}
+
+/** information_schema.PROCESSLIST takes a global lock in MySQL and is deprecated there. */
+export function threadTable(client: Pick<MysqlClient, 'flavour' | 'version'>): string {
+  return client.flavour === 'mysql' && atLeast(client, 8, 0, 22)
+    ? 'performance_schema.processlist'
+    : 'information_schema.PROCESSLIST';
 }
 
 export function dumpThreadsOf(rows: readonly Row[]): readonly DumpThread[] {
@@ -67,23 +65,15 @@ export function dumpThreadsOf(rows: readonly Row[]): readonly DumpThread[] {
     }));
 }
 
-const seesAll = new WeakMap<MysqlClient, boolean>(); // a change of global grants reaches new connections only
-
-async function seesAllThreads(client: MysqlClient, call: Call): Promise<boolean> {
-  const before = seesAll.get(client);
-  if (before !== undefined) return before;
-  const grants = await client.query('SHOW GRANTS FOR CURRENT_USER()', [], call);
-  const found = grantsProcess(grants.flatMap((row) => Object.values(row)).map(textOf));
-  seesAll.set(client, found);
-  return found;
-}
-
-/** Whether one of the lines of SHOW GRANTS gives PROCESS on everything. */
-export function grantsProcess(lines: readonly string[]): boolean {
-  return lines.some((line) => {
-    const [, privileges = ''] = /^GRANT (.+) ON \*\.\* TO /i.exec(line) ?? [];
-    return privileges.split(/,\s*/).some((p) => /^(PROCESS|ALL PRIVILEGES|SUPER)$/i.test(p.trim()));
-  });
+/**
+ * Without the PROCESS privilege a server shows only what is the account's own, and gives no error: zero would be wrong.
+ */
+export async function requireProcess(client: MysqlClient, what: string, call: Call): Promise<void> {
+  if (holds(await readOwnGrants(client, call), 'PROCESS')) return;
+  throw new TargetError(
+    'denied',
+    `mysql ${client.at}: shows only the account's own ${what}. To allow it: ${grantFor(['PROCESS'], client.account)}`,
+  );
 }
 
 function textOf(value: unknown): string {

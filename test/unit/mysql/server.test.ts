@@ -5,11 +5,11 @@ import { mysqlAddress } from '../../../exporter/systems/mysql/address.ts';
 import { cdcReadyCollector, versionCollector } from '../../../exporter/systems/mysql/collector-server.ts';
 import { dumpThreadsCollector } from '../../../exporter/systems/mysql/collector-dump-threads.ts';
 import { accountText, mysqlErrno, mysqlError, withGrant } from '../../../exporter/systems/mysql/facts-errors.ts';
-import { cdcReady, serverOf } from '../../../exporter/systems/mysql/facts-server.ts';
-import { grantsProcess, readDumpThreads } from '../../../exporter/systems/mysql/facts-threads.ts';
+import { readClockOffset, retentionOf, serverOf } from '../../../exporter/systems/mysql/facts-server.ts';
+import { readDumpThreads } from '../../../exporter/systems/mysql/facts-threads.ts';
 import { parseMariadbGtids, statusNumber } from '../../../exporter/systems/mysql/facts-values.ts';
 import { atLeast } from '../../../exporter/systems/mysql/facts-version.ts';
-import { fakeClient, runner, testCall } from './fake-client.ts';
+import { fakeClient, runner, statesOf, testCall } from './fake-client.ts';
 
 test('an address is a host or a socket', () => {
   assert.deepEqual(mysqlAddress.parse({ host: 'db' }), { host: 'db', port: 3306 });
@@ -88,36 +88,76 @@ const variables = new Map([
   ['read_only', 'OFF'],
 ]);
 
-test('each condition for readers of changes is told, and none that the server does not tell', () => {
-  const of = (changes: Readonly<Record<string, string>>): Record<string, boolean> => {
-    const server = serverOf(new Map([...variables, ...Object.entries(changes)]), 0, 'mariadb');
-    return Object.fromEntries(cdcReady(server).map(({ check, ok }) => [check, ok]));
+test('how long binary logs are kept, by the variable that each version has', () => {
+  const of = (entries: Readonly<Record<string, string>>): string => {
+    const found = retentionOf(new Map(Object.entries(entries)));
+    return found.kind === 'seconds' ? `${found.seconds} by ${found.variable}` : found.kind;
   };
-  assert.deepEqual(of({}), { log_bin: true, binlog_format: true, binlog_row_image: true, server_id: true });
-  assert.equal(of({ binlog_format: 'MIXED' })['binlog_format'], false);
-  assert.equal(of({ binlog_row_image: 'MINIMAL' })['binlog_row_image'], false);
-  assert.equal(of({ log_bin: 'OFF' })['log_bin'], false);
-  assert.equal(of({ server_id: '0' })['server_id'], false);
-  const old = serverOf(new Map([...variables].filter(([name]) => name !== 'binlog_row_image')), 0, 'mariadb');
-  assert.deepEqual(
-    cdcReady(old).map((c) => c.check),
-    ['log_bin', 'binlog_format', 'server_id'],
+  const seconds = 'binlog_expire_logs_seconds';
+  assert.equal(of({ [seconds]: '2592000' }), `2592000 by ${seconds}`);
+  assert.equal(of({ [seconds]: '0', expire_logs_days: '2' }), '172800 by expire_logs_days');
+  assert.equal(of({ expire_logs_days: '0.500000' }), '43200 by expire_logs_days');
+  assert.equal(of({ [seconds]: '0', expire_logs_days: '0' }), 'forever');
+  assert.equal(of({ [seconds]: '3600', binlog_expire_logs_auto_purge: 'OFF' }), 'forever');
+  assert.equal(of({ [seconds]: '0', max_binlog_total_size: '1073741824' }), 'unknown');
+  assert.equal(of({ [seconds]: '0', basedir: '/rdsdbbin/mysql-8.0/' }), 'unknown', 'not what the variable says');
+  assert.equal(of({}), 'unknown');
+  assert.equal(of({ [seconds]: 'soon' }), 'unknown');
+});
+
+test('a server without semi-sync, read only, and one that tells its clock', async () => {
+  const server = serverOf(
+    new Map([...variables, ['read_only', 'READ_ONLY_NO_LOCK'], ['log_slave_updates', 'ON']]),
+    'mariadb',
   );
+  assert.equal(server.readOnly, true);
+  assert.equal(server.logReplicaUpdates, true);
+  assert.equal(server.superReadOnly, undefined);
+  assert.deepEqual(server.semiSync, { source: undefined, replica: undefined });
+  const client = fakeClient('9.7.4', { 'SELECT UNIX_TIMESTAMP': [{ now_ms: '1700000002500.000' }] });
+  assert.deepEqual(await readClockOffset(client, testCall()), { offsetMs: 2500, uncertaintyMs: 1 });
+  const broken = fakeClient('9.7.4', { 'SELECT UNIX_TIMESTAMP': [{ now_ms: null }] });
+  await assert.rejects(readClockOffset(broken, testCall()), { code: 'protocol' });
 });
 
 const serverAnswers = {
   'SHOW GLOBAL VARIABLES': [...variables].map(([name, value]) => ({ Variable_name: name, Value: value })),
-  'SELECT UNIX_TIMESTAMP': [{ now_ms: '1795254204123.000' }],
+  'SHOW GRANTS': [{ 'Grants for exporter@%': 'GRANT PROCESS, BINLOG MONITOR ON *.* TO `exporter`@`%`' }],
+  'SHOW BINLOG STATUS': [{ File: 'b.000001', Position: '4', Binlog_Do_DB: '', Binlog_Ignore_DB: '' }],
 };
 
-test('version and conditions are served', async () => {
+test('version and conditions are served, and the state of each condition', async () => {
   const client = fakeClient('10.11.19-MariaDB', serverAnswers);
   assert.deepEqual(Object.fromEntries((await runner(versionCollector)(client)).samples), {
     'mysql_version_info{innodb_version="",version="10.11.19-MariaDB",version_comment="Debian 12"}': 1,
   });
-  const { samples } = await runner(cdcReadyCollector)(client);
+  const { samples, error } = await runner(cdcReadyCollector)(client);
+  assert.equal(error, undefined);
   assert.equal(samples.get('mysql_binlog_cdc_ready{check="binlog_format"}'), 1);
-  assert.equal(samples.size, 4);
+  assert.equal(samples.get('mysql_binlog_cdc_ready{check="retention"}'), undefined, 'these variables do not say');
+  assert.deepEqual(
+    statesOf(samples, 'mysql_binlog_cdc_ready_state').filter((s) => s.includes('unknown')),
+    ['log_replica_updates', 'retention'].map((c) => `mysql_binlog_cdc_ready_state{check="${c}",state="unknown"}`),
+  );
+
+  const down = await runner(cdcReadyCollector)(new Error('down'));
+  assert.equal(statesOf(down.samples, 'mysql_binlog_cdc_ready_state').length, 11);
+  assert.equal(
+    [...down.samples.keys()].some((key) => key.startsWith('mysql_binlog_cdc_ready{')),
+    false,
+  );
+});
+
+test('an answer without the variables that every server has is none', async () => {
+  for (const rows of [
+    [],
+    [{ Variable_name: 'log_bin', Value: null }],
+    serverAnswers['SHOW GLOBAL VARIABLES'].slice(1),
+  ]) {
+    const client = fakeClient('10.11.19-MariaDB', { ...serverAnswers, 'SHOW GLOBAL VARIABLES': rows });
+    const { error } = await runner(cdcReadyCollector)(client);
+    assert.match(String(error), /TargetError: mysql .* tells no /);
+  }
 });
 
 const own = { ID: '9', USER: 'exporter', HOST: 'h:1', COMMAND: 'Query', TIME: '0', STATE: '', own: '1' };
@@ -129,9 +169,20 @@ test('dump threads are counted by user; a user that left is 0', async () => {
   const answers = { 'SHOW GRANTS': grants('GRANT PROCESS, BINLOG MONITOR ON *.* TO `exporter`@`%`') };
   const both = [own, dump, { ...dump, ID: '6', COMMAND: 'Binlog Dump GTID' }];
   const first = await run(fakeClient('9.7.4', { ...answers, 'SELECT ID': both }));
-  assert.deepEqual(Object.fromEntries(first.samples), { 'mysql_dump_threads{user="repl"}': 2 });
+  const state = { 'mysql_binlog_readers_state{state="known"}': 1, 'mysql_binlog_readers_state{state="unknown"}': 0 };
+  assert.deepEqual(Object.fromEntries(first.samples), {
+    'mysql_dump_threads{user="repl"}': 2,
+    'mysql_binlog_readers{host="h",server_id="",user="repl"}': 2,
+    ...state,
+  });
   const second = await run(fakeClient('9.7.4', { ...answers, 'SELECT ID': [own] }));
-  assert.deepEqual(Object.fromEntries(second.samples), { 'mysql_dump_threads{user="repl"}': 0 });
+  assert.deepEqual(Object.fromEntries(second.samples), {
+    'mysql_dump_threads{user="repl"}': 0,
+    'mysql_binlog_readers{host="h",server_id="",user="repl"}': 0,
+    ...state,
+  });
+  const hourLater = await run(fakeClient('9.7.4', { ...answers, 'SELECT ID': [own] }), testCall({ monoMs: 3_600_001 }));
+  assert.equal(hourLater.samples.size, 3, 'its host is forgotten after an hour, the user is not');
 });
 
 test('without PROCESS the list holds only own threads: denied, not 0', async () => {
@@ -144,7 +195,4 @@ test('without PROCESS the list holds only own threads: denied, not 0', async () 
     code: 'unsupported',
     message: /performance_schema=ON/,
   });
-  assert.equal(grantsProcess(['GRANT ALL PRIVILEGES ON *.* TO `root`@`localhost` WITH GRANT OPTION']), true);
-  assert.equal(grantsProcess(['GRANT SELECT, PROCESS ON *.* TO `x`@`%`']), true);
-  assert.equal(grantsProcess(['GRANT USAGE ON *.* TO `x`@`%`']), false);
 });

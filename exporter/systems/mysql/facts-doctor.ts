@@ -1,0 +1,111 @@
+// What `doctor` says of a MySQL or MariaDB server.
+import type { Call } from '../../collector.ts';
+import type { Finding } from '../../findings.ts';
+import { messageOf, TargetError } from '../../runtime/errors.ts';
+import { known, unknown, type Known } from '../../runtime/known.ts';
+import type { MysqlClient } from './client.ts';
+import { positionStatement } from './facts-binlogs.ts';
+import { cdcFindings, defaultNeeds, readBinlogFilters, readReaderGrants, type CdcNeeds } from './facts-cdc.ts';
+import { grantFor, holds, needsOf, readOwnGrants, type Grants } from './facts-grants.ts';
+import { readReplication, statusStatement } from './facts-replication.ts';
+import { isSupported, readClockOffset, readServer, type ClockOffset } from './facts-server.ts';
+import { threadTable } from './facts-threads.ts';
+
+/** A clock that is off by more bends every lag that is made of two clocks. */
+const clockLimitMs = 1000;
+
+/**
+ * Version, statements, grants, clock, and the settings that readers of changes need. What cannot be known is a finding
+ * that says why.
+ *
+ * @throws TargetError when the server stops answering
+ */
+export async function examineMysql(
+  client: MysqlClient,
+  call: Call,
+  needs: CdcNeeds = defaultNeeds,
+): Promise<readonly Finding[]> {
+  const server = await readServer(client, call);
+  const grants = await readOwnGrants(client, call);
+  const source = {
+    server,
+    client,
+    filters: await readBinlogFilters(client, call),
+    isReplica: await isReplica(client, call),
+    grants: await readReaderGrants(client, needs.user, call),
+  };
+  return [
+    versionFinding(client, server.versionComment),
+    ...statementFindings(client),
+    await encryption(client, call),
+    ...grantFindings(client, grants),
+    clockFinding(await readClockOffset(client, call)),
+    ...cdcFindings(source, needs),
+  ];
+}
+
+async function isReplica(client: MysqlClient, call: Call): Promise<Known<boolean>> {
+  try {
+    return known((await readReplication(client, call)).length > 0, call.clock.wallMs());
+  } catch (error) {
+    if (!(error instanceof TargetError) || error.code !== 'denied') throw error;
+    return unknown(messageOf(error));
+  }
+}
+
+function versionFinding(client: MysqlClient, comment: string): Finding {
+  const name = client.flavour === 'mariadb' ? 'MariaDB' : 'MySQL';
+  const text = `${name} ${client.versionText} (${comment}), as ${client.account}`;
+  if (isSupported(client)) return { check: 'version', ok: true, text };
+  const fix = 'MySQL 5.7 and MariaDB 10.3 are the oldest that are known here';
+  return { check: 'version', ok: false, text: `${text}: older than what this program was made for`, fix };
+}
+
+function statementFindings(client: MysqlClient): readonly Finding[] {
+  const chosen = [
+    ['replica status', statusStatement(client)],
+    ['binary logs', client.logBin ? `${positionStatement(client)}, SHOW BINARY LOGS` : 'none: log_bin is OFF'],
+    ['threads', threadTable(client)],
+  ] as const;
+  const text = chosen.map(([what, statement]) => `${what}: ${statement}`).join('; ');
+  return [{ check: 'statements', ok: true, text }];
+}
+
+async function encryption(client: MysqlClient, call: Call): Promise<Finding> {
+  const check = 'encryption';
+  const [row] = await client.query("SHOW SESSION STATUS LIKE 'Ssl_cipher'", [], call);
+  const cipher = row?.['Value'];
+  if (typeof cipher !== 'string') return { check, ok: 'unknown', text: 'the server does not tell' };
+  if (cipher !== '') return { check, ok: true, text: `encrypted with ${cipher}` };
+  if (client.at.startsWith('/')) return { check, ok: true, text: 'a unix socket' };
+  if (/^(127\.|localhost:|::1:)/.test(client.at))
+    return { check, ok: true, text: 'not encrypted, on the loopback interface' };
+  return { check, ok: false, text: 'the connection is not encrypted', fix: 'tls: {ca_file: …} at this target' };
+}
+
+/** One finding per privilege, with the collectors that are silent without it. */
+export function grantFindings(client: MysqlClient, grants: Grants): readonly Finding[] {
+  const needs = needsOf(client);
+  return [...new Set(needs.map((n) => n.privilege))].map((privilege): Finding => {
+    const check = `grant_${privilege.toLowerCase().replaceAll(' ', '_')}`;
+    const of = needs.filter((n) => n.privilege === privilege);
+    const gives = of.map((n) => `${n.gives} (${n.collector})`).join(', ');
+    if (holds(grants, privilege)) return { check, ok: true, text: `${privilege}: ${gives}` };
+    return {
+      check,
+      ok: false,
+      text: `${privilege} is missing: no ${gives}`,
+      fix: grantFor([privilege], client.account),
+    };
+  });
+}
+
+export function clockFinding({ offsetMs, uncertaintyMs }: ClockOffset): Finding {
+  const off = Math.abs(offsetMs);
+  const check = 'clock';
+  const where = offsetMs < 0 ? 'behind' : 'ahead of';
+  const text = `the server's clock is ${(off / 1000).toFixed(3)} s ${where} ours, ± ${(uncertaintyMs / 1000).toFixed(3)} s`;
+  if (off + uncertaintyMs <= clockLimitMs) return { check, ok: true, text };
+  if (off - uncertaintyMs <= clockLimitMs) return { check, ok: 'unknown', text };
+  return { check, ok: false, text, fix: 'synchronise the clocks of both machines (chrony, systemd-timesyncd)' };
+}

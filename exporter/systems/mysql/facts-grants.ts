@@ -1,0 +1,169 @@
+// What an account may do, from the lines of SHOW GRANTS.
+import type { Call } from '../../collector.ts';
+import { TargetError } from '../../runtime/errors.ts';
+import type { MysqlClient } from './client.ts';
+import { accountText } from './facts-errors.ts';
+import { atLeast } from './facts-version.ts';
+
+export interface Grants {
+  /** Privileges on everything, upper case, in the spelling of privilegeName(). */
+  readonly global: ReadonlySet<string>;
+  /** Privileges on whole databases; the name is a LIKE pattern. */
+  readonly databases: readonly { readonly pattern: string; readonly privileges: ReadonlySet<string> }[];
+  readonly tables: readonly {
+    readonly database: string;
+    readonly table: string;
+    readonly privileges: ReadonlySet<string>;
+  }[];
+  /** What the roles of another account give is not in its lines: a privilege that is not listed may be held all the same. */
+  readonly hasRoles: boolean;
+}
+
+const spellings: Readonly<Record<string, string>> = {
+  'SLAVE MONITOR': 'REPLICA MONITOR',
+  'REPLICATION REPLICA': 'REPLICATION SLAVE',
+  'REPLICATION REPLICA ADMIN': 'REPLICATION SLAVE ADMIN',
+};
+
+/** MariaDB has two names for some: https://mariadb.com/kb/en/grant/ */
+export function privilegeName(text: string): string {
+  const name = text.trim().toUpperCase();
+  return spellings[name] ?? name;
+}
+
+const quoted = '(?:\\*|`(?:[^`]|``)*`)';
+const grantLine = new RegExp(`^GRANT (.+) ON (${quoted})\\.(${quoted}) TO `, 'i');
+
+export function grantsOf(lines: readonly string[]): Grants {
+  const global = new Set<string>();
+  const databases: { pattern: string; privileges: ReadonlySet<string> }[] = [];
+  const tables: { database: string; table: string; privileges: ReadonlySet<string> }[] = [];
+  let hasRoles = false;
+  for (const line of lines) {
+    const [, list, on = '', table = ''] = grantLine.exec(line) ?? [];
+    if (list === undefined) {
+      hasRoles ||= /^GRANT [`'"]?[^ ]+ TO /i.test(line);
+      continue;
+    }
+    // A privilege with columns behind it, `SELECT (a, b)`, is not one on the table.
+    const privileges = list
+      .replaceAll(/[A-Z ]+\([^)]*\)/gi, '')
+      .split(',')
+      .map(privilegeName)
+      .filter((p) => p !== '');
+    if (on === '*') for (const p of privileges) global.add(p);
+    else if (table === '*') databases.push({ pattern: unquoted(on), privileges: new Set(privileges) });
+    else tables.push({ database: unquoted(on), table: unquoted(table), privileges: new Set(privileges) });
+  }
+  return { global, databases, tables, hasRoles };
+}
+
+function unquoted(name: string): string {
+  return name.slice(1, -1).replaceAll('``', '`');
+}
+
+/** Whether the lines give a privilege on everything, or on one database or table. */
+export function holds(grants: Grants, privilege: string, database?: string, table?: string): boolean {
+  const has = (all: ReadonlySet<string>): boolean => all.has(privilege) || all.has('ALL PRIVILEGES');
+  if (has(grants.global)) return true;
+  if (database === undefined) return false;
+  if (grants.databases.some((d) => has(d.privileges) && like(database, d.pattern))) return true;
+  return grants.tables.some((t) => t.database === database && t.table === table && has(t.privileges));
+}
+
+/** https://dev.mysql.com/doc/refman/8.4/en/grant.html: % and _ in the name of a database, a backslash before one quotes it */
+function like(name: string, pattern: string): boolean {
+  const source = pattern.replaceAll(
+    /\\(.)|([%_])|([^\\%_])/gs,
+    (_all, escaped?: string, wild?: string, plain?: string) =>
+      wild === undefined ? literal(escaped ?? plain ?? '') : wild === '%' ? '.*' : '.',
+  );
+  return new RegExp(`^${source}$`, 's').test(name);
+}
+
+function literal(text: string): string {
+  return text.replaceAll(/[$()*+.?[\\\]^{|}]/g, '\\$&');
+}
+
+/**
+ * Without FOR it shows what the roles in use give as well. FOR CURRENT_USER() does not on MariaDB (seen on 10.11; on
+ * MySQL 9.7 both do).
+ */
+const ownGrants = 'SHOW GRANTS';
+
+const own = new WeakMap<MysqlClient, Promise<Grants>>(); // a change of global grants reaches new connections only
+
+/** The account's own grants; one statement per connection. */
+export function readOwnGrants(client: MysqlClient, call: Call): Promise<Grants> {
+  const before = own.get(client);
+  if (before !== undefined) return before;
+  const reading = readLines(client, ownGrants, call);
+  own.set(client, reading);
+  reading.catch(() => own.delete(client));
+  return reading;
+}
+
+/**
+ * The grants of another account.
+ *
+ * @throws TargetError `denied` when ours may not see them; `failed` with error 1141 when there is no such account
+ */
+export async function readGrantsOf(client: MysqlClient, account: string, call: Call): Promise<Grants> {
+  const wanted = account.includes('@') ? account : `${account}@%`;
+  const mine = await readOwnGrants(client, call);
+  if (wanted === client.account) return mine;
+  if (!holds(mine, 'SELECT', 'mysql')) {
+    const grant = `GRANT SELECT ON mysql.* TO ${accountText(client.account)}`;
+    const warning = 'it shows the hashes of passwords too';
+    throw new TargetError(
+      'denied',
+      `mysql ${client.at}: may not see grants of others. To allow it (${warning}): ${grant}`,
+    );
+  }
+  return readLines(client, `SHOW GRANTS FOR ${accountText(wanted)}`, call);
+}
+
+async function readLines(client: MysqlClient, statement: string, call: Call): Promise<Grants> {
+  const rows = await client.query(statement, [], call);
+  const lines = rows.flatMap((row) => Object.values(row)).filter((value) => typeof value === 'string');
+  if (!lines.some((line) => line.startsWith('GRANT '))) {
+    throw new TargetError('protocol', `mysql ${client.at}: tells no grants`); // there is always one, if only USAGE
+  }
+  return grantsOf(lines);
+}
+
+/** One privilege that a collector needs. */
+export interface Need {
+  readonly collector: string;
+  readonly privilege: string;
+  readonly database?: string;
+  readonly table?: string;
+  /** Without it, what is not there. */
+  readonly gives: string;
+}
+
+type Kind = Pick<MysqlClient, 'flavour' | 'version'>;
+
+/** MariaDB split REPLICATION CLIENT in 10.5.2 and 10.5.9: https://mariadb.com/kb/en/grant/#replica-monitor */
+export function replicaStatusPrivilege(client: Kind): string {
+  if (client.flavour === 'mysql' || !atLeast(client, 10, 5, 2)) return 'REPLICATION CLIENT';
+  return atLeast(client, 10, 5, 9) ? 'REPLICA MONITOR' : 'REPLICATION SLAVE ADMIN';
+}
+
+export function binlogPrivilege(client: Kind): string {
+  return client.flavour === 'mariadb' && atLeast(client, 10, 5, 2) ? 'BINLOG MONITOR' : 'REPLICATION CLIENT';
+}
+
+/** What the collectors need that are on by default. */
+export function needsOf(client: Kind): readonly Need[] {
+  return [
+    { collector: 'replication', privilege: replicaStatusPrivilege(client), gives: 'the status of a replica' },
+    { collector: 'binlog', privilege: binlogPrivilege(client), gives: 'the binary logs and the position in them' },
+    { collector: 'dump_threads', privilege: 'PROCESS', gives: 'who reads the binary log' },
+    { collector: 'activity', privilege: 'PROCESS', gives: 'transactions and lock waits of other accounts' },
+  ];
+}
+
+export function grantFor(privileges: readonly string[], account: string, on = '*.*'): string {
+  return `GRANT ${privileges.join(', ')} ON ${on} TO ${accountText(account)}`;
+}
