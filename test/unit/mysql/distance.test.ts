@@ -1,0 +1,127 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { CollectorCall } from '../../../exporter/collector.ts';
+import { FactBoard, SharedFacts } from '../../../exporter/facts.ts';
+import { pause } from '../../../exporter/runtime/deadline.ts';
+import { known, unknown, type Known } from '../../../exporter/runtime/known.ts';
+import { distanceCollector } from '../../../exporter/systems/mysql/collector-distance.ts';
+import { sourceLogFact, type SourceLog } from '../../../exporter/systems/mysql/facts-binlog-server.ts';
+import { filesOf } from '../../../exporter/systems/mysql/facts-binlogs.ts';
+import { distanceOf, type ChannelPlace } from '../../../exporter/systems/mysql/facts-distance.ts';
+import { fakeClient, runner, statesOf, testCall } from './fake-client.ts';
+
+const at = (file: string, position: number): { file: string; position: number } => ({ file, position });
+
+function log(parts: Partial<SourceLog> = {}): Known<SourceLog> {
+  const files = filesOf([
+    { Log_name: 'b.000003', File_size: '1000' },
+    { Log_name: 'b.000004', File_size: '500' },
+    { Log_name: 'b.000005', File_size: '300' },
+  ]);
+  const binlogs = { files, current: at('b.000005', 300) };
+  return known({ serverId: 1, serverUuid: undefined, binlogs, askedAtMs: 1000, ...parts }, 1000);
+}
+
+function place(executed: [string, number], received: [string, number] = executed, sourceServerId = 1): ChannelPlace {
+  return { executed: at(...executed), received: at(...received), sourceServerId, sourceUuid: '' };
+}
+
+/** [state, behind, not received] */
+function seen(
+  channel: ChannelPlace,
+  logs: readonly Known<SourceLog>[],
+  readAtMs = 900,
+): readonly [string, number | undefined, number | undefined] {
+  const { state, behindBytes, unreceivedBytes } = distanceOf(channel, logs, readAtMs);
+  return [
+    state,
+    behindBytes.known ? behindBytes.value : undefined,
+    unreceivedBytes.known ? unreceivedBytes.value : undefined,
+  ];
+}
+
+test('bytes across files, by the list of the source', () => {
+  assert.deepEqual(seen(place(['b.000005', 300]), [log()]), ['ok', 0, 0]);
+  assert.deepEqual(seen(place(['b.000003', 400], ['b.000004', 100]), [log()]), ['ok', 600 + 500 + 300, 400 + 300]);
+});
+
+test('of several sources the one that the channel replicates from counts: by UUID, or by id', () => {
+  const uuid = '3e11fa47-71ca-11e1-9e33-c80aa9429562';
+  const another = log({ serverId: 9, binlogs: { files: [], current: undefined } });
+  assert.deepEqual(seen(place(['b.000005', 200]), [another, log()]), ['ok', 100, 100]);
+  const byUuid = { ...place(['b.000005', 200], ['b.000005', 300], 0), sourceUuid: uuid.toUpperCase() };
+  assert.deepEqual(seen(byUuid, [log({ serverUuid: uuid })]), ['ok', 100, 0]);
+  assert.deepEqual(seen(byUuid, [log({ serverUuid: uuid.replace('3', '4') })])[0], 'not_matched');
+  assert.deepEqual(seen(place(['b.000005', 200], ['b.000005', 200], 2), [log()])[0], 'not_matched');
+});
+
+test('no number where a file is gone, where the replica is ahead, and where either side is not known', () => {
+  assert.deepEqual(seen(place(['b.000002', 4], ['b.000004', 500]), [log()]), ['files_gone', undefined, 300]);
+  assert.deepEqual(seen(place(['other.000004', 4]), [log()]), ['files_gone', undefined, undefined]);
+  assert.deepEqual(seen(place(['b.000003', 1001]), [log()]), ['files_gone', undefined, undefined], 'lost in a crash');
+  assert.deepEqual(seen(place(['b.000005', 301]), [log()]), ['ahead', undefined, undefined]);
+  assert.deepEqual(seen(place(['b.000005', 300]), [unknown('down')]), ['unknown', undefined, undefined]);
+  assert.deepEqual(seen(place(['b.000005', 300], ['b.000005', 300], 0), [log()])[0], 'unknown', 'never connected');
+  const never = { executed: undefined, received: undefined, sourceServerId: 1, sourceUuid: '' };
+  assert.deepEqual(seen(never, [log()]), ['unknown', undefined, undefined]);
+  assert.equal(seen(place(['b.000005', 300]), [log({ binlogs: { files: [], current: undefined } })])[0], 'unknown');
+});
+
+test('a replica that was read after its source may be further: it is not behind, and not ahead', () => {
+  assert.deepEqual(seen(place(['b.000005', 301]), [log()], 1000), ['ok', 0, 0]);
+  assert.deepEqual(seen(place(['b.000006', 4]), [log()], 1001), ['ok', 0, 0]);
+});
+
+function callOf(facts: SharedFacts, sources: readonly string[]): CollectorCall {
+  const call = testCall();
+  return {
+    ...call,
+    peers: {
+      sources,
+      fact: (target, key) => facts.newest(target, key, { sinceMs: 0, waitMs: 100, signal: call.signal }),
+    },
+  };
+}
+
+test('the state is told also of a target without a source, without facts, and while it is down', async () => {
+  const run = runner(distanceCollector);
+  const client = fakeClient('10.11.19-MariaDB', {});
+  const state = async (call: CollectorCall, given: typeof client | Error = client): Promise<readonly string[]> =>
+    statesOf((await run(given, call)).samples, 'mysql_replication_distance_state').map(
+      (key) => /,state="(\w+)"/.exec(key)?.[1] ?? key,
+    );
+  assert.deepEqual(await state(testCall()), ['not_paired']);
+  assert.deepEqual(await state(callOf(new SharedFacts(), [])), ['not_paired']);
+  assert.deepEqual(await state(callOf(new SharedFacts(), ['db0'])), ['unknown']);
+  assert.deepEqual(await state(callOf(new SharedFacts(), ['db0']), new Error('down')), ['unknown']);
+});
+
+test('a fact of this round is awaited; what came before the round counts only when nothing newer comes', async () => {
+  const facts = new SharedFacts();
+  const share = (serverId: number, atMs: number): void => {
+    const board = new FactBoard();
+    const { value } = log({ serverId }) as { value: SourceLog };
+    board.publish('db0', sourceLogFact, known(value, 0));
+    facts.share(board, atMs);
+  };
+  const never = new AbortController().signal;
+  const newest = async (sinceMs: number, waitMs: number, signal = never): Promise<number | string> => {
+    const fact = await facts.newest('db0', sourceLogFact, { sinceMs, waitMs, signal });
+    return fact.known ? fact.value.serverId : fact.why;
+  };
+  assert.equal(await newest(0, 10), 'mysql.source_log of db0 was not collected');
+  share(1, 100);
+  assert.equal(await newest(100, 60_000), 1);
+  assert.equal(await newest(101, 10), 1, 'late: as it was');
+  const waiting = newest(101, 60_000);
+  await pause(5);
+  share(2, 150);
+  assert.equal(await waiting, 2);
+  assert.equal(await newest(200, 60_000, AbortSignal.abort()), 2, 'no time left');
+  const controller = new AbortController();
+  const ended = newest(200, 60_000, controller.signal);
+  controller.abort();
+  assert.equal(await ended, 2);
+  facts.forget('db0');
+  assert.equal(await newest(0, 0), 'mysql.source_log of db0 was not collected');
+});
