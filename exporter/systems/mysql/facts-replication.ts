@@ -117,7 +117,7 @@ export function channelOf(row: Row, observedAtMs: number): ReplicaChannel {
     sqlRunning,
     state,
     why,
-    lagSeconds: lag === null || lag === '' ? unknown(`the server says NULL: ${why}`) : known(Number(lag), observedAtMs),
+    lagSeconds: lagOf(lag, state, why, observedAtMs),
     sqlDelaySeconds: number('sql_delay'),
     sourceHost: text('master_host'),
     sourcePort: number('master_port'),
@@ -135,6 +135,16 @@ export function channelOf(row: Row, observedAtMs: number): ReplicaChannel {
         : { received: number('slave_received_heartbeats'), periodSeconds: Number(period) },
     columns,
   };
+}
+
+/**
+ * While the receiver does not run, the server still tells how far the applier is behind what was received before (0 too,
+ * seen on MySQL 9.7 in the moment after STOP REPLICA IO_THREAD): that is not how far it is behind its source.
+ */
+function lagOf(lag: string | null, state: ReplicaChannel['state'], why: string, observedAtMs: number): Known<number> {
+  if (lag === null || lag === '') return unknown(`the server says NULL: ${why}`);
+  if (state !== 'running') return unknown(`the server says ${lag}, but ${why}`);
+  return known(Number(lag), observedAtMs);
 }
 
 /** Every column of a status row is text, a number or NULL. */
