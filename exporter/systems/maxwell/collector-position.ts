@@ -1,7 +1,9 @@
 import { z } from 'zod';
 import { collectorOf, type CollectorCall } from '../../collector.ts';
-import { emitState, gauge, type Emit } from '../../families.ts';
-import { known, unknown } from '../../runtime/known.ts';
+import { emitState, type Emit } from '../../families.ts';
+import { messageOf } from '../../runtime/errors.ts';
+import { known, unknown, type Known } from '../../runtime/known.ts';
+import { probeHttp, type HttpProbe } from './client-probe.ts';
 import type { MaxwellClient } from './client.ts';
 import { judgeTables, readMaxwellTables } from './facts-evidence.ts';
 import {
@@ -12,60 +14,29 @@ import {
   type MaxwellHealth,
   type PositionMark,
 } from './facts-health.ts';
+import { layers, layersOf, layerStates } from './facts-layers.ts';
+import { purgeSeconds, purgeStates, readRetention, type Retention } from './facts-retention.ts';
+import { duplicateStates, watchWriters, type DuplicateState, type WritersMark } from './facts-writers.ts';
+import { positionFamilies as families } from './families.ts';
 
-const labels = ['client_id', 'server_id'] as const;
-const absent = { state: 'maxwell_state' } as const;
+const modes = ['binlog', 'gtid', 'unknown'] as const;
 
-const families = {
-  state: gauge(
-    'maxwell_state',
-    'State of Maxwell: one series per state, 1 for the present one. position_lost: the binary log of its position is gone from the source.',
-    ['client_id', 'state'],
-  ),
-  lag: gauge(
-    'maxwell_heartbeat_lag_seconds',
-    'Age of the newest heartbeat that went through Maxwell, behind the newest that it wrote; behind the clock of the database once it writes none.',
-    labels,
-    absent,
-  ),
-  age: gauge(
-    'maxwell_heartbeat_age_seconds',
-    'Time since Maxwell wrote its newest heartbeat, by the clock of the database.',
-    labels,
-    absent,
-  ),
-  behind: gauge(
-    'maxwell_position_behind_bytes',
-    'Binary log between the position of Maxwell and the current one of its source.',
-    labels,
-    absent,
-  ),
-  headroomBytes: gauge(
-    'maxwell_position_purge_headroom_bytes',
-    'Binary log on the source before the position of Maxwell: purging more than this loses the position.',
-    labels,
-    absent,
-  ),
-  headroomFiles: gauge(
-    'maxwell_position_purge_headroom_files',
-    'Binary log files on the source before the one that Maxwell reads.',
-    labels,
-    absent,
-  ),
-  lost: gauge(
-    'maxwell_position_lost',
-    '1 when the source no longer has the binary log from the position of Maxwell on.',
-    labels,
-    absent,
-  ),
-} as const;
+interface Found {
+  readonly health: MaxwellHealth;
+  readonly process: MaxwellEvidence['process'];
+  readonly probe: HttpProbe;
+  readonly purge: ReturnType<typeof purgeSeconds>;
+  readonly duplicate: DuplicateState;
+}
 
 interface State {
   /** Known from the first look on: the address belongs to the client. */
   clientId: string;
   mark: PositionMark | undefined;
+  writers: WritersMark | undefined;
+  regressions: number;
   /** What was found before something failed in this sweep: emitted by `unknown`, as what `collect` emitted is dropped. */
-  partial: MaxwellHealth | undefined;
+  partial: Found | undefined;
   /** A sweep is looked at while it runs too, perhaps more than once: what was found counts until the run has ended. */
   isRunning: boolean;
 }
@@ -76,60 +47,118 @@ interface State {
  */
 export const positionCollector = collectorOf<MaxwellClient>()({
   name: 'position',
-  help: 'State, position and lag of Maxwell from its tables, and whether its source still has what it needs.',
+  help: 'State, layers of health, position and lag of Maxwell, and whether its source still has what it needs.',
   config: z.strictObject({}),
   families,
-  state: (): State => ({ clientId: '', mark: undefined, partial: undefined, isRunning: false }),
+  state: (): State => ({
+    clientId: '',
+    mark: undefined,
+    writers: undefined,
+    regressions: 0,
+    partial: undefined,
+    isRunning: false,
+  }),
   async collect({ client, emit, call, state }) {
     state.clientId = client.address.clientId;
     state.partial = undefined;
     state.isRunning = true;
     try {
-      const health = await look(client, state, call);
-      emitHealth(emit, state.clientId, health, call);
+      emitFound(emit, state, await look(client, state, call), call);
     } finally {
       state.isRunning = false;
     }
   },
   unknown({ emit, call, state, why }) {
-    const health = state.partial ?? withoutTables(unknown(why));
+    const found = state.partial ?? withoutTables(unknown(why), unseen(why));
     if (!state.isRunning) state.partial = undefined;
-    emitHealth(emit, state.clientId, health, call);
+    emitFound(emit, state, found, call);
   },
 });
 
-async function look(client: MaxwellClient, state: State, call: CollectorCall): Promise<MaxwellHealth> {
-  const process = client.process(call).then((found) => {
-    state.partial ??= withoutTables(found);
+async function look(client: MaxwellClient, state: State, call: CollectorCall): Promise<Found> {
+  const outside = Promise.all([client.process(call), probeHttp(client.http, call)]).then((found) => {
+    state.partial ??= withoutTables(...found);
     return found;
   });
   const tables = await readMaxwellTables(client, call);
-  const { health, mark } = judgeTables(await process, tables, state.mark, call);
+  const retention = await attempt(async () => readRetention(await client.source(call), call));
+  const [process, probe] = await outside;
+  const { health, mark } = judgeTables(process, tables, state.mark, call);
   state.mark = mark;
-  if (tables.failure === undefined) return health;
-  state.partial = health;
+  const writers = watchWriters({ position: tables.position, process }, state.writers, call.clock.monoMs());
+  state.writers = writers.mark;
+  if (writers.wentBack) state.regressions += 1;
+  const { position } = tables;
+  const at = position.known ? { ...position, value: position.value.found ? position.value : undefined } : position;
+  const purge = purgeSeconds(at, health, tables.binlogs, retention);
+  const found = { health, process, probe, purge, duplicate: writers.duplicate };
+  if (tables.failure === undefined) return found;
+  state.partial = found;
   throw tables.failure;
 }
 
-function withoutTables(process: MaxwellEvidence['process']): MaxwellHealth {
-  const nothing = unknown(process.known ? 'its tables were not read in time' : process.why);
-  return judgeMaxwell({ process, position: nothing, binlogs: nothing, gtidsPurged: nothing, movement: nothing });
+/** What is wrong with the source shows in the failure of what is read of it before. */
+async function attempt(read: () => Promise<Known<Retention>>): Promise<Known<Retention>> {
+  try {
+    return await read();
+  } catch (error) {
+    return unknown(messageOf(error));
+  }
 }
 
-function emitHealth(emit: Emit<typeof families>, clientId: string, health: MaxwellHealth, call: CollectorCall): void {
+function unseen(why: string): HttpProbe {
+  return { port: unknown(why), function: unknown(why) };
+}
+
+function withoutTables(process: MaxwellEvidence['process'], probe: HttpProbe): Found {
+  const nothing = unknown(process.known ? 'its tables were not read in time' : process.why);
+  const evidence = { process, position: nothing, binlogs: nothing, gtidsPurged: nothing, movement: nothing };
+  const purge = { state: 'unknown', seconds: nothing } as const;
+  return { health: judgeMaxwell(evidence), process, probe, purge, duplicate: 'unknown' };
+}
+
+function emitFound(emit: Emit<typeof families>, state: State, found: Found, call: CollectorCall): void {
+  const { health, process, probe, purge } = found;
+  const client_id = state.clientId;
   call.board.publish(call.target, maxwellHealthFact, known(health, call.clock.wallMs()));
+  const of = (put: (value: number, labels: { client_id: string; state: string }) => void) => {
+    return (value: number, s: string): void => {
+      put(value, { client_id, state: s });
+    };
+  };
+  emitState(of(emit.state), maxwellStates, health.state);
+  emitState(of(emit.purgeState), purgeStates, purge.state);
+  emitState(of(emit.duplicate), duplicateStates, found.duplicate);
+  emit.reason(1, { client_id, state: health.state, reason: health.reason });
+  emit.regressions(state.regressions, { client_id });
+  const byLayer = layersOf(process, probe, health);
+  for (const layer of layers) {
+    emitState(
+      (value, s) => {
+        emit.layer(value, { client_id, layer, state: s });
+      },
+      layerStates,
+      byLayer[layer],
+    );
+  }
+  const mode = health.serverId.known ? (health.serverId.value === 0 ? 'gtid' : 'binlog') : 'unknown';
   emitState(
-    (value, state) => {
-      emit.state(value, { client_id: clientId, state });
+    (value, m) => {
+      emit.mode(value, { client_id, mode: m });
     },
-    maxwellStates,
-    health.state,
+    modes,
+    mode,
   );
+  emitNumbers(emit, client_id, found);
+}
+
+function emitNumbers(emit: Emit<typeof families>, client_id: string, { health, purge }: Found): void {
   if (!health.serverId.known) return;
-  const of = { client_id: clientId, server_id: String(health.serverId.value) };
+  const of = { client_id, server_id: String(health.serverId.value) };
   if (health.lagSeconds.known) emit.lag(health.lagSeconds.value, of);
   if (health.heartbeatAgeSeconds.known) emit.age(health.heartbeatAgeSeconds.value, of);
   if (health.behindBytes.known) emit.behind(health.behindBytes.value, of);
+  if (purge.seconds.known) emit.headroomSeconds(purge.seconds.value, of);
   if (!health.purge.known) return;
   const { lost, bytes, files } = health.purge.value;
   emit.lost(lost ? 1 : 0, of);

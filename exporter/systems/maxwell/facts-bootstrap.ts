@@ -12,6 +12,12 @@ export interface MaxwellBootstrap {
   readonly totalRows: number;
 }
 
+export interface BootstrapWork {
+  readonly running: readonly MaxwellBootstrap[];
+  /** Requested and not begun. */
+  readonly queued: number;
+}
+
 const maxRows = 1000;
 
 /** Grants: SELECT on the schema. */
@@ -20,15 +26,21 @@ export async function readBootstraps(
   tables: MaxwellTables,
   call: Call,
 ): Promise<readonly MaxwellBootstrap[]> {
+  return (await readBootstrapWork(mysql, tables, call)).running;
+}
+
+/** Grants: SELECT on the schema. */
+export async function readBootstrapWork(mysql: MysqlClient, tables: MaxwellTables, call: Call): Promise<BootstrapWork> {
   const rows = await askTables(mysql, tables.schema, (schema) =>
     mysql.query(
-      `SELECT id, database_name, table_name, inserted_rows, total_rows FROM ${schema}.bootstrap
-        WHERE is_complete = 0 AND started_at IS NOT NULL AND client_id = ? ORDER BY id LIMIT ${maxRows}`,
+      `SELECT id, database_name, table_name, inserted_rows, total_rows, started_at FROM ${schema}.bootstrap
+        WHERE is_complete = 0 AND client_id = ? ORDER BY started_at IS NULL, id LIMIT ${maxRows}`,
       [tables.clientId],
       call,
     ),
   );
-  return rows.map(bootstrapOf);
+  const running = rows.filter((row) => row['started_at'] !== null).map(bootstrapOf);
+  return { running, queued: rows.length - running.length };
 }
 
 function bootstrapOf(row: Row): MaxwellBootstrap {
@@ -39,4 +51,35 @@ function bootstrapOf(row: Row): MaxwellBootstrap {
     insertedRows: Number(row['inserted_rows'] ?? 0),
     totalRows: Number(row['total_rows'] ?? 0),
   };
+}
+
+export const bootstrapStates = ['idle', 'queued', 'running', 'stalled', 'unknown'] as const;
+export type BootstrapState = (typeof bootstrapStates)[number];
+
+/** Kept between looks. */
+export interface BootstrapMark {
+  readonly progress: string;
+  readonly movedMs: number;
+  readonly lastLookMs: number;
+}
+
+/** Time in which nobody looked is not time in which it was seen to stand. */
+const watchGapMs = 120_000;
+
+/**
+ * Maxwell writes inserted_rows several times a second while it copies (SynchronousBootstrapper.java in
+ * https://github.com/zendesk/maxwell), and copies one table at a time.
+ */
+export function watchBootstraps(
+  { running, queued }: BootstrapWork,
+  before: BootstrapMark | undefined,
+  nowMonoMs: number,
+  stalledAfterMs: number,
+): { readonly state: BootstrapState; readonly mark: BootstrapMark | undefined } {
+  if (running.length === 0) return { state: queued > 0 ? 'queued' : 'idle', mark: undefined };
+  const progress = running.map(({ id, insertedRows }) => `${id}:${insertedRows}`).join(' ');
+  const watched = before !== undefined && nowMonoMs - before.lastLookMs <= watchGapMs ? before : undefined;
+  const movedMs = watched?.progress === progress ? watched.movedMs : nowMonoMs;
+  const state = nowMonoMs - movedMs >= stalledAfterMs ? 'stalled' : 'running';
+  return { state, mark: { progress, movedMs, lastLookMs: nowMonoMs } };
 }

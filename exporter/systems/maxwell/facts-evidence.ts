@@ -3,7 +3,8 @@ import type { Call } from '../../collector.ts';
 import { messageOf } from '../../runtime/errors.ts';
 import { known, unknown, type Known } from '../../runtime/known.ts';
 import type { MysqlClient } from '../mysql/client.ts';
-import { readBinlogs } from '../mysql/facts-binlogs.ts';
+import { readBinlogs, type Binlogs } from '../mysql/facts-binlogs.ts';
+import { parseMariadbGtids } from '../mysql/facts-values.ts';
 import type { MaxwellClient } from './client.ts';
 import {
   judgeMaxwell,
@@ -37,7 +38,7 @@ export async function readMaxwellTables(client: MaxwellClient, call: Call): Prom
   const gtidSet = position.known && position.value.found ? position.value : undefined;
   const gtidsPurged =
     gtidSet?.serverId === 0 && gtidSet.gtidSet !== undefined
-      ? await attempt(async () => readGtidsPurged(await client.source(call), gtidSet.gtidSet ?? '', call))
+      ? await attempt(async () => readGtidsPurged(await client.source(call), gtidSet.gtidSet ?? '', binlogs, call))
       : unknown('its row holds no GTID set');
   return {
     position,
@@ -90,11 +91,41 @@ export async function tablesOf(client: MaxwellClient, call: Call): Promise<Maxwe
   return { schema, clientId, sourceServerId: Number(row?.['server_id']) };
 }
 
-/** Only MySQL can subtract GTID sets; MariaDB keeps no record of what was purged. */
-async function readGtidsPurged(source: MysqlClient, gtidSet: string, call: Call): Promise<Known<boolean> | string> {
-  if (source.flavour === 'mariadb') return 'MariaDB does not tell which GTIDs it has purged';
-  const [row] = await source.query("SELECT GTID_SUBTRACT(@@GLOBAL.gtid_purged, ?) <> '' AS lost", [gtidSet], call);
-  return known(Number(row?.['lost']) === 1, call.clock.wallMs());
+/**
+ * MySQL keeps a record of what was purged. MariaDB does not, but tells which GTIDs lie before its oldest file:
+ * https://mariadb.com/kb/en/binlog_gtid_pos/
+ */
+async function readGtidsPurged(
+  source: MysqlClient,
+  gtidSet: string,
+  binlogs: Known<Binlogs>,
+  call: Call,
+): Promise<Known<boolean> | string> {
+  if (source.flavour === 'mysql') {
+    const [row] = await source.query("SELECT GTID_SUBTRACT(@@GLOBAL.gtid_purged, ?) <> '' AS lost", [gtidSet], call);
+    return known(Number(row?.['lost']) === 1, call.clock.wallMs());
+  }
+  if (!binlogs.known) return binlogs.why;
+  const [oldest] = binlogs.value.files;
+  if (oldest === undefined) return 'the source writes no binary log';
+  const [row] = await source.query('SELECT BINLOG_GTID_POS(?, 4) AS before_oldest', [oldest.name], call);
+  const before = row?.['before_oldest'];
+  if (typeof before !== 'string') return `${oldest.name} is no longer on the source`; // purged between the two statements
+  const lost = isBehind(gtidSet, before);
+  return lost === undefined
+    ? 'its GTID set names other domains than the binary log of the source'
+    : known(lost, call.clock.wallMs());
+}
+
+/**
+ * Whether a position of MariaDB lies before another one in a domain of it; undefined when it lacks one of its domains: a
+ * reader without a position in a domain may have been set up before that domain was.
+ */
+export function isBehind(gtidSet: string, other: string): boolean | undefined {
+  const own = new Map(parseMariadbGtids(gtidSet).map((gtid) => [gtid.domainId, gtid.sequence]));
+  const wanted = parseMariadbGtids(other);
+  if (wanted.some(({ domainId, sequence }) => (own.get(domainId) ?? Infinity) < sequence)) return true;
+  return wanted.every(({ domainId }) => own.has(domainId)) ? false : undefined;
 }
 
 function flatten(found: Known<boolean> | string): Known<boolean> {

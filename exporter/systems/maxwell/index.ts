@@ -6,6 +6,7 @@ import { bootstrapCollector } from './collector-bootstrap.ts';
 import { httpCollector } from './collector-http.ts';
 import { logCollector } from './collector-log.ts';
 import { positionCollector } from './collector-position.ts';
+import { tablesCollector } from './collector-tables.ts';
 
 export const maxwell = defineSystem({
   kind: 'maxwell',
@@ -24,6 +25,7 @@ export const maxwell = defineSystem({
     positionCollector,
     httpCollector,
     bootstrapCollector,
+    tablesCollector,
     logCollector,
     jvmCollectorOf<MaxwellClient>({
       sources: (client) => client.jvmSources,
