@@ -8,7 +8,7 @@ import { TargetError } from '../../exporter/runtime/errors.ts';
 import type { MysqlClient } from '../../exporter/systems/mysql/client.ts';
 import { replicationCollector } from '../../exporter/systems/mysql/collector-replication.ts';
 import { readReplication, type ReplicaChannel } from '../../exporter/systems/mysql/facts-replication.ts';
-import { runner, statesOf, type Series } from '../unit/mysql/fake-client.ts';
+import { runner, statesOf, testCall, type Series } from '../unit/mysql/fake-client.ts';
 import { call, clockOffsetSeconds, isRunning, nameOf, type Room } from './mysql-room.ts';
 import { noStatementFails, sweeps } from './mysql-suite.ts';
 
@@ -88,6 +88,43 @@ export function replicationSuite(room: Room): void {
     await replica(flavour.start('applier'));
     await channelWhen(client, 'the replica to run without the duplicate', isRunning);
   });
+
+  test(
+    'a receiver on a dead link says running and 0 s; it is called stalled after two heartbeat periods',
+    { skip },
+    async () => {
+      await replica(flavour.stop('both'));
+      await replica(flavour.heartbeat(0.5));
+      await replica(flavour.start('both'));
+      await using client = await open('replica');
+      const isWaiting = (c: ReplicaChannel): boolean => c.state === 'running' && c.ioState.startsWith('Waiting for');
+      await channelWhen(client, 'the replica to run', isWaiting);
+      const look = async (): Promise<{ is: string | undefined; lags: readonly string[] }> => {
+        const { samples } = await run(client, { ...testCall(), ...call() });
+        const [current = ''] = statesOf(samples, 'mysql_replication_state');
+        const lags = [...samples.keys()].filter((key) => key.startsWith('mysql_replication_lag_seconds'));
+        return { is: /state="(\w+)"/.exec(current)?.[1], lags };
+      };
+      for (let i = 0; i < 4; i++) assert.equal((await look()).is, 'running');
+      await lab().link('replica->source').blackhole();
+      const stalled = await waitFor(
+        async () => {
+          const seen = await look();
+          return seen.is === 'stalled' && seen;
+        },
+        { deadlineMs: 10_000, what: 'the stall to be seen', intervalMs: 200 },
+      );
+      assert.deepEqual(stalled.lags, []);
+      const [row] = await readReplication(client, call());
+      assert.deepEqual(
+        [row?.ioRunning, row?.lagSeconds.known && row.lagSeconds.value],
+        ['yes', 0],
+        'what the server itself says of it',
+      );
+      await lab().link('replica->source').restore();
+      await waitFor(async () => (await look()).is === 'running', { deadlineMs: 10_000, what: 'running again' });
+    },
+  );
 
   test(
     'two sources: each channel has its own state, and one whose binary logs are gone says so',

@@ -1,0 +1,10 @@
+// The collectors against the newest MariaDB, source and replica: the same suite as on the installed one and on MySQL 9.
+import { mariadbUnstable } from '../../deploy/lab/mariadb.ts';
+import { mariadbFlavour } from './mysql-flavours.ts';
+import { openRoom } from './mysql-room.ts';
+import { replicationSuite } from './mysql-suite-replication.ts';
+import { serverSuite } from './mysql-suite.ts';
+
+const room = openRoom(mariadbFlavour(mariadbUnstable));
+serverSuite(room);
+replicationSuite(room);
