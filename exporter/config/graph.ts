@@ -44,7 +44,7 @@ export function dependenciesOf(
       depends(replica, p.source);
     }
     if (p.cdc !== undefined) {
-      take('cdc', p.cdc, 'cdc', ['maxwell', 'cdc-service']);
+      take('cdc', p.cdc, 'cdc', ['maxwell', 'cdc-service', 'debezium']);
       depends(p.cdc, p.source);
     }
     if (p.bus !== undefined) {

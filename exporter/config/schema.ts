@@ -22,7 +22,7 @@ const pipeline = z
     source: targetName,
     /** kind mysql: replicas of the source */
     replicas: z.array(targetName).default([]),
-    /** kind maxwell or cdc-service */
+    /** kind maxwell, cdc-service or debezium */
     cdc: targetName.optional(),
     /** kind kafka, with the topics that carry this pipeline's changes */
     bus: z.strictObject({ target: targetName, topics: z.array(z.string().min(1)).min(1) }).optional(),

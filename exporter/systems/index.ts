@@ -1,5 +1,6 @@
 import type { System } from '../system.ts';
 import { backup } from './backup/index.ts';
+import { cdcService, debezium } from './cdc-service/index.ts';
 import { jvm } from './jvm/index.ts';
 import { kafka } from './kafka/index.ts';
 import { maxwell } from './maxwell/index.ts';
@@ -7,4 +8,4 @@ import { mysql } from './mysql/index.ts';
 import { redis } from './redis/index.ts';
 
 /** The registry: one line per system. */
-export const systems: readonly System[] = [mysql, maxwell, jvm, kafka, redis, backup];
+export const systems: readonly System[] = [mysql, maxwell, cdcService, debezium, jvm, kafka, redis, backup];

@@ -1,6 +1,7 @@
 // What every CDC process tells a pipeline, whichever it is: Maxwell, the CDC service, Debezium.
 import type { FactBoard } from '../../facts.ts';
 import { unknown, type Known } from '../../runtime/known.ts';
+import { cdcServiceHealthFact } from '../cdc-service/facts-health.ts';
 import { maxwellHealthFact } from '../maxwell/facts-health.ts';
 
 /** stalled: its process lives and passes nothing on. position_lost: what it has to read next is gone from the source. */
@@ -19,6 +20,7 @@ export interface CdcFacts {
 /** One line per kind of CDC process. */
 const kinds: readonly ((board: FactBoard, target: string) => Known<CdcFacts>)[] = [
   (board, target) => board.read(target, maxwellHealthFact),
+  (board, target) => board.read(target, cdcServiceHealthFact),
 ];
 
 /** A target is of one kind: one of them has been published, when any was. */

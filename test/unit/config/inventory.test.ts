@@ -286,7 +286,7 @@ const invalid: readonly (readonly [name: string, yaml: string, problem: string])
   [
     'cdc of the wrong kind',
     `${all}pipelines: [{name: p, objective: 30s, source: db1, cdc: db2}]`,
-    'pipelines[0].cdc: db2 is of kind mysql, wanted is maxwell or cdc-service. Name a target of that kind',
+    'pipelines[0].cdc: db2 is of kind mysql, wanted is maxwell or cdc-service or debezium. Name a target of that kind',
   ],
   [
     'bus without topics',

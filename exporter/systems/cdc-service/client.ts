@@ -1,0 +1,218 @@
+import type { Call } from '../../collector.ts';
+import type { Auth } from '../../fields.ts';
+import { classOf, messageOf, TargetError } from '../../runtime/errors.ts';
+import type { Page, PageSample } from '../../runtime/exposition-text.ts';
+import { known, unknown, type Known } from '../../runtime/known.ts';
+import type { Opening, TargetClient } from '../../system.ts';
+import { openHttp, type HttpGetter } from '../jvm/facts-fetch.ts';
+import { mysqlAddress } from '../mysql/address.ts';
+import { openMysql, type MysqlClient } from '../mysql/client.ts';
+import type { CdcServiceAddress, DebeziumAddress } from './address.ts';
+import { componentStateOf } from './facts-api.ts';
+import { chosenServer, debeziumNumbersOf, serverOf } from './facts-debezium.ts';
+import { endpoints, fieldOf, readEndpoint, type Endpoint } from './facts-endpoint.ts';
+import type { CdcReading } from './facts-health.ts';
+import { debeziumPrefix, readMetricsPage, serviceNumbersOf, servicePrefix } from './facts-page.ts';
+
+/** A CDC process that is seen by HTTP. What is asked twice in one sweep is asked once. */
+export interface CdcClient extends TargetClient {
+  /** Target of kind mysql whose binary log it reads. */
+  readonly source: string | undefined;
+  /** @throws TargetError as readEndpoint does */
+  readonly page: (call: Call) => Promise<Endpoint<Page>>;
+  /** Whether a series of the page is about this target. */
+  readonly belongs: (page: Page) => (sample: PageSample) => boolean;
+  /** Never throws; `failure` is the first error, for who has to report that something could not be read. */
+  readonly look: (call: Call) => Promise<{ readonly reading: CdcReading; readonly failure: Error | undefined }>;
+}
+
+export interface CdcServiceClient extends CdcClient {
+  readonly address: CdcServiceAddress;
+  readonly http: HttpGetter | undefined;
+  /** The server that holds its offsets. @throws TargetError as openMysql does */
+  readonly offsetsDb: (call: Call) => Promise<MysqlClient>;
+}
+
+/** What was read this short a time ago is what a collector of the same sweep would read. */
+const shareMs = 1000;
+
+function shared<T>(read: (call: Call) => Promise<T>): (call: Call) => Promise<T> {
+  let last: { readonly atMs: number; readonly result: Promise<T> } | undefined;
+  return (call) => {
+    const atMs = call.clock.monoMs();
+    if (last !== undefined && atMs - last.atMs < shareMs) return last.result;
+    const result = read(call);
+    result.catch(() => undefined); // whoever asked hears of it
+    last = { atMs, result };
+    return result;
+  };
+}
+
+type Attempt<T> = Known<T> & { readonly error?: Error };
+
+async function attempt<T>(work: Promise<T>, call: Call): Promise<Attempt<T>> {
+  try {
+    return known(await work, call.clock.wallMs());
+  } catch (error) {
+    return { ...unknown(messageOf(error)), error: error instanceof Error ? error : new Error(messageOf(error)) };
+  }
+}
+
+/** Any answer is evidence of life, also a bad one; that nobody listens anywhere is evidence of death. */
+export function processOf(attempts: readonly Attempt<unknown>[], nowMs: number): Pick<CdcReading, 'process' | 'port'> {
+  const refused = attempts.filter((a) => !a.known && classOf(a.error) === 'refused');
+  const answered = attempts.some((a) => a.known || ['auth', 'denied', 'failed', 'protocol'].includes(classOf(a.error)));
+  const port = refused.length > 0 ? known(false, nowMs) : answered ? known(true, nowMs) : unknown(whyOf(attempts));
+  if (answered) return { process: known('alive', nowMs), port };
+  const isGone = attempts.length > 0 && refused.length === attempts.length;
+  return { process: isGone ? known('gone', nowMs) : unknown(whyOf(attempts)), port };
+}
+
+function whyOf(attempts: readonly Attempt<unknown>[]): string {
+  return attempts.flatMap((a) => (a.known ? [] : [a.why])).join('; ');
+}
+
+/** Up is any answer by HTTP. @throws TargetError with the class of what is in the way */
+async function ping(look: CdcClient['look'], call: Call): Promise<void> {
+  const { reading, failure } = await look(call);
+  const { process } = reading;
+  if (process.known && process.value === 'alive') return;
+  if (process.known) throw new TargetError('refused', 'nobody listens at its addresses', { cause: failure });
+  throw new TargetError(failure === undefined ? 'failed' : classOf(failure), process.why, { cause: failure });
+}
+
+/** Opens nothing yet. Looked at while it is down too: that nobody listens is what its state is made of. */
+export function openCdcService({ address, auth, tls, resolve }: Opening<CdcServiceAddress>): CdcServiceClient {
+  const http = address.http === undefined ? undefined : openHttp(address.http, tls, auth);
+  const metrics = address.metrics === undefined ? undefined : openHttp(address.metrics, tls, authOf(auth, address));
+  const page = shared((call) => readMetricsPage(metrics, servicePrefix, call));
+  const healthy = shared((call) => readHealth(http, call));
+  const database = lazyMysql(address.offsets?.mysql, resolve);
+  let isClosed = false;
+
+  const look = shared<Awaited<ReturnType<CdcClient['look']>>>(async (call) => {
+    const [seen, said] = await Promise.all([attempt(page(call), call), attempt(healthy(call), call)]);
+    const nowMs = call.clock.wallMs();
+    const asked = [...(metrics === undefined ? [] : [seen]), ...(http === undefined ? [] : [said])];
+    const numbers = serviceNumbersOf(seen.known ? seen.value : { state: 'missing', why: seen.why }, nowMs);
+    const works = worksOf(said, nowMs);
+    const reading = { ...processOf(asked, nowMs), ...numbers, ...works, progress: unknown('it tells no position') };
+    return { reading, failure: seen.error ?? said.error };
+  });
+
+  return {
+    address,
+    http,
+    source: address.source,
+    page,
+    belongs: () => () => true,
+    look,
+    offsetsDb: database.get,
+    ping: (call) => ping(look, call),
+    usable: () => !isClosed,
+    collectsWhileDown: true,
+    [Symbol.asyncDispose]: async () => {
+      isClosed = true;
+      await database.close();
+    },
+  };
+}
+
+/** Credentials go to the host that they were given for: that of the API, when there is one. */
+function authOf(auth: Auth | undefined, { http, metrics }: CdcServiceAddress): Auth | undefined {
+  if (http === undefined || metrics === undefined) return auth;
+  const [api, page] = [new URL(http), new URL(metrics)];
+  return api.hostname === page.hostname && api.protocol === page.protocol ? auth : undefined;
+}
+
+/** 503 is how a health check says no. */
+function readHealth(http: HttpGetter | undefined, call: Call): Promise<Endpoint<boolean>> {
+  return readEndpoint(http, endpoints.health, call, ({ status, text }) => status !== 503 && saysHealthy(text), [503]);
+}
+
+/** The status alone counts unless the answer says more: `{"status": "DOWN"}`, or a word. */
+function saysHealthy(text: string): boolean {
+  let body: unknown = text.trim().slice(0, 100);
+  try {
+    body = JSON.parse(text);
+  } catch {
+    // a word, or a page for people
+  }
+  const said = fieldOf(body, 'status') ?? fieldOf(body, 'healthy') ?? body;
+  return componentStateOf(said) !== 'down';
+}
+
+function worksOf(said: Attempt<Endpoint<boolean>>, nowMs: number): Pick<CdcReading, 'works' | 'worksWhy'> {
+  if (!said.known) {
+    // 5xx is its own word too; whether another error is its fault is not known
+    const broken = classOf(said.error) === 'failed';
+    return { works: broken ? known(false, nowMs) : unknown(said.why), worksWhy: said.why };
+  }
+  const { value } = said;
+  if (value.state !== 'ok') return { works: unknown(value.why), worksWhy: value.why };
+  return {
+    works: known(value.value, nowMs),
+    worksWhy: value.value ? 'its /health says that it works' : 'its /health says that it does not work',
+  };
+}
+
+/** Kafka Connect's worker, or Debezium Server, by the page of jmx_exporter. */
+export function openDebezium({ address, auth, tls }: Opening<DebeziumAddress>): CdcClient {
+  const metrics = openHttp(address.metrics, tls, auth);
+  const page = shared((call) => readMetricsPage(metrics, debeziumPrefix, call));
+  let isClosed = false;
+
+  const look = shared<Awaited<ReturnType<CdcClient['look']>>>(async (call) => {
+    const seen = await attempt(page(call), call);
+    const nowMs = call.clock.wallMs();
+    const endpoint = seen.known ? seen.value : ({ state: 'missing', why: seen.why } as const);
+    const { connected, ...numbers } = debeziumNumbersOf(endpoint, address.server, nowMs);
+    const worksWhy = connected.known
+      ? connected.value
+        ? 'it is connected to its source'
+        : 'it is not connected to its source'
+      : connected.why;
+    const reading = { ...processOf([seen], nowMs), ...numbers, works: connected, worksWhy };
+    return { reading, failure: seen.known ? undefined : seen.error };
+  });
+
+  return {
+    source: address.source,
+    page,
+    belongs: (found) => {
+      const server = chosenServer(found, address.server);
+      return (sample) => server.known && serverOf(sample) === server.value;
+    },
+    look,
+    ping: (call) => ping(look, call),
+    usable: () => !isClosed,
+    collectsWhileDown: true,
+    [Symbol.asyncDispose]: () => {
+      isClosed = true;
+      return Promise.resolve();
+    },
+  };
+}
+
+/** One connection, opened when first asked for and again after it broke. */
+function lazyMysql(
+  name: string | undefined,
+  resolve: Opening<CdcServiceAddress>['resolve'],
+): { readonly get: (call: Call) => Promise<MysqlClient>; readonly close: () => Promise<void> } {
+  let open: Promise<MysqlClient> | undefined;
+  return {
+    get: async (call) => {
+      if (name === undefined) throw new TargetError('unsupported', 'offsets is not in the inventory');
+      const before = await open?.catch(() => undefined);
+      if (before?.usable() === true) return before;
+      const { address, auth, tls } = resolve(name);
+      open = openMysql({ address: mysqlAddress.parse(address), auth, tls }, call);
+      return open;
+    },
+    close: async () => {
+      const client = await open?.catch(() => undefined);
+      open = undefined;
+      await client?.[Symbol.asyncDispose]();
+    },
+  };
+}
