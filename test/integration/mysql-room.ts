@@ -1,5 +1,6 @@
 // One lab per file for the tests of the MySQL system: servers in odd time zones, one of them with a wrong clock where that
 // is to be had, and a client in another time zone.
+import { readFileSync } from 'node:fs';
 import { after, before } from 'node:test';
 import { createConnection, type Connection } from 'mysql2/promise';
 import { startDatabases, type DatabaseLab } from '../../deploy/lab/databases.ts';
@@ -68,6 +69,12 @@ export function openRoom(flavour: Flavour): Room {
         },
       },
     });
+    const onSource = (statement: string): Promise<unknown> => lab().sql('source', statement);
+    // as pt-heartbeat makes it, with a row that it has written by now
+    await onSource('CREATE DATABASE heartbeat');
+    await onSource('CREATE TABLE heartbeat.heartbeat (ts VARCHAR(26) NOT NULL, server_id INT UNSIGNED PRIMARY KEY)');
+    await onSource('INSERT INTO heartbeat.heartbeat VALUES (UTC_TIMESTAMP(6), 1)');
+    for (const grant of optionalGrants(flavour)) await onSource(`${grant} TO 'exporter'@'%'`);
   });
   after(async () => started?.stop());
 
@@ -108,4 +115,11 @@ export function openRoom(flavour: Flavour): Room {
       );
     },
   };
+}
+
+/** What the shipped grants say about collectors that are off by default. */
+function optionalGrants(flavour: Flavour): readonly string[] {
+  const file = new URL(`../../deploy/sql/${flavour.shippedGrants('exporter')}`, import.meta.url);
+  const lines = readFileSync(file, 'utf8').matchAll(/^-- only with the collector .+?: (GRANT .+?) TO /gm);
+  return [...lines].map(([, grant = '']) => grant);
 }

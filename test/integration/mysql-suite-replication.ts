@@ -271,6 +271,27 @@ export function replicationSuite(room: Room): void {
       if (key.startsWith('mysql_replication_lag_seconds')) assert.ok(value >= 0 && value < 5, `${key} ${value}`);
     }
   });
+
+  test('a time is a time, whatever the time zones of both servers and of the client', { skip }, async (t) => {
+    await using client = await open('replica');
+    await channelWhen(client, 'the replica to run', isRunning);
+    await lab().sql('source', insert(9999778, 'of now'));
+    await lab().sql('source', 'UPDATE heartbeat.heartbeat SET ts = UTC_TIMESTAMP(6)');
+    await waitFor(async () => (await countOf(room, "customer = 'of now'")) === 1, {
+      deadlineMs: 10_000,
+      what: 'the row to be there',
+    });
+    const times = [...(await sweeps(room, 'replica'))].filter(
+      ([key, value]) => /^mysql_\w+_(timestamp_seconds|event_time)\{/.test(key) && value > 0,
+    );
+    t.diagnostic(`${times.length} times`);
+    assert.ok(times.length > 0);
+    for (const [key, value] of times) {
+      // no two of the zones here are less than two hours apart; a wrong clock is one hour off
+      const offSeconds = Math.abs(value - Date.now() / 1000);
+      assert.ok(offSeconds < 1.5 * clockOffsetSeconds, `${key}: ${offSeconds} s off`);
+    }
+  });
 }
 
 function count(map: Map<string, number>, key: string): void {

@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import { ports } from '../../deploy/lab/address.ts';
 import { databasePorts, type DatabaseName } from '../../deploy/lab/mariadb.ts';
 import { TargetError } from '../../exporter/runtime/errors.ts';
+import type { Sample } from '../../exporter/families.ts';
 import { openMysql, type MysqlClient } from '../../exporter/systems/mysql/client.ts';
 import { replicationCollector } from '../../exporter/systems/mysql/collector-replication.ts';
 import { bytesBetween, readBinlogs } from '../../exporter/systems/mysql/facts-binlogs.ts';
@@ -13,7 +14,7 @@ import { readReplication } from '../../exporter/systems/mysql/facts-replication.
 import { readClockOffset, readServer } from '../../exporter/systems/mysql/facts-server.ts';
 import { readDumpThreads } from '../../exporter/systems/mysql/facts-threads.ts';
 import { mysql } from '../../exporter/systems/mysql/index.ts';
-import { runner, statesOf, testCall } from '../unit/mysql/fake-client.ts';
+import { runner, series, statesOf, testCall, type Series } from '../unit/mysql/fake-client.ts';
 import { call, clockOffsetSeconds, type Room } from './mysql-room.ts';
 
 /** How many statements of that user have failed, as the server itself counts them. */
@@ -34,6 +35,7 @@ async function failedStatements({ lab }: Room, name: DatabaseName): Promise<read
   );
 }
 
+/** With every collector, also those that are off by default, and all variables. */
 function boundTo(room: Room, name: DatabaseName): ReturnType<typeof mysql.bind> {
   return mysql.bind(
     {
@@ -41,30 +43,46 @@ function boundTo(room: Room, name: DatabaseName): ReturnType<typeof mysql.bind> 
       kind: 'mysql',
       address: { host: room.lab().address, port: databasePorts[name] },
       auth: { user: 'exporter', password_file: room.lab().secretFile('exporter') },
+      collectors: {
+        ...Object.fromEntries(mysql.collectors.map((c) => [c.name, {}])),
+        heartbeat: { utc: true },
+        global_status: { all: true },
+        global_variables: { all: true },
+      },
     },
     () => assert.fail('nothing is referred to'),
   );
 }
 
-/** Every collector on one connection, `times` times over. */
-export async function sweeps(room: Room, name: DatabaseName, times = 2): Promise<void> {
+/** Every collector on one connection, `times` times over, then what `doctor` asks. The samples of the last time. */
+export async function sweeps(room: Room, name: DatabaseName, times = 2): Promise<Series> {
   const bound = boundTo(room, name);
+  assert.equal(bound.collectors.length, mysql.collectors.length);
   const opened = await bound.open(call());
+  let last: Sample[] = [];
   try {
     for (let i = 0; i < times; i++) {
+      last = [];
       await opened.ping(call());
       for (const collector of bound.collectors) {
-        const samples: string[] = [];
-        await collector.collect(opened, ({ family }) => samples.push(family.name), { ...testCall(), ...call() });
-        assert.ok(samples.length > 0, `${collector.name} on ${name}`);
+        const before = last.length;
+        await collector.collect(opened, (sample) => last.push(sample), { ...testCall(), ...call() });
+        assert.ok(last.length > before || mayBeSilent(collector.name, name), `${collector.name} on ${name}`);
       }
     }
+    await bound.examine(opened, call());
   } finally {
     await opened[Symbol.asyncDispose]();
   }
+  return series(last);
 }
 
-export async function noStatementFails(room: Room, name: DatabaseName, doing: () => Promise<void>): Promise<void> {
+/** Nothing has registered with a replica. */
+function mayBeSilent(collector: string, name: DatabaseName): boolean {
+  return collector === 'slave_hosts' && name === 'replica';
+}
+
+export async function noStatementFails(room: Room, name: DatabaseName, doing: () => Promise<unknown>): Promise<void> {
   {
     await using client = await room.open(name);
     await client.ping(call());
@@ -152,6 +170,9 @@ export function serverSuite(room: Room): void {
     );
     assert.ok([630, 660].includes(-new Date().getTimezoneOffset()), 'the client is elsewhere');
 
+    await using source = await open('source');
+    const right = await readClockOffset(source, call());
+    assert.ok(Math.abs(right.offsetMs) < 2000, `${right.offsetMs} ms off`);
     await using client = await open('replica');
     const { offsetMs } = await readClockOffset(client, call());
     const offMs = room.isClockWrong ? clockOffsetSeconds * 1000 : 0;
