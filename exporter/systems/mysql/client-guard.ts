@@ -33,6 +33,10 @@ function hasMoreResults(packet: Packet, first: boolean): boolean {
   return ends && ((packet.buffer[packet.offset + 3] ?? 0) & 8) !== 0;
 }
 
+function startsWith(packet: Packet, text: string): boolean {
+  return packet.buffer.toString('latin1', packet.offset, packet.offset + text.length) === text;
+}
+
 /**
  * Ends the connection by `fail` at the first sign that the other side is not a sane server: mysql2 goes on after a wrong
  * sequence number with a line on stderr, believes any greeting, and collects answers of any size in memory.
@@ -82,6 +86,10 @@ export function guardConnection(connection: Connection, doing: string, fail: (wh
     if (hasMoreResults(packet, packets === 1)) return refuse('more than one answer');
     if (columns === 255) return true; // an error
     if (columns > maxColumns) return refuse('an answer with too many columns, or a request for a local file');
+    // The catalogue is "def" in every definition: mysql2 writes a stack trace to stderr for what it cannot read there.
+    const isDefinition = columns > 0 && packets > 1 && packets <= columns + 1;
+    if (isDefinition && first !== 0xff && !startsWith(packet, '\x03def'))
+      return refuse('a column without a definition');
     return packets * columns <= maxCells || refuse(`an answer of more than ${maxCells} values`);
   };
 

@@ -1,0 +1,275 @@
+// Servers that misbehave in each statement of each collector. A stand-in plays them: no real server can be made to.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Socket } from 'node:net';
+import type { CollectorCall } from '../../../exporter/collector.ts';
+import { FactBoard } from '../../../exporter/facts.ts';
+import { systemClock } from '../../../exporter/runtime/clock.ts';
+import { within } from '../../../exporter/runtime/deadline.ts';
+import { classOf, TargetError, type TargetErrorCode } from '../../../exporter/runtime/errors.ts';
+import type { Sample } from '../../../exporter/families.ts';
+import type { BoundTarget } from '../../../exporter/system.ts';
+import { openMysql } from '../../../exporter/systems/mysql/client.ts';
+import { mysql } from '../../../exporter/systems/mysql/index.ts';
+import {
+  error,
+  greeting,
+  hostileMysql,
+  lengthCoded,
+  ok,
+  packet,
+  resultPackets,
+  type Misdeed,
+  type Reply,
+} from '../../support/hostile-mysql.ts';
+import { saneServer, type Flavour } from '../../support/mysql-tape.ts';
+
+const flavours: readonly Flavour[] = ['mariadb', 'mysql'];
+/** Of a collector that waits in vain; the others have an eternity, and need none of it. */
+const deadlineMs = 400;
+const eternityMs = 15_000;
+
+function call(ms = deadlineMs): CollectorCall {
+  return { signal: within(ms), clock: systemClock, target: 'db', board: new FactBoard() };
+}
+
+/** Every collector, those too that are off unless asked for. */
+function bind(port: number): BoundTarget {
+  const collectors = Object.fromEntries(mysql.collectors.map(({ name }) => [name, {}]));
+  const target = { name: 'db', kind: 'mysql', address: { host: '127.0.0.1', port }, auth: { user: 'x' }, collectors };
+  return mysql.bind(target, () => assert.fail('refers to no other target'));
+}
+
+interface Outcome {
+  /** undefined: it succeeded */
+  readonly code: TargetErrorCode | undefined;
+  readonly why: string;
+  readonly tookMs: number;
+  readonly samples: readonly Sample[];
+}
+
+async function collectFrom(port: number, name: string, ms = eternityMs): Promise<Outcome> {
+  const bound = bind(port).collectors.find((c) => c.name === name);
+  assert.ok(bound);
+  const address = { host: '127.0.0.1', port };
+  const client = await openMysql({ address, auth: { user: 'x' }, tls: undefined }, call(eternityMs));
+  const given = call(ms);
+  const started = performance.now();
+  const samples: Sample[] = [];
+  try {
+    await bound.collect(client, (sample) => samples.push(sample), given);
+    return { code: undefined, why: '', tookMs: performance.now() - started, samples };
+  } catch (e) {
+    const tookMs = performance.now() - started;
+    bound.unknown(String(e), () => undefined, given);
+    return { code: classOf(e), why: String(e), tookMs, samples: [] };
+  } finally {
+    await client[Symbol.asyncDispose]();
+  }
+}
+
+const offeredBytes = 256 * 1024 * 1024;
+
+/** Writes until the other side has enough of it, and no further than it takes. */
+function flood(chunk: Buffer): Misdeed {
+  return async (socket: Socket) => {
+    while (!socket.destroyed && socket.bytesWritten < offeredBytes) {
+      if (!socket.write(chunk)) await new Promise((resolve) => socket.once('drain', resolve).once('close', resolve));
+    }
+  };
+}
+
+const oneCell = resultPackets({ columns: ['a'], rows: [['1']] });
+const head = Buffer.concat(resultPackets({ columns: ['a'], rows: [] }).slice(0, 3));
+const manyRows = Buffer.concat(
+  Array.from({ length: 256 }, (_, i) => packet(4 + i, Buffer.from([2, 0x31, 0x31]))), // their numbers wrap around
+);
+
+const misdeeds: Readonly<Record<string, readonly [Reply, TargetErrorCode | readonly TargetErrorCode[]]>> = {
+  'goes away': [(s) => void s.destroy(), 'unreachable'],
+  'half a packet, then silence': [(s) => void s.write(Buffer.concat(oneCell).subarray(0, 20)), 'deadline'],
+  'half a packet, then goes away': [(s) => void s.end(Buffer.concat(oneCell).subarray(0, 20)), 'unreachable'],
+  'says nothing': [() => undefined, 'deadline'],
+  'a byte now and then': [
+    async (s) => {
+      for (const byte of Buffer.concat(oneCell)) {
+        if (s.destroyed) return;
+        s.write(Buffer.from([byte]));
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+    },
+    'deadline',
+  ],
+  'a wrong sequence number': [
+    (s) => void s.write(Buffer.concat([oneCell[0] ?? head, packet(9, Buffer.from([1]))])),
+    'protocol',
+  ],
+  'bytes of no meaning': [
+    (s) => void s.write(packet(1, Buffer.from([5, 1, 2, 3])).fill(0x7f, 4)),
+    ['protocol', 'deadline'],
+  ],
+  'a cut column definition': [
+    (s) => void s.write(Buffer.concat([packet(1, Buffer.from([1])), packet(2, Buffer.from([250]))])),
+    ['protocol', 'deadline'],
+  ],
+  'OK instead of rows': ['ok', 'protocol'],
+  'more than one answer': [
+    (s) => void s.write(Buffer.concat(resultPackets({ columns: ['a'], rows: [] }, 10))),
+    'protocol',
+  ],
+  'a request for a file of ours': [
+    (s) => void s.write(packet(1, Buffer.from('\xfb/etc/passwd', 'latin1'))),
+    'protocol',
+  ],
+  '65535 columns': [(s) => void s.write(packet(1, Buffer.from([0xfc, 0xff, 0xff]))), 'protocol'],
+  'text in a numeric column': [{ columns: ['a'], rows: [['many']], type: 'long' }, 'protocol'],
+  ...Object.fromEntries(
+    (
+      [
+        [1227, 'denied'],
+        [1142, 'denied'],
+        [1045, 'auth'],
+        [1053, 'unreachable'],
+        [1064, 'unsupported'],
+        [1193, 'unsupported'],
+        [1317, 'deadline'],
+        [1969, 'deadline'],
+        [3024, 'deadline'],
+        [1105, 'failed'],
+      ] as const
+    ).map(([errno, code]) => [`error ${errno}`, [{ errno, text: 'no' }, code] as const]),
+  ),
+};
+
+/** A collector that does without a statement when that is denied, and says so in a state. */
+function doesWithout(name: string, sql: string, code: TargetErrorCode | readonly TargetErrorCode[]): boolean {
+  if (code !== 'denied') return false;
+  // Whose row of the heartbeat table counts is told by the status of the replica; lag by commit by performance_schema.
+  return (
+    (name === 'heartbeat' && /STATUS$/.test(sql)) || (name === 'replication' && sql.includes('performance_schema'))
+  );
+}
+
+/** Some at a time: each has a server of its own. */
+async function inTurns(work: readonly (() => Promise<void>)[]): Promise<void> {
+  const left = [...work];
+  const one = async (): Promise<void> => {
+    for (let next = left.shift(); next !== undefined; next = left.shift()) await next();
+  };
+  await Promise.all(Array.from({ length: 16 }, one));
+}
+
+for (const flavour of flavours) {
+  test(`${flavour}: whatever happens in a statement, the collector fails with its class and in time`, async () => {
+    const sane = saneServer(flavour);
+    const wrong: string[] = [];
+    const rounds: (() => Promise<void>)[] = [];
+    for (const { name } of mysql.collectors) {
+      await using calm = await hostileMysql({ reply: sane.reply });
+      const good = await collectFrom(calm.port, name);
+      assert.equal(good.code, undefined, `${name}: ${good.why}`);
+      for (const [index, sql] of calm.asked.slice(2).entries()) {
+        for (const [what, [reply, expected]] of Object.entries(misdeeds)) {
+          rounds.push(async () => {
+            await using server = await hostileMysql({ reply: (s, i) => (i === index + 2 ? reply : sane.reply(s)) });
+            const inVain = [expected].flat().includes('deadline');
+            const { code, why, tookMs } = await collectFrom(server.port, name, inVain ? deadlineMs : eternityMs);
+            const ends = code === undefined ? doesWithout(name, sql, expected) : [expected].flat().includes(code);
+            if (ends && tookMs < deadlineMs + 1500) return;
+            wrong.push(
+              `${name}: ${what} in "${sql.slice(0, 40)}": ${code ?? 'success'}, ${Math.round(tookMs)} ms, ${why}`,
+            );
+          });
+        }
+      }
+    }
+    await inTurns(rounds);
+    assert.ok(rounds.length > 200, `${rounds.length} tried`);
+    assert.deepEqual(wrong, []);
+  });
+}
+
+test('an answer without an end is refused long before it fills the memory', async () => {
+  for (const [what, chunk, expected] of [
+    [
+      'a column of 64 MiB',
+      Buffer.concat([packet(0, Buffer.alloc(0)).subarray(0, 0), Buffer.alloc(1 << 20, 0x61)]),
+      'protocol',
+    ],
+    ['a million rows', manyRows, 'protocol'],
+  ] as const) {
+    const written: Socket[] = [];
+    await using server = await hostileMysql({
+      reply: (sql, index) => {
+        if (index < 2) return saneServer('mariadb').reply(sql);
+        return (socket) => {
+          written.push(socket);
+          socket.write(head);
+          // the head of a packet of 16 MiB - 1, over and over: the parts of one large one
+          if (what === 'a column of 64 MiB') socket.write(Buffer.from([0xff, 0xff, 0xff, 4]));
+          return flood(chunk)(socket);
+        };
+      },
+    });
+    const outcome = await collectFrom(server.port, 'replication');
+    assert.equal(outcome.code, expected, `${what}: ${outcome.why}`);
+    const taken = written.map((s) => s.bytesWritten).reduce((a, b) => a + b, 0);
+    assert.ok(taken > 1_000_000 && taken < 64 * 1024 * 1024, `${what}: ${taken} bytes were taken`);
+  }
+});
+
+test('log-in: banners of other services, cut and wrong greetings, refusals, and a server that wants the password', async () => {
+  const attempt = async (behaviour: Partial<Parameters<typeof hostileMysql>[0]>): Promise<string> => {
+    await using server = await hostileMysql({ reply: saneServer('mysql').reply, ...behaviour });
+    const address = { host: '127.0.0.1', port: server.port };
+    process.env['HOSTILE_PASSWORD'] = 'very-secret';
+    const auth = { user: 'x', password_env: 'HOSTILE_PASSWORD' };
+    const started = performance.now();
+    const failure = await openMysql({ address, auth, tls: undefined }, call()).then(
+      () => 'opened',
+      (e: unknown) => e,
+    );
+    assert.ok(performance.now() - started < deadlineMs + 300);
+    assert.ok(failure instanceof TargetError, String(failure));
+    assert.ok(!failure.message.includes('very-secret'));
+    return failure.code;
+  };
+  const greet = (bytes: Buffer | string): Partial<Parameters<typeof hostileMysql>[0]> => ({
+    greet: (s) => void s.write(bytes),
+  });
+  assert.equal(await attempt(greet('SSH-2.0-OpenSSH_9.2\r\n')), 'protocol');
+  assert.equal(await attempt(greet('HTTP/1.1 400 Bad Request\r\n\r\n')), 'protocol');
+  assert.equal(await attempt(greet(packet(0, Buffer.from([9, 1, 2])))), 'protocol', 'another version of the protocol');
+  assert.equal(await attempt(greet(packet(0, Buffer.from([10, 0x35])))), 'protocol', 'cut short');
+  assert.equal(await attempt(greet(greeting().subarray(0, 30))), 'deadline');
+  assert.equal(await attempt({ greet: (s) => void s.end() }), 'unreachable');
+  assert.equal(await attempt({ greet: () => undefined }), 'deadline');
+  assert.equal(await attempt(greet(error(0, 1040, 'Too many connections'))), 'failed');
+  assert.equal(await attempt(greet(error(0, 1130, 'Host is not allowed'))), 'auth');
+  const login = (bytes: Buffer): Partial<Parameters<typeof hostileMysql>[0]> => ({ login: (s) => void s.write(bytes) });
+  assert.equal(await attempt(login(error(2, 1045, 'Access denied'))), 'auth');
+  assert.equal(await attempt(login(ok(7))), 'protocol', 'out of sequence');
+  assert.equal(await attempt(login(packet(2, Buffer.from('\xfemysql_clear_password\0', 'latin1')))), 'auth');
+  assert.equal(await attempt(login(packet(2, Buffer.from('\xfeauth_gssapi_client\0', 'latin1')))), 'auth');
+  assert.equal(await attempt({ login: flood(lengthCoded(Buffer.alloc(1 << 16, 1))) }), 'protocol');
+});
+
+test('what the server sends unasked ends the connection, and the next call is told so', async () => {
+  let pushed: Socket | undefined;
+  const sane = saneServer('mariadb');
+  await using server = await hostileMysql({
+    reply: sane.reply,
+    greet: (s) => {
+      pushed = s;
+      s.write(greeting());
+    },
+  });
+  const given = call(5000);
+  const client = await openMysql(
+    { address: { host: '127.0.0.1', port: server.port }, auth: { user: 'x' }, tls: undefined },
+    given,
+  );
+  pushed?.write(error(0, 4031, 'The client was disconnected by the server because of inactivity'));
+  while (client.usable()) await new Promise((resolve) => setImmediate(resolve));
+  await assert.rejects(client.query('SELECT 1', [], given), { code: 'unreachable' });
+});
