@@ -1,7 +1,16 @@
 // The set-up script, with a stand-in for Maven: what is there stays, what was begun and not ended is made again.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
@@ -68,7 +77,7 @@ test('a failed download leaves nothing that looks complete, shows what Maven sai
   const made = setup(env);
   assert.equal(made.code, 0, made.out);
   assert.match(made.out, /getting kafka[^]*getting maxwell-1\.22\.6[^]*the lab uses maxwell-1\.22\.6/);
-  assert.deepEqual(readdirSync(cache).sort(), ['.lock', 'kafka_2.13-4.1.1', 'maxwell', 'maxwell-1.22.6']);
+  assert.deepEqual(readdirSync(cache).sort(), ['.lock', 'jvm-agents', 'kafka_2.13-4.1.1', 'maxwell', 'maxwell-1.22.6']);
   assert.deepEqual(readdirSync(join(cache, 'kafka_2.13-4.1.1', 'lib')), ['whole.jar']);
   const shim = join(cache, 'maxwell-1.22.6', 'shim', 'jdk', 'nashorn', 'api', 'scripting', 'ScriptObjectMirror.class');
   assert.ok(existsSync(shim));
@@ -99,4 +108,34 @@ test('the named Maxwell is taken, and a folder without one is an error', (t) => 
   const found = setup(own);
   assert.match(found.out, /the lab uses maxwell-9\.9\.9/);
   assert.equal(statSync(join(cache, 'maxwell-9.9.9', 'lib', 'maxwell-9.9.9.jar')).size, 5);
+});
+
+test('where the newer servers cannot be had, one line says why, nothing fails, and it is not tried again at once', (t) => {
+  const { cache, env, maven } = room(t);
+  maven('mkdir -p "$lib"; : >"$lib/whole.jar"');
+  assert.equal(setup(env).code, 0);
+  const wanted = { ...env, PIPEMEDIC_UNSTABLE: '' };
+  const [bin = ''] = env['PATH']?.split(':') ?? [];
+  const apt = (script: string): void => {
+    writeFileSync(join(bin, 'apt-get'), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+    rmSync(join(cache, 'debian-unstable.failed'), { force: true });
+  };
+  apt('exit 0');
+  const bare = setup(wanted);
+  assert.equal(bare.code, 0);
+  assert.match(bare.out, /\n==> no MySQL 9.+ are skipped: the apt configuration has no Debian mirror\n$/);
+  assert.deepEqual(setup(wanted), { code: 0, out: '' }, 'within the hour');
+
+  const release = /^VERSION_CODENAME=(\w+)$/m.exec(readFileSync('/etc/os-release', 'utf8'))?.[1] ?? '';
+  apt(`case "$*" in
+    indextargets*) echo "http://mirror.invalid/debian/dists/${release}/main/binary-amd64/Packages" ;;
+    *update*) cat "\${APT_CONFIG%/*}/unstable.sources"; echo 'E: mirror.invalid is not there' >&2; exit 100 ;;
+  esac`);
+  const unreachable = setup(wanted);
+  assert.equal(unreachable.code, 0);
+  assert.match(unreachable.out, /are skipped: E: mirror\.invalid is not there\n$/);
+  assert.deepEqual(
+    readdirSync(cache).filter((name) => name.includes('unstable')),
+    ['debian-unstable.failed'],
+  );
 });
