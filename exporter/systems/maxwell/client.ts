@@ -33,8 +33,8 @@ export interface MaxwellClient extends TargetClient {
 }
 
 /** Opens no connection yet, so that a Maxwell whose MySQL is away can still be looked at. */
-export function openMaxwell({ address, tls, resolve }: Opening<MaxwellAddress>): MaxwellClient {
-  const http = address.http === undefined ? undefined : openHttp(address.http.url, tls);
+export function openMaxwell({ address, auth, tls, resolve }: Opening<MaxwellAddress>): MaxwellClient {
+  const http = address.http === undefined ? undefined : openHttp(address.http.url, tls, auth);
   const mysql = lazyMysql(address.mysql, resolve);
   const source = address.source === address.mysql ? mysql : lazyMysql(address.source, resolve);
   let isClosed = false;

@@ -1,24 +1,87 @@
 import { z } from 'zod';
 import { collectorOf } from '../../collector.ts';
-import { counter, gauge } from '../../families.ts';
+import { counter, emitState, gauge, passedFamilies } from '../../families.ts';
 import { classOf } from '../../runtime/errors.ts';
+import type { Known } from '../../runtime/known.ts';
 import type { MaxwellClient } from './client.ts';
-import { readMaxwellHttp, type MaxwellHttp } from './facts-http.ts';
+import { readMaxwellHttp, type Quantiles } from './facts-http.ts';
 
-const absent = { state: 'maxwell_http_up' } as const;
+const httpStates = ['answering', 'refused', 'silent', 'no_metrics', 'not_configured', 'unknown'] as const;
+type HttpState = (typeof httpStates)[number];
+
+const absent = { state: 'maxwell_http_state' } as const;
+
+interface State {
+  isConfigured: boolean;
+  http: HttpState;
+  /** Since this exporter began to watch, over all its lives. */
+  failed: number | undefined;
+  /** As it said at the last look. */
+  saidFailed: number | undefined;
+}
 
 /** Numbers from its HTTP server. Its own lag and health say little: see facts-http.ts. */
 export const httpCollector = collectorOf<MaxwellClient>()({
   name: 'http',
-  help: 'Messages and reader lag from the HTTP metrics of Maxwell.',
-  config: z.strictObject({}),
+  help: 'Messages, rows and reader lag from the HTTP metrics of Maxwell.',
+  config: z.strictObject({
+    /** Serve what Maxwell tells under its own names too (MaxwellMetrics_replication_lag), for rules that know those. */
+    own_names: z.boolean().default(false),
+  }),
   families: {
     up: gauge('maxwell_http_up', '1 when the HTTP server of Maxwell gave its metrics.', []),
-    succeeded: counter('maxwell_messages_succeeded_total', 'Messages that its producer delivered.', [], absent),
+    state: gauge(
+      'maxwell_http_state',
+      'Whether Maxwell tells its metrics by HTTP: one series per state, 1 for the present one. silent: it accepts and does not answer in time. no_metrics: it answers, but not with its metrics (metrics_type=http).',
+      ['state'],
+    ),
+    succeeded: counter(
+      'maxwell_messages_succeeded_total',
+      'Messages that its producer delivered since its start.',
+      [],
+      absent,
+    ),
     failed: counter(
       'maxwell_messages_failed_total',
-      'Messages that its producer could not deliver; lost unless it stops on errors or has a dead letter topic.',
+      'Messages that its producer could not deliver since its start; lost unless it stops on errors or has a dead letter topic.',
       [],
+      absent,
+    ),
+    failedSeen: counter(
+      'maxwell_messages_failed_seen_total',
+      'Messages that its producer could not deliver, as seen by this exporter over all starts of Maxwell: begins with what Maxwell said at the first look. Failures between the last look and the end of a Maxwell are not seen.',
+      [],
+      absent,
+    ),
+    rows: counter('maxwell_rows_total', 'Rows that it has read from the binary log since its start.', [], absent),
+    inflight: gauge(
+      'maxwell_messages_inflight',
+      'Messages that its producer has sent and that are not acknowledged.',
+      [],
+      absent,
+    ),
+    slo: counter(
+      'maxwell_message_age_slo_violations_total',
+      'Messages that were older when they were published than metrics_age_slo allows.',
+      [],
+      absent,
+    ),
+    publish: gauge(
+      'maxwell_message_publish_seconds',
+      'Time to publish a message: quantiles that Maxwell keeps of about the last five minutes with messages.',
+      ['quantile'],
+      absent,
+    ),
+    age: gauge(
+      'maxwell_message_age_seconds',
+      'Age of a change when its message was published, less half a second, as Maxwell measures it: quantiles of about the last five minutes with messages.',
+      ['quantile'],
+      absent,
+    ),
+    queue: gauge(
+      'maxwell_replication_queue_seconds',
+      'Time that an event waits between reader and producer: quantiles of about the last five minutes with events.',
+      ['quantile'],
       absent,
     ),
     lag: gauge(
@@ -28,29 +91,82 @@ export const httpCollector = collectorOf<MaxwellClient>()({
       absent,
     ),
   },
-  state: () => ({ isConfigured: false }),
-  async collect({ client, emit, call, state }) {
+  open: { own: passedFamilies('', 'Metrics of Maxwell under its own names, which begin with its metrics_prefix.') },
+  state: (): State => ({ isConfigured: false, http: 'unknown', failed: undefined, saidFailed: undefined }),
+  async collect({ client, config, emit, call, state }) {
     const { http, address } = client;
-    if (http === undefined) return;
+    const tell = (found: HttpState): void => {
+      state.http = found;
+      emitHttpState(emit.state, found);
+    };
+    if (http === undefined) {
+      tell('not_configured');
+      return;
+    }
     state.isConfigured = true;
-    const found = await readOrRefused(() => readMaxwellHttp(http, address.http?.prefix, call));
+    const found = await readMaxwellHttp(http, address.http?.prefix, call).catch((error: unknown) => {
+      state.http = stateOf(error);
+      if (state.http === 'refused') return undefined; // that nobody listens is an answer
+      throw error;
+    });
     emit.up(found === undefined ? 0 : 1);
+    tell(found === undefined ? 'refused' : 'answering');
     if (found === undefined) return;
-    if (found.messagesSucceeded.known) emit.succeeded(found.messagesSucceeded.value);
-    if (found.messagesFailed.known) emit.failed(found.messagesFailed.value);
-    if (found.replicationLagMs.known) emit.lag(found.replicationLagMs.value);
+    const put = (fact: Known<number>, number: (value: number) => void): void => {
+      if (fact.known) number(fact.value);
+    };
+    put(found.messagesSucceeded, emit.succeeded);
+    put(found.messagesFailed, emit.failed);
+    put(found.messagesFailed, (said) => {
+      emit.failedSeen(remember(state, said));
+    });
+    put(found.rowCount, emit.rows);
+    put(found.inflight, emit.inflight);
+    put(found.ageSloViolations, emit.slo);
+    put(found.replicationLagMs, emit.lag);
+    emitQuantiles(emit.publish, found.publishTime);
+    emitQuantiles(emit.age, found.messageAge);
+    emitQuantiles(emit.queue, found.queueTime);
+    if (config.own_names) for (const series of found.own) emit.own(series);
   },
   unknown({ emit, state }) {
+    const failed = state.http === 'answering' ? 'unknown' : state.http;
     if (state.isConfigured) emit.up(0);
+    emitHttpState(emit.state, failed);
   },
 });
 
-/** That nobody listens is an answer; everything else that goes wrong is a failure of the collector. */
-async function readOrRefused(read: () => Promise<MaxwellHttp>): Promise<MaxwellHttp | undefined> {
-  try {
-    return await read();
-  } catch (error) {
-    if (classOf(error) === 'refused') return undefined;
-    throw error;
+function stateOf(error: unknown): HttpState {
+  const found = classOf(error);
+  if (found === 'refused') return 'refused';
+  if (found === 'deadline') return 'silent';
+  return found === 'protocol' ? 'no_metrics' : 'unknown';
+}
+
+/** A number below that of the last look is that of another start, and counts from 0. */
+function remember(state: State, said: number): number {
+  const before = state.saidFailed ?? 0;
+  state.failed = (state.failed ?? 0) + (said >= before ? said - before : said);
+  state.saidFailed = said;
+  return state.failed;
+}
+
+function emitHttpState(emit: (value: number, labels: { readonly state: string }) => void, current: HttpState): void {
+  emitState(
+    (value, state) => {
+      emit(value, { state });
+    },
+    httpStates,
+    current,
+  );
+}
+
+function emitQuantiles(
+  emit: (value: number, labels: { readonly quantile: string }) => void,
+  found: Known<Quantiles>,
+): void {
+  if (!found.known) return;
+  for (const { quantile, seconds } of found.value) {
+    if (['0.5', '0.95', '0.99'].includes(quantile)) emit(seconds, { quantile });
   }
 }

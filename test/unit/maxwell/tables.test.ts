@@ -7,6 +7,7 @@ import { heapOfGauges, parseDropwizard } from '../../../exporter/systems/jvm/fac
 import { maxwellAddress } from '../../../exporter/systems/maxwell/address.ts';
 import { processOf } from '../../../exporter/systems/maxwell/client.ts';
 import { maxwellHttpOf } from '../../../exporter/systems/maxwell/facts-http.ts';
+import { seriesOfJson } from '../../../exporter/systems/maxwell/facts-http-page.ts';
 import { positionOf, readMaxwellPosition } from '../../../exporter/systems/maxwell/facts-position.ts';
 import { maxwell } from '../../../exporter/systems/maxwell/index.ts';
 import { mysqlError } from '../../../exporter/systems/mysql/facts-errors.ts';
@@ -83,7 +84,7 @@ test('missing grants and missing tables are told with what to do', async () => {
 for (const release of ['1.22.6', '1.44.1']) {
   test(`Maxwell ${release}: its JSON metrics are read with the prefix found or given`, () => {
     const text = readFileSync(new URL(`fixtures/maxwell-${release}-metrics.json`, import.meta.url), 'utf8');
-    const metrics = parseDropwizard(text);
+    const metrics = seriesOfJson(text);
     const found = maxwellHttpOf(metrics, undefined, 3);
     assert.deepEqual(found.messagesFailed, known(0, 3));
     assert.deepEqual(found.messagesSucceeded, known(0, 3));
@@ -91,14 +92,15 @@ for (const release of ['1.22.6', '1.44.1']) {
     assert.ok(found.replicationLagMs.known);
     assert.deepEqual(maxwellHttpOf(metrics, 'MaxwellMetrics', 3).messagesFailed, known(0, 3));
     assert.equal(maxwellHttpOf(metrics, 'Other', 3).messagesFailed.known, false);
-    assert.ok(found.heap.known);
-    const [heap, nonheap] = found.heap.value.areas;
+    const heapFound = heapOfGauges(parseDropwizard(text), undefined, 3);
+    assert.ok(heapFound.known);
+    const [heap, nonheap] = heapFound.value.areas;
     assert.equal(heap?.maxBytes, 134_217_728);
-    assert.equal(nonheap?.maxBytes, -1);
-    assert.deepEqual(found.heap.value.gcs.map(({ gc }) => gc).sort(), ['G1 Old Generation', 'G1 Young Generation']);
+    assert.equal(nonheap?.maxBytes, undefined, 'without limit');
+    assert.deepEqual(heapFound.value.gcs.map(({ gc }) => gc).sort(), ['G1 Old Generation', 'G1 Young Generation']);
     // 1.22 tells only the share of each pool that is used
-    assert.equal(found.heap.value.pools.length, release === '1.22.6' ? 0 : 8);
-    assert.equal(found.heap.value.afterGcRatio.known, release !== '1.22.6');
+    assert.equal(heapFound.value.pools.length, release === '1.22.6' ? 0 : 8);
+    assert.equal(heapFound.value.afterGcRatio.known, release !== '1.22.6');
   });
 }
 
@@ -142,15 +144,15 @@ test('pools have the names of the JVM; what an old generation left is known only
 });
 
 test('metrics of two prefixes are not guessed between; what is not JSON is refused', () => {
-  const two = parseDropwizard('{"counters":{"a.messages.failed":{"count":1},"b.messages.failed":{"count":2}}}');
+  const two = seriesOfJson('{"counters":{"a.messages.failed":{"count":1},"b.messages.failed":{"count":2}}}');
   assert.deepEqual(maxwellHttpOf(two, undefined, 3).messagesFailed, {
     known: false,
-    why: 'the metrics hold several messages.failed: set prefix',
+    why: 'the metrics hold no messages_failed, or several: set prefix',
   });
   assert.deepEqual(maxwellHttpOf(two, 'b', 3).messagesFailed, known(2, 3));
-  assert.throws(() => parseDropwizard('<html>'), { code: 'protocol' });
-  assert.equal(parseDropwizard('[]').size, 0);
-  assert.equal(parseDropwizard('{"gauges":{"x":{"value":"NaN"},"y":null}}').size, 0);
+  assert.throws(() => seriesOfJson('<html>'), { code: 'protocol' });
+  assert.equal(seriesOfJson('[]').size, 0);
+  assert.equal(seriesOfJson('{"gauges":{"x":{"value":"NaN"},"y":null}}').size, 0);
 });
 
 test('evidence of life from one side is enough; evidence of death counts where no side shows life', () => {
@@ -172,7 +174,12 @@ test('an address names the targets that it needs, and has the defaults of Maxwel
     clientId: 'maxwell',
     http: undefined,
     hsperfdata: { pidFile: undefined, mainClass: 'com.zendesk.maxwell.Maxwell', dir: '/tmp', user: undefined },
+    logFile: undefined,
+    logStateFile: undefined,
+    witnessFile: undefined,
   });
+  assert.equal(maxwellAddress.safeParse({ mysql: 'db', log_file: 'm.log' }).success, false, 'absolute paths');
+  assert.equal(maxwellAddress.safeParse({ mysql: 'db', log_state_file: '/m.state' }).success, false);
   const target = (address: unknown): unknown => ({ name: 'm', kind: 'maxwell', address });
   assert.deepEqual(maxwell.references(target({ mysql: 'db' })), [{ path: 'mysql', target: 'db', kind: 'mysql' }]);
   assert.deepEqual(
