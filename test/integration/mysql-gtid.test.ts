@@ -6,7 +6,7 @@ import { startDatabases, type DatabaseLab } from '../../deploy/lab/databases.ts'
 import { waitFor } from '../../deploy/lab/lab.ts';
 import { databasePorts, mariadbInstalled, type Database } from '../../deploy/lab/mariadb.ts';
 import { mysql9 } from '../../deploy/lab/mysql9.ts';
-import { inventoryOf } from '../../exporter/config/inventory.ts';
+import { inventoryOf, type Inventory } from '../../exporter/config/inventory.ts';
 import { systemClock } from '../../exporter/runtime/clock.ts';
 import { join } from '../../exporter/scrape/exposition.ts';
 import { Rounds } from '../../exporter/scrape/rounds.ts';
@@ -64,7 +64,7 @@ function seenIn(found: Found): Seen {
   };
 }
 
-function roundsOf(lab: DatabaseLab, faults: string[]): Rounds {
+function inventoryFor(lab: DatabaseLab, pipelines: readonly unknown[]): Inventory {
   const auth = { user: 'exporter', password_file: lab.secretFile('exporter') };
   const target = (name: string, database: Database): unknown => ({
     name,
@@ -72,17 +72,11 @@ function roundsOf(lab: DatabaseLab, faults: string[]): Rounds {
     address: { host: lab.address, port: databasePorts[database] },
     auth,
   });
-  const inventory = inventoryOf(
-    {
-      // the replica first: its sweep begins before its source's
-      targets: [target('db2', 'replica'), target('db1', 'source')],
-      pipelines: [{ name: 'orders', objective: '30s', source: 'db1', replicas: ['db2'] }],
-    },
-    'test',
-    [mysql],
-  );
-  return new Rounds(inventory, roundsDeps({ fault: (part, error) => faults.push(`${part}: ${String(error)}`) }));
+  // the replica first: its sweep begins before its source's
+  return inventoryOf({ targets: [target('db2', 'replica'), target('db1', 'source')], pipelines }, 'test', [mysql]);
 }
+
+const pipelines = [{ name: 'orders', objective: '30s', source: 'db1', replicas: ['db2'] }];
 
 async function oneAfterAnother(lab: DatabaseLab, name: Database, statements: readonly string[]): Promise<void> {
   const password = lab.secret('lab');
@@ -129,7 +123,8 @@ for (const flavour of [mariadbFlavour(mariadbInstalled), mysqlFlavour(mysql9)]) 
   test(`${flavour.kind}: bytes behind across files, missing, errant and purged transactions`, { skip }, async () => {
     await using lab = await startDatabases(flavour.release);
     const faults: string[] = [];
-    const rounds = roundsOf(lab, faults);
+    const deps = roundsDeps({ fault: (part, error) => faults.push(`${part}: ${String(error)}`) });
+    const rounds = new Rounds(inventoryFor(lab, pipelines), deps);
     const scrape = async (): Promise<Found> =>
       parseExposition((await join(await rounds.scrape(8000), 'text', systemClock)).toString());
     const when = async (what: string, wanted: Partial<Seen>): Promise<Found> => {
@@ -158,6 +153,14 @@ for (const flavour of [mariadbFlavour(mariadbInstalled), mysqlFlavour(mysql9)]) 
     assert.equal(stateOf(begin, 'mysql_binlog_state', 'db1'), 'on');
     const written = (found: Found): number =>
       valueOf(found, 'mysql_binlog_written_bytes_total', { target: 'db1' }) ?? NaN;
+
+    // the pairing is that of the inventory in use
+    rounds.replace(inventoryFor(lab, []));
+    assert.deepEqual(
+      ((seen) => [seen.distance, seen.gtid, seen.behind, seen.missing, seen.errant])(seenIn(await scrape())),
+      ['not_paired', 'not_paired', undefined, undefined, undefined],
+    );
+    rounds.replace(inventoryFor(lab, pipelines));
 
     // the applier stands still, the receiver goes on, the source goes on to another file
     const before = await position();

@@ -1,9 +1,10 @@
 import { z } from 'zod';
 import { collectorOf } from '../../collector.ts';
 import { emitState, type Emit } from '../../families.ts';
+import { known, unknown } from '../../runtime/known.ts';
 import type { MysqlClient } from './client.ts';
-import { sourceLogFact } from './facts-binlog-server.ts';
-import { distanceOf, nothing, peerWaitMs, type ReplicaDistance } from './facts-distance.ts';
+import { channelsToSources, sourceLogFact } from './facts-binlog-server.ts';
+import { distanceOf, nothing, peerWaitMs, replicaDistanceFact, type ReplicaDistance } from './facts-distance.ts';
 import { replicationFact, type ReplicaChannel } from './facts-replication.ts';
 import { distanceFamilies, distanceStates } from './families-binlog.ts';
 
@@ -19,7 +20,7 @@ export const distanceCollector = collectorOf<MysqlClient>()({
   config: z.strictObject({}),
   families: distanceFamilies,
   state: (): State => ({ channels: [] }),
-  async collect({ emit, call: { peers, target }, state }) {
+  async collect({ emit, call: { peers, target, board, clock }, state }) {
     if (peers === undefined || peers.sources.length === 0) {
       emitDistance(emit, nobody, nothing('not_paired', 'the inventory names no source for it'));
       return;
@@ -32,16 +33,21 @@ export const distanceCollector = collectorOf<MysqlClient>()({
       emitAll(emit, state, nothing('unknown', channels.why));
       return;
     }
-    state.channels = channels.value;
-    if (channels.value.length === 0) {
+    const paired = channelsToSources(channels.value);
+    state.channels = paired;
+    if (paired.length === 0) {
       emitDistance(emit, nobody, nothing('not_matched', 'it does not replicate from anywhere'));
       return;
     }
-    for (const channel of channels.value) {
-      emitDistance(emit, channel, distanceOf(channel, logs, channels.observedAtMs));
-    }
+    const distances = paired.map((channel) => {
+      const { channelName, connectionName } = channel;
+      return { channelName, connectionName, ...distanceOf(channel, logs, channels.observedAtMs) };
+    });
+    board.publish(target, replicaDistanceFact, known(distances, clock.wallMs()));
+    for (const distance of distances) emitDistance(emit, distance, distance);
   },
-  unknown({ emit, call: { peers }, state, why }) {
+  unknown({ emit, call: { peers, target, board }, state, why }) {
+    board.publish(target, replicaDistanceFact, unknown(why));
     const unpaired = peers === undefined || peers.sources.length === 0;
     emitAll(emit, state, nothing(unpaired ? 'not_paired' : 'unknown', why));
   },

@@ -4,9 +4,10 @@ import { emitState, type Emit } from '../../families.ts';
 import { known, unknown } from '../../runtime/known.ts';
 import type { MysqlClient } from './client.ts';
 import { peerWaitMs } from './facts-distance.ts';
+import { channelsToSources } from './facts-binlog-server.ts';
 import { binlogsFact } from './facts-binlogs.ts';
 import { gtidFact, readGtids, type GtidReading, type ParseCache } from './facts-gtid.ts';
-import { compareGtids, type ReplicaGtids } from './facts-gtid-replica.ts';
+import { compareGtids, replicaGtidsFact, type ReplicaGtids } from './facts-gtid-replica.ts';
 import { replicationFact } from './facts-replication.ts';
 import { gtidFamilies, gtidStates, type GtidState } from './families-gtid.ts';
 
@@ -57,18 +58,20 @@ export const gtidCollector = collectorOf<MysqlClient>()({
       );
       const { earlier } = state;
       const found = compareGtids({
-        channels: channels.value,
+        channels: channelsToSources(channels.value),
         sources: fresh,
         now,
         earlier,
         observedAtMs: clock.wallMs(),
       });
+      call.board.publish(target, replicaGtidsFact, known(found, clock.wallMs()));
       emitFound(emit, found);
     } else emitGtidState(emit, 'unknown');
     state.earlier = [...state.earlier, now].slice(-keptReadings);
   },
   unknown({ emit, call, why }) {
     call.board.publish(call.target, gtidFact, unknown(why));
+    call.board.publish(call.target, replicaGtidsFact, unknown(why));
     emitGtidState(emit, 'unknown');
   },
 });

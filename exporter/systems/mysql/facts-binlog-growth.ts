@@ -1,7 +1,14 @@
 // How a binary log grows, and how far back it reaches, from looks at its list of files. Pure but for what it remembers.
 import { known, unknown, type Known } from '../../runtime/known.ts';
 import { OffsetHistory } from '../../runtime/offset-history.ts';
-import { binlogNumber, bytesBetween, comparePositions, type BinlogPosition, type Binlogs } from './facts-binlogs.ts';
+import {
+  binlogNumber,
+  bytesBetween,
+  comparePositions,
+  endPosition,
+  type BinlogPosition,
+  type Binlogs,
+} from './facts-binlogs.ts';
 
 export interface BinlogGrowth {
   /** Since the first look; never shrinks. */
@@ -77,5 +84,5 @@ function writtenAtLeast(last: BinlogPosition, current: BinlogPosition, { files }
   const newer = order > 0 ? 0 : (binlogNumber(last.file) ?? 0);
   const end = binlogNumber(current.file) ?? 0;
   const between = files.filter(({ number }) => number > newer && number < end);
-  return between.reduce((sum, { sizeBytes }) => sum + sizeBytes, current.position);
+  return between.reduce((sum, file) => sum + endPosition(file), current.position);
 }

@@ -61,7 +61,7 @@ export async function readBinlogServer(client: MysqlClient, call: Call): Promise
 export function retentionOf(variables: ReadonlyMap<string, string>): BinlogRetention {
   const positive = (name: (typeof names)[number], unit: number): number | undefined => {
     const value = Number(variables.get(name) ?? 0);
-    return value > 0 ? value * unit : undefined;
+    return value > 0 && Number.isFinite(value) ? value * unit : undefined;
   };
   const bytes = positive('max_binlog_total_size', 1);
   if (/^(OFF|0)$/i.test(variables.get('binlog_expire_logs_auto_purge') ?? '')) return { seconds: undefined, bytes };
@@ -80,4 +80,12 @@ export function replicatesFrom(
     return channel.sourceUuid.toLowerCase() === server.serverUuid.toLowerCase();
   }
   return channel.sourceServerId === 0 ? undefined : channel.sourceServerId === server.serverId;
+}
+
+/**
+ * The channels by which a server replicates from another one. Those of Group Replication stand in the same list (names
+ * that are reserved for it); they have no source and no positions.
+ */
+export function channelsToSources<C extends Pick<ReplicaChannel, 'channelName'>>(channels: readonly C[]): readonly C[] {
+  return channels.filter(({ channelName }) => !channelName.startsWith('group_replication_'));
 }

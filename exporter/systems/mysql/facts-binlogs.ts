@@ -1,6 +1,7 @@
 import type { Call } from '../../collector.ts';
 import { TargetError } from '../../runtime/errors.ts';
 import type { MysqlClient, Row } from './client.ts';
+import { numberIn } from './facts-cells.ts';
 import { withGrant } from './facts-errors.ts';
 import { atLeast } from './facts-version.ts';
 import { factKey } from '../../facts.ts';
@@ -14,7 +15,18 @@ export interface BinlogFile {
   readonly name: string;
   /** What stands behind the last dot, as a number: 999999 is followed by 1000000. */
   readonly number: number;
+  /** On disk, as the server says it. */
   readonly sizeBytes: number;
+  /** MySQL: the file begins with a header that positions do not count. */
+  readonly encrypted?: true;
+}
+
+/** Seen on MySQL 9.7 with binlog_encryption=ON: File_size 889 of the file that is written at position 377. */
+const encryptionHeaderBytes = 512;
+
+/** The position at which a file ends. */
+export function endPosition({ sizeBytes, encrypted }: BinlogFile): number {
+  return sizeBytes - (encrypted === true ? encryptionHeaderBytes : 0);
 }
 
 export interface Binlogs {
@@ -89,8 +101,9 @@ export async function readBinlogsSparingly(
   if (before !== undefined && before.listTookMs > quickListMs) {
     const dueMs = before.listedAtMs + Math.min(before.listTookMs / listShare, listAtLeastEveryMs);
     const newest = before.binlogs.files.at(-1);
-    if (listedAtMs < dueMs && newest?.name === current.file && current.position >= newest.sizeBytes) {
-      const files = [...before.binlogs.files.slice(0, -1), { ...newest, sizeBytes: current.position }];
+    if (listedAtMs < dueMs && newest?.name === current.file && current.position >= endPosition(newest)) {
+      const sizeBytes = newest.sizeBytes + current.position - endPosition(newest);
+      const files = [...before.binlogs.files.slice(0, -1), { ...newest, sizeBytes }];
       return { ...before, binlogs: { files, current } };
     }
   }
@@ -118,12 +131,15 @@ function currentOf(row: Row | undefined, at: string): BinlogPosition {
 
 /** Rows of SHOW BINARY LOGS: Log_name, File_size and on MySQL 8 Encrypted. */
 export function filesOf(rows: readonly Row[]): readonly BinlogFile[] {
-  return rows.flatMap((row) => {
+  return rows.map((row) => {
     const name = row['Log_name'];
-    const sizeBytes = Number(row['File_size']);
-    if (typeof name !== 'string' || !Number.isFinite(sizeBytes)) return [];
-    const number = binlogNumber(name);
-    return number === undefined ? [] : [{ name, number, sizeBytes }];
+    const sizeBytes = numberIn(row, 'File_size');
+    const number = typeof name === 'string' ? binlogNumber(name) : undefined;
+    // A file left out would make the others look like all of them.
+    if (typeof name !== 'string' || number === undefined || sizeBytes === undefined) {
+      throw new TargetError('protocol', 'a binary log without a number or a size');
+    }
+    return { name, number, sizeBytes, ...(row['Encrypted'] === 'Yes' ? { encrypted: true } : {}) };
   });
 }
 
@@ -165,6 +181,6 @@ export function bytesBetween(binlogs: Binlogs, from: BinlogPosition, to: BinlogP
   if (first === undefined || last === undefined) return undefined;
   const between = binlogs.files.filter((f) => f.number >= first.number && f.number < last.number);
   if (between.length !== last.number - first.number) return undefined;
-  if (first !== last && from.position > first.sizeBytes) return undefined; // the end of the file was lost in a crash
-  return between.reduce((sum, f) => sum + f.sizeBytes, 0) - from.position + to.position;
+  if (first !== last && from.position > endPosition(first)) return undefined; // the end of the file was lost in a crash
+  return between.reduce((sum, f) => sum + endPosition(f), 0) - from.position + to.position;
 }

@@ -1,4 +1,5 @@
 // How many bytes of its source's binary log are between a replica and its source? Pure.
+import { factKey } from '../../facts.ts';
 import { known, unknown, type Known } from '../../runtime/known.ts';
 import { replicatesFrom, type SourceLog } from './facts-binlog-server.ts';
 import { bytesBetween, comparePositions, type BinlogPosition } from './facts-binlogs.ts';
@@ -17,6 +18,12 @@ export interface ReplicaDistance {
   /** Not received. */
   readonly unreceivedBytes: Known<number>;
 }
+
+/** Of every channel of a replica. */
+export const replicaDistanceFact =
+  factKey<readonly (ReplicaDistance & Pick<ReplicaChannel, 'channelName' | 'connectionName'>)[]>(
+    'mysql.replica_distance',
+  );
 
 /** What is needed of a row of the replica status. */
 export type ChannelPlace = Pick<ReplicaChannel, 'sourceServerId' | 'sourceUuid' | 'received' | 'executed'>;

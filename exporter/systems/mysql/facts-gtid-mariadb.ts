@@ -67,10 +67,13 @@ export async function readMariadbGtids(
   };
 }
 
+/** No server works with positions or sets of this length. */
+const maxLength = 8 * 1024 * 1024;
+
 /** A position is text, and empty where there is none. @throws TargetError `protocol` for anything else */
 export function textOf(value: unknown, client: MysqlClient): string {
-  if (typeof value === 'string') return value;
-  throw new TargetError('protocol', `mysql ${client.at}: a GTID position that is no text`);
+  if (typeof value === 'string' && value.length <= maxLength) return value;
+  throw new TargetError('protocol', `mysql ${client.at}: a GTID position that is no text, or far too long`);
 }
 
 /**

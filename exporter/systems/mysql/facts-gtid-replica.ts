@@ -1,4 +1,5 @@
 // Which transactions a replica lacks of its sources, and which it has that they have not. Pure.
+import { factKey } from '../../facts.ts';
 import { known, unknown, type Known } from '../../runtime/known.ts';
 import { replicatesFrom } from './facts-binlog-server.ts';
 import type { GtidReading } from './facts-gtid.ts';
@@ -28,6 +29,8 @@ export interface ReplicaGtids {
   readonly channels: readonly GtidDistance[];
   readonly errant: Known<number>;
 }
+
+export const replicaGtidsFact = factKey<ReplicaGtids>('mysql.replica_gtids');
 
 interface Looks {
   readonly channels: readonly GtidChannel[];

@@ -57,6 +57,29 @@ test('no number where a file is missing, where the order is wrong, and between d
   assert.equal(bytesBetween(gap, at('db.eu-bin.999998', 4), at('db.eu-bin.1000000', 4)), undefined);
 });
 
+test('encrypted files of MySQL begin with a header that positions do not count', async () => {
+  // as MySQL 9.7.4 answers
+  const encrypted = filesOf([
+    { Log_name: 'binlog.000001', File_size: '893', Encrypted: 'Yes' },
+    { Log_name: 'binlog.000002', File_size: '889', Encrypted: 'Yes' },
+  ]);
+  const logs: Binlogs = { files: encrypted, current: at('binlog.000002', 377) };
+  assert.equal(bytesBetween(logs, at('binlog.000001', 158), at('binlog.000002', 377)), 893 - 512 - 158 + 377);
+  assert.equal(bytesBetween(logs, at('binlog.000001', 381), at('binlog.000002', 377)), 377);
+  assert.equal(bytesBetween(logs, at('binlog.000001', 382), at('binlog.000002', 377)), undefined, 'behind its end');
+  const { samples } = await runner(binlogCollector)(
+    fakeClient('9.7.4', {
+      'SHOW BINARY LOG STATUS': [{ File: 'binlog.000002', Position: '377' }],
+      'SHOW BINARY LOGS': [
+        { Log_name: 'binlog.000001', File_size: '893', Encrypted: 'Yes' },
+        { Log_name: 'binlog.000002', File_size: '889', Encrypted: 'Yes' },
+      ],
+      'SHOW GLOBAL VARIABLES': [],
+    }),
+  );
+  assert.equal(samples.get('mysql_binlog_size_bytes{}'), 893 + 889);
+});
+
 test('places are compared by number', () => {
   assert.equal(comparePositions(at('b.999999', 9), at('b.1000000', 4)), -1);
   assert.equal(comparePositions(at('b.1000000', 4), at('b.999999', 9)), 1);

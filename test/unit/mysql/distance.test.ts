@@ -5,7 +5,11 @@ import { FactBoard, SharedFacts } from '../../../exporter/facts.ts';
 import { pause } from '../../../exporter/runtime/deadline.ts';
 import { known, unknown, type Known } from '../../../exporter/runtime/known.ts';
 import { distanceCollector } from '../../../exporter/systems/mysql/collector-distance.ts';
-import { sourceLogFact, type SourceLog } from '../../../exporter/systems/mysql/facts-binlog-server.ts';
+import {
+  channelsToSources,
+  sourceLogFact,
+  type SourceLog,
+} from '../../../exporter/systems/mysql/facts-binlog-server.ts';
 import { filesOf } from '../../../exporter/systems/mysql/facts-binlogs.ts';
 import { distanceOf, type ChannelPlace } from '../../../exporter/systems/mysql/facts-distance.ts';
 import { fakeClient, runner, statesOf, testCall } from './fake-client.ts';
@@ -70,6 +74,12 @@ test('no number where a file is gone, where the replica is ahead, and where eith
 test('a replica that was read after its source may be further: it is not behind, and not ahead', () => {
   assert.deepEqual(seen(place(['b.000005', 301]), [log()], 1000), ['ok', 0, 0]);
   assert.deepEqual(seen(place(['b.000006', 4]), [log()], 1001), ['ok', 0, 0]);
+});
+
+test('the channels of Group Replication lead to no source', () => {
+  const names = ['', 'east', 'group_replication_applier', 'group_replication_recovery'];
+  const channels = names.map((channelName) => ({ channelName }));
+  assert.deepEqual(channelsToSources(channels), [{ channelName: '' }, { channelName: 'east' }]);
 });
 
 function callOf(facts: SharedFacts, sources: readonly string[]): CollectorCall {
