@@ -1,6 +1,16 @@
 // The JVM seen from outside, with real JVMs.
 import assert from 'node:assert/strict';
-import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chownSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -59,8 +69,7 @@ test('a running JVM is found by its main class, and its heap is what its own bea
     { deadlineMs: 3000, what: 'the same heap' },
   );
   assert.equal(collections(heap), beans.collections);
-  const seconds = heap.gcs.reduce((sum, gc) => sum + gc.seconds, 0);
-  assert.ok(Math.abs(seconds - beans.collectionMs / 1000) < 0.05, `${seconds} s`);
+  assert.ok(Math.abs(gcSeconds(heap) - beans.collectionMs / 1000) < 0.05, `${gcSeconds(heap)} s`);
   assert.ok(heap.afterGcRatio.known && heap.afterGcRatio.value > 2_000_000 / 67_108_864);
   assert.ok(heap.afterGcRatio.value < 0.5);
   await byClass().ping(call());
@@ -144,9 +153,21 @@ test('a file whose process id belongs to somebody else by now counts for nothing
   symlinkSync(file, join(folder, String(jvm.pid)));
   assert.equal((await look(copied)).state, 'unknown', 'a link');
   rmSync(join(folder, String(jvm.pid)));
-  assert.ok(readFileSync(file).length > 0);
+  const whole = readFileSync(file);
+  for (const hostile of [whole.subarray(0, 1000), Buffer.alloc(0), Buffer.concat([whole, Buffer.alloc(2 ** 20)])]) {
+    writeFileSync(join(folder, String(jvm.pid)), hostile);
+    assert.equal((await look(copied)).state, 'unknown', `${hostile.length} bytes`);
+  }
   copyFileSync(file, join(folder, String(jvm.pid)));
   assert.equal((await look(copied)).state, 'visible', 'its own file, in a folder of that name');
+  if (process.getuid?.() === 0) {
+    chownSync(join(folder, String(jvm.pid)), 12_345, 12_345);
+    assert.equal((await look(copied)).state, 'unknown', "another user's file about this process");
+    chownSync(join(folder, String(jvm.pid)), 0, 0);
+  }
+  renameSync(folder, join(dir, 'elsewhere'));
+  symlinkSync(join(dir, 'elsewhere'), folder);
+  assert.equal((await look(copied)).state, 'unknown', 'a folder that is a link');
   await jvm.end('SIGTERM');
 });
 
@@ -165,6 +186,7 @@ const counts = ({ gcs }: JvmHeap): string =>
     .sort()
     .join();
 
+const gcSeconds = ({ gcs }: JvmHeap): number => gcs.reduce((sum, { seconds }) => sum + seconds, 0);
 const collections = ({ gcs }: JvmHeap): number => gcs.reduce((sum, { count }) => sum + count, 0);
 
 test('one JVM, three ways: its page, Jolokia and its performance file agree', async (t) => {
@@ -215,10 +237,9 @@ test('one JVM, three ways: its page, Jolokia and its performance file agree', as
     assert.equal(numberOf(one, 'startTimeSeconds'), numberOf(page, 'startTimeSeconds'), one.source);
     assert.ok(Math.abs(numberOf(one, 'threads') - numberOf(page, 'threads')) <= 3, one.source);
     assert.equal(one.runtime?.info?.version, page.runtime?.info?.version);
-    const seconds = (l: JvmLook): number => heapOf(l).gcs.reduce((sum, gc) => sum + gc.seconds, 0);
-    assert.ok(Math.abs(seconds(one) - seconds(page)) < 0.05, one.source);
+    assert.ok(Math.abs(gcSeconds(heap) - gcSeconds(heapOf(page))) < 0.05, one.source);
   }
-  const names = (l: JvmLook): readonly string[] =>
+  const names = (l: JvmLook): string[] =>
     heapOf(l)
       .pools.map(({ pool }) => pool)
       .sort();

@@ -130,6 +130,8 @@ async function perfFiles(
   const found: PerfFile[] = [];
   for (const folder of folders) {
     const path = join(address.dir, folder);
+    // Anybody may make a folder of that name: not through a link
+    if (!(await lstat(path).then((found) => found.isDirectory()))) continue;
     for (const pid of pids ?? (await pidsIn(path, call))) {
       call.signal.throwIfAborted();
       const file = await perfFile(join(path, String(pid)), pid).catch(() => undefined);
@@ -139,11 +141,10 @@ async function perfFiles(
   return found;
 }
 
-/** Anybody may make a folder of that name and fill it: not through a link, not without end, and only what can be alive. */
+/** Anybody may fill such a folder: not without end, and only what can be alive. */
 async function pidsIn(folder: string, call: Call): Promise<readonly number[]> {
   const found: number[] = [];
   try {
-    if (!(await lstat(folder)).isDirectory()) return [];
     let left = mostFiles;
     for await (const { name } of await opendir(folder)) {
       call.signal.throwIfAborted();

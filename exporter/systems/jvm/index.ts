@@ -9,6 +9,7 @@ export const jvm = defineSystem({
   address: jvmAddress,
   thresholds: { jvm_heap_after_gc_ratio: 'share of the heap that is still in use after a collection (0 to 1)' },
   open: async ({ address, tls, auth }) => (await import('./client.ts')).openJvm(address, tls, auth),
+  examine: async (client, call) => (await import('./facts-doctor.ts')).examineJvm(client, call),
   collectors: [
     jvmCollectorOf<JvmClient>({
       sources: (client) => client.sources,
