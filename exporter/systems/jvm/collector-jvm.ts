@@ -34,8 +34,9 @@ export function jvmCollectorOf<Client>(spec: JvmCollectorSpec<Client>): Collecto
     state: () => ({ sources: new Set<JvmSource>() }),
     async collect({ client, emit, call, state }) {
       for (const source of spec.sources(client)) state.sources.add(source);
-      const looks = ranked(await spec.looks(client, call));
-      for (const look of looks) emitStateOf(emit, look.source, look.state);
+      const given = await spec.looks(client, call);
+      for (const look of given) emitStateOf(emit, look.source, look.state);
+      const looks = ranked(given);
       const [best] = looks;
       if (best === undefined) return;
       call.board.publish(call.target, jvmFact, { known: true, value: best, observedAtMs: call.clock.wallMs() });

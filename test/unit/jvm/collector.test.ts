@@ -108,8 +108,8 @@ test('numbers come from the best source that has them, states from each', async 
   assert.equal(samples.get('jvm_classes_currently_loaded{}'), 9);
   assert.equal(samples.get('jvm_heap_after_gc_ratio{}'), 0.5);
   assert.deepEqual(statesOf(samples, 'jvm_state'), [
-    'jvm_state{source="prometheus",state="visible"}',
     'jvm_state{source="hsperfdata",state="visible"}',
+    'jvm_state{source="prometheus",state="visible"}',
   ]);
 
   const alone = await samplesOf(file, away('prometheus', 'unknown'));
