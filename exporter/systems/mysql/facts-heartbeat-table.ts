@@ -4,6 +4,7 @@ import type { Call } from '../../collector.ts';
 import { known, unknown, type Known } from '../../runtime/known.ts';
 import type { MysqlClient, Row } from './client.ts';
 import { withGrant } from './facts-errors.ts';
+import { numberOf } from './facts-performance.ts';
 import type { ReplicaChannel } from './facts-replication.ts';
 
 export interface HeartbeatTable {
@@ -67,9 +68,9 @@ export function heartbeatOf(row: Row, observedAtMs: number): Heartbeat {
   const seconds = stored === null || stored === undefined ? NaN : Number(stored);
   return {
     serverId: String(row['server_id']),
-    nowSeconds: Number(row['now_at']),
+    nowSeconds: numberOf(row, 'now_at'),
     // 0 is what a server makes of a time that is none
-    storedSeconds: seconds > 0 ? known(seconds, observedAtMs) : unknown('ts is no time'),
+    storedSeconds: seconds > 0 && Number.isFinite(seconds) ? known(seconds, observedAtMs) : unknown('ts is no time'),
   };
 }
 

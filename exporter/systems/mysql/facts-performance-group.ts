@@ -2,7 +2,7 @@
 // https://dev.mysql.com/doc/refman/8.4/en/performance-schema-replication-group-members-table.html
 import type { Call } from '../../collector.ts';
 import type { MysqlClient, Row } from './client.ts';
-import { granted } from './facts-performance.ts';
+import { granted, numberOf, text } from './facts-performance.ts';
 import { atLeast } from './facts-version.ts';
 
 /** The columns of the table, which are the labels of the peer's info series; missing in older versions: empty. */
@@ -82,10 +82,6 @@ export function groupOf(rows: readonly Row[]): Group {
     own:
       own?.[counts[0] ?? ''] === null || own === undefined
         ? undefined
-        : (Object.fromEntries(counts.map((c) => [c, Number(own[c])])) as Record<Count, number>),
+        : (Object.fromEntries(counts.map((c) => [c, numberOf(own, c)])) as Record<Count, number>),
   };
-}
-
-function text(cell: unknown): string {
-  return typeof cell === 'string' || typeof cell === 'number' || typeof cell === 'bigint' ? String(cell) : '';
 }

@@ -175,14 +175,14 @@ export function receiverOf(row: Row, modern: boolean): Receiver {
   return {
     channelName: text(row['channel_name']),
     threadId: isNull(row['thread_id']) ? undefined : text(row['thread_id']),
-    receivedHeartbeats: Number(row['received_heartbeats'] ?? 0),
-    heartbeatPeriodSeconds: isNull(period) ? undefined : Number(period),
+    receivedHeartbeats: numberOf(row, 'received_heartbeats'),
+    heartbeatPeriodSeconds: isNull(period) ? undefined : numberOf(row, 'heartbeat_period'),
     heardAtSeconds: Math.max(
-      Number(row['last_heartbeat'] ?? 0),
+      numberOf(row, 'last_heartbeat'),
       times?.last_queued_transaction_end_queue ?? 0,
       times?.queueing_transaction_start_queue ?? 0,
     ),
-    nowSeconds: Number(row['now']),
+    nowSeconds: numberOf(row, 'now'),
     times,
     coordinator:
       !modern || isNull(row['last_processed_transaction_end_buffer']) ? undefined : timesOf(row, coordinatorTimes),
@@ -202,14 +202,23 @@ function workerOf(row: Row): Worker {
 }
 
 function timesOf<K extends string>(row: Row, names: readonly K[]): Times<K> {
-  return Object.fromEntries(names.map((name) => [name, Number(row[name] ?? 0)])) as Times<K>; // fromEntries forgets the keys
+  return Object.fromEntries(names.map((name) => [name, numberOf(row, name)])) as Times<K>; // fromEntries forgets the keys
+}
+
+/** NULL is 0: never. */
+export function numberOf(row: Row, name: string): number {
+  const value = Number(row[name] ?? 0);
+  if (!Number.isFinite(value))
+    throw new TargetError('protocol', `${name} is no number: ${text(row[name]).slice(0, 100)}`);
+  return value;
 }
 
 function isNull(cell: unknown): boolean {
   return cell === null || cell === undefined;
 }
 
-function text(cell: unknown): string {
+/** '' for NULL and for what no column is. */
+export function text(cell: unknown): string {
   return typeof cell === 'string' || typeof cell === 'number' || typeof cell === 'bigint' ? String(cell) : '';
 }
 

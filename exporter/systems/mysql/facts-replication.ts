@@ -95,7 +95,12 @@ export function channelOf(row: Row, observedAtMs: number): ReplicaChannel {
   const columns = new Map(Object.entries(row).map(([name, value]) => [name.toLowerCase(), cellOf(value)]));
   const byOldName = new Map([...columns].map(([name, value]) => [oldSpelling(name), value]));
   const text = (name: string): string => byOldName.get(name) ?? '';
-  const number = (name: string): number => Number(byOldName.get(name) ?? 0);
+  /** Undefined for NULL and for what no server says. */
+  const finite = (name: string): number | undefined => {
+    const cell = byOldName.get(name) ?? '';
+    return cell === '' || !Number.isFinite(Number(cell)) ? undefined : Number(cell);
+  };
+  const number = (name: string): number => finite(name) ?? 0;
 
   const ioText = text('slave_io_running').toLowerCase();
   // MariaDB also says Preparing: https://mariadb.com/kb/en/show-replica-status/
@@ -108,8 +113,8 @@ export function channelOf(row: Row, observedAtMs: number): ReplicaChannel {
     lastSqlError: text('last_sql_error'),
   };
   const { state, why } = judgeThreads(ioRunning, sqlRunning, errors);
-  const lag = byOldName.get('seconds_behind_master') ?? null;
-  const period = byOldName.get('slave_heartbeat_period');
+  const lag = finite('seconds_behind_master');
+  const period = finite('slave_heartbeat_period');
   return {
     channelName: text('channel_name'),
     connectionName: text('connection_name'),
@@ -124,15 +129,13 @@ export function channelOf(row: Row, observedAtMs: number): ReplicaChannel {
     sourceServerId: number('master_server_id'),
     sourceUuid: text('master_uuid'),
     ...errors,
-    received: positionOf(text('master_log_file'), number('read_master_log_pos')),
-    executed: positionOf(text('relay_master_log_file'), number('exec_master_log_pos')),
+    received: positionOf(text('master_log_file'), finite('read_master_log_pos')),
+    executed: positionOf(text('relay_master_log_file'), finite('exec_master_log_pos')),
     gtid: gtidOf(text('using_gtid'), text('auto_position')),
     ioState: text('slave_io_state'),
     sqlState: text('slave_sql_running_state'),
     heartbeats:
-      period === undefined || period === null
-        ? undefined
-        : { received: number('slave_received_heartbeats'), periodSeconds: Number(period) },
+      period === undefined ? undefined : { received: number('slave_received_heartbeats'), periodSeconds: period },
     columns,
   };
 }
@@ -141,10 +144,15 @@ export function channelOf(row: Row, observedAtMs: number): ReplicaChannel {
  * While the receiver does not run, the server still tells how far the applier is behind what was received before (0 too,
  * seen on MySQL 9.7 in the moment after STOP REPLICA IO_THREAD): that is not how far it is behind its source.
  */
-function lagOf(lag: string | null, state: ReplicaChannel['state'], why: string, observedAtMs: number): Known<number> {
-  if (lag === null || lag === '') return unknown(`the server says NULL: ${why}`);
+function lagOf(
+  lag: number | undefined,
+  state: ReplicaChannel['state'],
+  why: string,
+  observedAtMs: number,
+): Known<number> {
+  if (lag === undefined) return unknown(`the server says NULL: ${why}`);
   if (state !== 'running') return unknown(`the server says ${lag}, but ${why}`);
-  return known(Number(lag), observedAtMs);
+  return known(lag, observedAtMs);
 }
 
 /** Every column of a status row is text, a number or NULL. */
@@ -169,8 +177,8 @@ function judgeThreads(
   return { state: 'running', why: 'receiver and applier are running' };
 }
 
-function positionOf(file: string, position: number): BinlogPosition | undefined {
-  return file === '' ? undefined : { file, position };
+function positionOf(file: string, position: number | undefined): BinlogPosition | undefined {
+  return file === '' || position === undefined ? undefined : { file, position };
 }
 
 function gtidOf(usingGtid: string, autoPosition: string): ReplicaChannel['gtid'] {
@@ -218,7 +226,7 @@ export function watchReceiver(
 ): WatchedReceiver {
   const channel = receiver === undefined ? seen : withHeartbeats(seen, receiver);
   const mark = receiverMark(channel, before, now.monoMs, receiver);
-  const heartbeatAgeSeconds = ageOf(mark, now, receiver);
+  const heartbeatAgeSeconds = ageOf(channel, mark, now, receiver);
   const { heartbeats } = channel;
   const quietSeconds = (now.monoMs - Math.max(mark.heardMs, mark.runMs)) / 1000;
   if (
@@ -259,6 +267,7 @@ function receiverMark(
 }
 
 function ageOf(
+  { heartbeats }: ReplicaChannel,
   mark: ReceiverMark,
   now: { readonly monoMs: number; readonly wallMs: number },
   receiver: Receiver | undefined,
@@ -269,7 +278,7 @@ function ageOf(
     receiver === undefined || heardAtSeconds === 0 ? Infinity : Math.max(0, receiver.nowSeconds - heardAtSeconds);
   const seconds = Math.min(byServerSeconds, mark.hasMoved ? sinceSeenSeconds : Infinity);
   if (seconds !== Infinity) return known(seconds, now.wallMs);
-  // At least so long
-  if (sinceSeenSeconds > 0) return known(sinceSeenSeconds, now.wallMs);
+  // Nothing came since the first look: at least so long, which says something once a heartbeat is due
+  if (sinceSeenSeconds > (heartbeats?.periodSeconds || Infinity)) return known(sinceSeenSeconds, now.wallMs);
   return unknown('this is the first look, and the server does not tell when it last heard of its source');
 }

@@ -4,7 +4,6 @@ import { TargetError } from '../../../exporter/runtime/errors.ts';
 import type { Row } from '../../../exporter/systems/mysql/client.ts';
 import { performanceCollector } from '../../../exporter/systems/mysql/collector-performance.ts';
 import { replicationCollector } from '../../../exporter/systems/mysql/collector-replication.ts';
-import { groupOf, groupStatement } from '../../../exporter/systems/mysql/facts-performance-group.ts';
 import {
   receiverOf,
   receiversStatement,
@@ -131,8 +130,6 @@ test('MySQL 5.7: heartbeats only, in the columns that it has', async () => {
   const of = (text: string): string => receiversStatement({ flavour: 'mysql', version: parseVersion(text) });
   assert.doesNotMatch(of('5.7.44'), /QUEUE|PROCESS|RECEIVED_TRANSACTION_SET|coordinator/);
   assert.match(of('8.0.11'), /LAST_QUEUED_TRANSACTION_IMMEDIATE_COMMIT_TIMESTAMP.*by_coordinator/s);
-  assert.doesNotMatch(groupStatement({ flavour: 'mysql', version: [8, 0, 26] }), /COMMUNICATION_STACK/);
-  assert.match(groupStatement({ flavour: 'mysql', version: [8, 0, 27] }), /COMMUNICATION_STACK/);
 
   const old = {
     channel_name: '',
@@ -241,6 +238,7 @@ test('the age of what was heard: unknown, then at least, then since it was seen 
   const beat = (received: number): ReplicaChannel => ({ ...channel, heartbeats: { received, periodSeconds: 1 } });
   const first = watchReceiver(beat(1), undefined, at(0));
   assert.equal(first.heartbeatAgeSeconds.known, false);
+  assert.equal(watchReceiver(beat(1), first.mark, at(0.5)).heartbeatAgeSeconds.known, false, 'no heartbeat is due yet');
   const second = watchReceiver(beat(1), first.mark, at(10));
   assert.deepEqual(second.heartbeatAgeSeconds, { known: true, value: 10, observedAtMs: 0 });
   const moved = watchReceiver(beat(2), second.mark, at(20));
@@ -253,46 +251,15 @@ test('the age of what was heard: unknown, then at least, then since it was seen 
   );
 });
 
-test('group replication: every member, own state and own counters', async () => {
-  const member = {
-    channel_name: 'group_replication_applier',
-    member_id: 'a',
-    member_host: 'db1',
-    member_port: '3306',
-    member_state: 'ONLINE',
-    member_role: 'PRIMARY',
-    member_version: '8.0.36',
-    member_communication_stack: 'XCom',
-  };
-  const counts = {
-    transactions_in_queue: '1',
-    transactions_remote_in_applier_queue: '2',
-    transactions_checked: '3',
-    conflicts_detected: '4',
-    transactions_rows_validating: '5',
-    transactions_remote_applied: '6',
-    transactions_local_proposed: '7',
-    transactions_local_rollback: '8',
-  };
-  const none = Object.fromEntries(Object.keys(counts).map((k) => [k, null]));
-  const rows = [
-    { ...member, ...counts, own: '1' },
-    { ...member, ...none, member_id: 'b', member_state: 'UNREACHABLE', own: '0' },
-  ];
-  const client = fakeClient('8.0.36', { ...mysqlAnswers, 'SELECT m.CHANNEL_NAME': rows });
-  const { samples, error } = await runner(performanceCollector)(client);
-  assert.equal(error, undefined);
-  assert.equal(samples.get('mysql_perf_schema_transactions_in_queue{}'), 1);
-  assert.equal(samples.get('mysql_perf_schema_transactions_remote_in_applier_queue{}'), 2);
-  assert.equal(samples.get('mysql_perf_schema_transactions_local_rollback_total{}'), 8);
-  assert.equal(
-    [...samples.keys()].filter((k) => k.startsWith('mysql_perf_schema_replication_group_member_info{')).length,
-    2,
-  );
-  assert.deepEqual(statesOf(samples, 'mysql_replication_group_member_state'), [
-    'mysql_replication_group_member_state{state="online"}',
-  ]);
-
-  assert.equal(groupOf([{ ...member, member_id: '', member_state: 'OFFLINE', own: '0', ...none }]).state, 'not_member');
-  assert.deepEqual([groupOf([]).state, groupOf([]).own], ['not_member', undefined]);
+test('what is no number ends the collector, and is not served', async () => {
+  for (const name of ['last_heartbeat', 'received_heartbeats', 'heartbeat_period', 'now']) {
+    const client = fakeClient('9.7.4-2', {
+      ...mysqlAnswers,
+      'SELECT s.CHANNEL_NAME': [{ ...receiverRow, [name]: 'x' }],
+    });
+    for (const collector of [performanceCollector, replicationCollector]) {
+      const { error } = await runner(collector)(client);
+      assert.ok(error instanceof TargetError && error.code === 'protocol', `${collector.name} ${name}`);
+    }
+  }
 });

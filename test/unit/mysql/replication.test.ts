@@ -217,3 +217,19 @@ test('a receiver is stalled when neither events nor heartbeats came for more tha
     'it does not wait for its source',
   );
 });
+
+test('a status row of nonsense yields unknowns, never NaN', async () => {
+  const [row] = fixture('mariadb-10.11.19-running');
+  const nonsense = Object.fromEntries(Object.keys(row ?? {}).map((name) => [name, '\u0000?']));
+  for (const odd of [
+    nonsense,
+    {},
+    { ...row, Seconds_Behind_Master: 'soon', Slave_heartbeat_period: '-', Read_Master_Log_Pos: {} },
+  ]) {
+    const { samples, error } = await runner(replicationCollector)(
+      fakeClient(mariadb, { 'SHOW ALL SLAVES STATUS': [odd] }),
+    );
+    assert.equal(error, undefined); // and the runner refuses NaN
+    assert.ok(![...samples.keys()].some((key) => key.startsWith('mysql_replication_lag_seconds')));
+  }
+});
