@@ -1,15 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { CollectorCall } from '../../../exporter/collector.ts';
-import { FactBoard, SharedFacts } from '../../../exporter/facts.ts';
-import { pause } from '../../../exporter/runtime/deadline.ts';
+import { SharedFacts } from '../../../exporter/facts.ts';
 import { known, unknown, type Known } from '../../../exporter/runtime/known.ts';
 import { distanceCollector } from '../../../exporter/systems/mysql/collector-distance.ts';
-import {
-  channelsToSources,
-  sourceLogFact,
-  type SourceLog,
-} from '../../../exporter/systems/mysql/facts-binlog-server.ts';
+import { channelsToSources, type SourceLog } from '../../../exporter/systems/mysql/facts-binlog-server.ts';
 import { filesOf } from '../../../exporter/systems/mysql/facts-binlogs.ts';
 import { distanceOf, type ChannelPlace } from '../../../exporter/systems/mysql/facts-distance.ts';
 import { fakeClient, runner, statesOf, testCall } from './fake-client.ts';
@@ -104,34 +99,4 @@ test('the state is told also of a target without a source, without facts, and wh
   assert.deepEqual(await state(callOf(new SharedFacts(), [])), ['not_paired']);
   assert.deepEqual(await state(callOf(new SharedFacts(), ['db0'])), ['unknown']);
   assert.deepEqual(await state(callOf(new SharedFacts(), ['db0']), new Error('down')), ['unknown']);
-});
-
-test('a fact of this round is awaited; what came before the round counts only when nothing newer comes', async () => {
-  const facts = new SharedFacts();
-  const share = (serverId: number, atMs: number): void => {
-    const board = new FactBoard();
-    const { value } = log({ serverId }) as { value: SourceLog };
-    board.publish('db0', sourceLogFact, known(value, 0));
-    facts.share(board, atMs);
-  };
-  const never = new AbortController().signal;
-  const newest = async (sinceMs: number, waitMs: number, signal = never): Promise<number | string> => {
-    const fact = await facts.newest('db0', sourceLogFact, { sinceMs, waitMs, signal });
-    return fact.known ? fact.value.serverId : fact.why;
-  };
-  assert.equal(await newest(0, 10), 'mysql.source_log of db0 was not collected');
-  share(1, 100);
-  assert.equal(await newest(100, 60_000), 1);
-  assert.equal(await newest(101, 10), 1, 'late: as it was');
-  const waiting = newest(101, 60_000);
-  await pause(5);
-  share(2, 150);
-  assert.equal(await waiting, 2);
-  assert.equal(await newest(200, 60_000, AbortSignal.abort()), 2, 'no time left');
-  const controller = new AbortController();
-  const ended = newest(200, 60_000, controller.signal);
-  controller.abort();
-  assert.equal(await ended, 2);
-  facts.forget('db0');
-  assert.equal(await newest(0, 0), 'mysql.source_log of db0 was not collected');
 });
