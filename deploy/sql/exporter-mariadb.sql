@@ -11,5 +11,6 @@ GRANT BINLOG MONITOR ON *.* TO 'pipemedic_exporter'@'%';
 GRANT PROCESS ON *.* TO 'pipemedic_exporter'@'%';
 -- where Maxwell keeps its tables (schema_database); leave it out elsewhere
 GRANT SELECT ON maxwell.* TO 'pipemedic_exporter'@'%';
+-- only with the CDC service, on its table of offsets: GRANT SELECT ON app.cdc_offsets TO 'pipemedic_exporter'@'%';
 -- only with the collector `heartbeat`, on its table: GRANT SELECT ON heartbeat.heartbeat TO 'pipemedic_exporter'@'%';
 -- only with the collector `slave_hosts`: GRANT REPLICATION MASTER ADMIN ON *.* TO 'pipemedic_exporter'@'%';

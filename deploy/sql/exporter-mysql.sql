@@ -14,5 +14,6 @@ GRANT SELECT ON performance_schema.replication_group_members TO 'pipemedic_expor
 GRANT SELECT ON performance_schema.replication_group_member_stats TO 'pipemedic_exporter'@'%';
 -- where Maxwell keeps its tables (schema_database); leave it out elsewhere
 GRANT SELECT ON maxwell.* TO 'pipemedic_exporter'@'%';
+-- only with the CDC service, on its table of offsets: GRANT SELECT ON app.cdc_offsets TO 'pipemedic_exporter'@'%';
 -- only with the collector `heartbeat`, on its table: GRANT SELECT ON heartbeat.heartbeat TO 'pipemedic_exporter'@'%';
 -- only with the collector `slave_hosts`: GRANT REPLICATION SLAVE ON *.* TO 'pipemedic_exporter'@'%';
