@@ -90,9 +90,10 @@ function metrics({ rounds, self, clock, deadline = defaultDeadline, maxScrapes =
     running += 1;
     const ended = self.scrapeStarted();
     try {
-      const blocks = await rounds.scrape(scrapeBudgetMs(req.get('x-prometheus-scrape-timeout-seconds'), deadline));
+      const budgetMs = scrapeBudgetMs(req.get('x-prometheus-scrape-timeout-seconds'), deadline);
+      const [blocks, ofProcess] = await Promise.all([rounds.scrape(budgetMs), self.processBlocks()]);
       const format = negotiate(req.get('accept'));
-      const body = await join([...blocks, ...(await self.blocks())], format, clock);
+      const body = await join([...blocks, ...ofProcess, ...(await self.blocks())], format, clock);
       if (res.destroyed) return; // nobody waits for it any more
       res.setHeader('Vary', 'Accept, Accept-Encoding');
       if (!acceptsGzip(req.get('accept-encoding'))) {

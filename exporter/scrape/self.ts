@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import {
   collectDefaultMetrics,
   Counter,
@@ -20,15 +21,19 @@ export interface Self {
   readonly answered: (handler: string, status: number) => void;
   readonly inventoryRead: (ok: boolean) => void;
   readonly fault: (part: string) => void;
+  /** What this program has done, the scrape that asks included. */
   readonly blocks: () => Promise<Block[]>;
+  /** Of the process and its runtime. It takes about as long as a small target, so it is best asked while targets are. */
+  readonly processBlocks: () => Promise<Block[]>;
 }
 
 export function createSelf(version: string, clock: Clock): Self {
   const registry = new Registry();
   const registers = [registry];
-  collectDefaultMetrics({ register: registry });
+  const ofProcess = new Registry();
+  collectDefaultMetrics({ register: ofProcess });
   // Gauges in spite of their names, which OpenMetrics keeps for counters.
-  for (const what of ['handles', 'requests', 'resources']) registry.removeSingleMetric(`nodejs_active_${what}_total`);
+  for (const what of ['handles', 'requests', 'resources']) ofProcess.removeSingleMetric(`nodejs_active_${what}_total`);
   const gaugeOf = ({ name, help, labels }: Family): Gauge => new Gauge({ name, help, labelNames: labels, registers });
   gaugeOf(selfFamilies.buildInfo).set({ version, node: process.version }, 1);
   const reloadSuccessful = gaugeOf(selfFamilies.reloadSuccessful);
@@ -67,30 +72,40 @@ export function createSelf(version: string, clock: Clock): Self {
     fault: (part) => {
       faults.inc({ part });
     },
-    blocks: async () => (await registry.getMetricsAsJSON()).map(blockOf),
+    blocks: () => blocksOf(registry),
+    processBlocks: async () => {
+      await setImmediate(); // what was begun before shall be under way
+      return blocksOf(ofProcess);
+    },
   };
+}
+
+async function blocksOf(registry: Registry): Promise<Block[]> {
+  return (await registry.getMetricsAsJSON()).map(blockOf);
 }
 
 /** prom-client's own text is not used: a gauge of it can be NaN, and its format is set for the whole registry. */
 function blockOf(metric: MetricObjectWithValues<MetricValue<string>>): Block {
   const header: Header = { name: metric.name, type: typeOf(metric.type), help: metric.help };
-  const parts = metric.values.flatMap((sample) => {
+  // prom-client lets samples of one name differ in their labels, the writer does not
+  const writers = new Map<string, { readonly family: Family; readonly writer: SampleWriter }>();
+  for (const sample of metric.values) {
     const { labels, value } = sample;
-    if (Number.isNaN(value)) return [];
+    if (Number.isNaN(value)) continue;
     const given = Object.entries(labels).map(([label, v]) => [label, String(v)] as const);
-    const family = {
-      // the lines of a histogram have their own: _bucket, _sum, _count
-      name: 'metricName' in sample ? String(sample.metricName) : metric.name,
-      type: 'untyped',
-      help: metric.help,
-      labels: given.map(([label]) => label),
-      level: 'graph',
-    } as const;
-    const writer = new SampleWriter({ level: 'graph' });
-    writer.put({ family, value, labels: Object.fromEntries(given) });
-    return writer.finish();
-  });
-  return { header, bytes: Buffer.concat(parts.map((p) => p.bytes)), series: new SeriesIndex() };
+    // the lines of a histogram have their own: _bucket, _sum, _count
+    const name = 'metricName' in sample ? String(sample.metricName) : metric.name;
+    const labelNames = given.map(([label]) => label);
+    const key = [name, ...labelNames].join();
+    const kept = writers.get(key) ?? {
+      family: { name, type: 'untyped', help: metric.help, labels: labelNames, level: 'graph' },
+      writer: new SampleWriter({ level: 'graph' }),
+    };
+    writers.set(key, kept);
+    kept.writer.put({ family: kept.family, value, labels: Object.fromEntries(given) });
+  }
+  const lines = [...writers.values()].flatMap(({ writer }) => writer.finish().map(({ bytes }) => bytes));
+  return { header, bytes: Buffer.concat(lines), series: new SeriesIndex() };
 }
 
 /** Declared as a numeric enum, yet a word at run time. */
