@@ -1,7 +1,12 @@
 // Maxwell watched through its tables, its HTTP server and its process, in a lab where each of them can be taken away.
 import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { startLab, waitFor, type Lab } from '../../deploy/lab/lab.ts';
+import { dump, load } from 'js-yaml';
+import { supervisorFiles } from '../../deploy/lab/supervised.ts';
+import { logFileOf } from '../../deploy/lab/processes.ts';
 import { loadInventory } from '../../exporter/config/loader.ts';
 import { FactBoard } from '../../exporter/facts.ts';
 import type { Sample } from '../../exporter/families.ts';
@@ -18,12 +23,28 @@ let client: TargetClient;
 
 before(async () => {
   lab = await startLab({ parts: ['maxwell', 'exporter'] });
-  const inventory = await loadInventory(lab.files.pipemedic);
+  const inventory = await loadInventory(withItsLog(lab));
   const target = [...inventory.targets.values()].find(({ kind }) => kind === 'maxwell');
   assert.ok(target);
   bound = target.bind();
   client = await bound.open({ signal: within(5000), clock: systemClock });
 });
+
+/** The lab's inventory, with Maxwell's log and its supervisor's record. */
+function withItsLog({ dir, files }: Lab): string {
+  const document = load(readFileSync(files.pipemedic, 'utf8')) as {
+    targets: { kind: string; address: object; collectors?: object }[];
+  };
+  const targets = document.targets.map((target) => {
+    if (target.kind !== 'maxwell') return target;
+    const log = { log_file: logFileOf(lab, 'maxwell'), log_state_file: join(dir, 'maxwell.state') };
+    const address = { ...target.address, ...log, witness_file: supervisorFiles(lab).witness };
+    return { ...target, address, collectors: { http: { own_names: true } } };
+  });
+  const file = join(dir, 'pipemedic-maxwell.yml');
+  writeFileSync(file, dump({ ...document, targets }));
+  return file;
+}
 
 after(async () => {
   await client[Symbol.asyncDispose]();
@@ -75,6 +96,20 @@ function sweepWhen(what: string, is: (seen: Seen) => boolean, deadlineMs = 20_00
   );
 }
 
+/** The one state of a family that is 1, by its `state` label or the one that is named. */
+function stateOf({ samples }: Seen, family: string, where = '', label = 'state'): string {
+  return statesOf(samples, family)
+    .filter((key) => key.includes(where))
+    .map((key) => new RegExp(`[{,]${label}="(\\w+)"`).exec(key)?.[1] ?? key)
+    .join();
+}
+
+function layersOf(seen: Seen): readonly string[] {
+  return ['process', 'port', 'function', 'data_flow'].map((layer) =>
+    stateOf(seen, 'maxwell_layer_state', `layer="${layer}"`),
+  );
+}
+
 const labels = '{client_id="maxwell",server_id="1"}';
 
 async function write(n: number): Promise<void> {
@@ -97,15 +132,54 @@ test('a healthy Maxwell: running, little lag, all families, and messages are cou
   assert.ok(value('maxwell_position_purge_headroom_bytes') > 0);
   assert.equal(value('maxwell_position_purge_headroom_files'), 0);
   assert.equal(value('maxwell_position_lost'), 0);
+  assert.deepEqual(layersOf(seen), ['healthy', 'healthy', 'healthy', 'healthy']);
+  assert.equal(stateOf(seen, 'maxwell_state_reason_info', '', 'reason'), 'heartbeats_return');
+  assert.equal(stateOf(seen, 'maxwell_position_mode', '', 'mode'), 'binlog');
+  assert.equal(stateOf(seen, 'maxwell_position_purge_state'), 'unlimited');
+  assert.ok(!seen.samples.has(`maxwell_position_purge_headroom_seconds${labels}`));
+  assert.equal(stateOf(seen, 'maxwell_duplicate_state'), 'not_seen');
+  assert.equal(stateOf(seen, 'maxwell_log_read_state'), 'reading_from_end');
+  assert.equal(stateOf(seen, 'maxwell_last_exit_state'), 'never');
+  assert.equal(seen.samples.get('maxwell_starts_total{}'), 1);
+  assert.equal(stateOf(seen, 'maxwell_http_state'), 'answering');
+  assert.ok((seen.samples.get('maxwell_rows_total{}') ?? 0) >= 50);
+  assert.ok(seen.samples.has('maxwell_message_publish_seconds{quantile="0.99"}'));
   assert.equal(seen.samples.get('maxwell_http_up{}'), 1);
   assert.equal(seen.samples.get('maxwell_messages_failed_total{}'), 0);
   assert.ok(seen.samples.has('maxwell_replication_lag_milliseconds{}'));
   assert.equal(seen.samples.get('maxwell_bootstraps_running{client_id="maxwell"}'), 0);
-  assert.deepEqual(statesOf(seen.samples, 'jvm_state'), [
+  assert.deepEqual(statesOf(seen.samples, 'jvm_state').toSorted(), [
     'jvm_state{source="hsperfdata",state="visible"}',
     'jvm_state{source="maxwell_http",state="visible"}',
   ]);
   assert.equal(seen.samples.get('jvm_memory_max_bytes{area="heap"}'), 256 * 1024 * 1024);
+});
+
+test('its own names are those of its Prometheus page', async () => {
+  const names = (text: string): string[] => [
+    ...new Set([...text.matchAll(/^MaxwellMetrics_\w+/gm)].map(([name]) => name)),
+  ];
+  const page = names(await (await fetch(`${lab.urls.maxwell}/prometheus`)).text());
+  assert.ok(page.length > 20);
+  const { samples } = await sweep();
+  const served = new Set([...samples.keys()].map((key) => key.replace(/\{.*/, '')));
+  // A share of a limit that there is not is NaN, and not served
+  assert.deepEqual(
+    page.filter((name) => !served.has(name) && !/_usage$|_ratio$/.test(name)),
+    [],
+  );
+});
+
+test('the time that the source keeps what it has not read, and how often tables were changed', async () => {
+  const newest = ({ samples }: Seen): number => samples.get('maxwell_schema_newest_id{client_id="maxwell"}') ?? NaN;
+  const before = await sweep();
+  assert.ok((before.samples.get('maxwell_schemas{client_id="maxwell"}') ?? 0) >= 1);
+  await lab.sql('source', 'SET GLOBAL binlog_expire_logs_seconds = 604800');
+  await lab.sql('source', 'ALTER TABLE shop.orders ADD COLUMN note VARCHAR(10)');
+  await write(1);
+  const seen = await sweepWhen('the change of a table', (s) => newest(s) === newest(before) + 1);
+  assert.equal(stateOf(seen, 'maxwell_position_purge_state'), 'by_time');
+  assert.equal(seen.samples.get(`maxwell_position_purge_headroom_seconds${labels}`), 604_800);
 });
 
 test('files and bytes of headroom grow when the binary log is rotated', async () => {
@@ -129,18 +203,34 @@ test('rows of other servers and clients say nothing', async () => {
   const seen = await sweep();
   assert.deepEqual(seen.health.serverId.known && seen.health.serverId.value, 1);
   assert.equal(seen.state, health.state);
+  const rows = (kind: string): number | undefined =>
+    seen.samples.get(`maxwell_position_rows{client_id="maxwell",kind="${kind}"}`);
+  assert.deepEqual([rows('current'), rows('former_server'), rows('other_mode')], [1, 1, 0]);
+  assert.equal(seen.samples.get('maxwell_other_clients{client_id="maxwell"}'), 1);
   await lab.sql('source', "DELETE FROM maxwell.positions WHERE server_id = 99 OR client_id = 'other'");
 });
 
-test('a bootstrap that runs is counted', async () => {
+test('a bootstrap that runs is counted, with its progress', async () => {
   // started_at set by hand: Maxwell takes up only those without it
   await lab.sql(
     'source',
-    "INSERT INTO maxwell.bootstrap (database_name, table_name, client_id, started_at, is_complete) VALUES ('shop', 'orders', 'maxwell', NOW(), 0)",
+    "INSERT INTO maxwell.bootstrap (database_name, table_name, client_id, started_at, is_complete, inserted_rows, total_rows) VALUES ('shop', 'orders', 'maxwell', NOW(), 0, 7, 0), ('shop', 'audit', 'maxwell', NOW(), 0, 3, 10)",
   );
-  assert.equal((await sweep()).samples.get('maxwell_bootstraps_running{client_id="maxwell"}'), 1);
+  const of = (family: string, table: string): string =>
+    `maxwell_bootstrap_rows_${family}{client_id="maxwell",database="shop",table="${table}"}`;
+  const seen = await sweep();
+  assert.equal(stateOf(seen, 'maxwell_bootstrap_state'), 'running');
+  assert.equal(seen.samples.get('maxwell_bootstraps_running{client_id="maxwell"}'), 2);
+  assert.deepEqual(
+    [of('inserted', 'orders'), of('total', 'orders'), of('inserted', 'audit'), of('total', 'audit')].map((key) =>
+      seen.samples.get(key),
+    ),
+    [7, undefined, 3, 10],
+  );
   await lab.sql('source', 'UPDATE maxwell.bootstrap SET is_complete = 1');
-  assert.equal((await sweep()).samples.get('maxwell_bootstraps_running{client_id="maxwell"}'), 0);
+  const done = await sweep();
+  assert.equal(stateOf(done, 'maxwell_bootstrap_state'), 'idle');
+  assert.ok(!done.samples.has(of('inserted', 'orders')));
 });
 
 test('without the grant for its tables the process is still seen, and the failure names the class', async () => {
@@ -148,7 +238,9 @@ test('without the grant for its tables the process is still seen, and the failur
   const seen = await sweep();
   assert.deepEqual([seen.up, seen.state], ['up', 'unknown']);
   assert.match(seen.health.why, /GRANT SELECT ON `maxwell`\.\* TO 'exporter'@'%'/);
-  assert.deepEqual([seen.failed['position'], seen.failed['bootstrap']], ['denied', 'denied']);
+  assert.deepEqual(seen.failed, { position: 'denied', bootstrap: 'denied', tables: 'denied' });
+  assert.deepEqual(layersOf(seen), ['healthy', 'healthy', 'healthy', 'unknown']);
+  assert.equal(stateOf(seen, 'maxwell_bootstrap_state'), 'unknown');
   assert.equal(seen.samples.get('maxwell_http_up{}'), 1);
   await lab.sql('source', "GRANT SELECT ON maxwell.* TO 'exporter'@'%'");
 
@@ -168,6 +260,8 @@ test('a Maxwell that is stopped by a signal is stalled once its tables are stale
   lab.part('maxwell').freeze();
   const first = await sweep(12_000);
   assert.deepEqual([first.up, first.samples.get('maxwell_http_up{}')], ['up', 0], 'its process is there');
+  assert.equal(stateOf(first, 'maxwell_http_state'), 'silent');
+  assert.deepEqual(layersOf(first).slice(0, 3), ['healthy', 'healthy', 'failed'], 'the kernel accepts for it');
   const isStale = /its process lives, but its heartbeat is \d+ s old/;
   const seen = await sweepWhen(
     'the stall',
@@ -206,12 +300,18 @@ test('kill -9: down, with its numbers as they stand; purged meanwhile: the posit
   const seen = await sweep();
   assert.deepEqual([seen.up, seen.state], ['refused', 'down'], seen.health.why);
   assert.equal(seen.samples.get('maxwell_http_up{}'), 0);
-  assert.deepEqual(statesOf(seen.samples, 'jvm_state'), [
+  assert.deepEqual(statesOf(seen.samples, 'jvm_state').toSorted(), [
     'jvm_state{source="hsperfdata",state="gone"}',
     'jvm_state{source="maxwell_http",state="gone"}',
   ]);
   assert.ok(seen.samples.has(`maxwell_heartbeat_lag_seconds${labels}`));
   assert.equal(seen.samples.get(`maxwell_position_lost${labels}`), 0);
+  assert.deepEqual(layersOf(seen), ['failed', 'failed', 'failed', 'failed']);
+  assert.equal(stateOf(seen, 'maxwell_last_exit_state'), 'known');
+  assert.equal(stateOf(seen, 'maxwell_last_exit_class_info', '', 'class'), 'killed');
+  assert.ok(!seen.samples.has('maxwell_last_exit_code{}'), 'a signal has ended it');
+  await lab.sql('source', 'UPDATE maxwell.heartbeats SET heartbeat = heartbeat + 30000');
+  assert.equal(stateOf(await sweep(), 'maxwell_duplicate_state'), 'seen', 'somebody writes its heartbeats');
 
   // Through the exporter's own door: the target is down, and what its tables tell is served all the same
   const served = await (await fetch(`${lab.urls.exporter}/metrics`)).text();
@@ -231,6 +331,35 @@ test('kill -9: down, with its numbers as they stand; purged meanwhile: the posit
   assert.equal(lost.samples.get(`maxwell_position_lost${labels}`), 1);
   assert.ok(!lost.samples.has(`maxwell_position_purge_headroom_bytes${labels}`));
   assert.ok(!lost.samples.has(`maxwell_position_behind_bytes${labels}`));
+  assert.equal(stateOf(lost, 'maxwell_state_reason_info', '', 'reason'), 'file_purged');
+  assert.equal(stateOf(lost, 'maxwell_position_purge_state'), 'lost');
+
+  await assert.rejects(lab.part('maxwell').start());
+  const ended = await sweepWhen('its end to be read', (s) => s.samples.get('maxwell_starts_total{}') === 2);
+  assert.equal(ended.samples.get('maxwell_last_exit_code{}'), 2);
+  assert.equal(stateOf(ended, 'maxwell_last_exit_class_info', '', 'class'), 'position_lost');
+  assert.ok((ended.samples.get('maxwell_log_events_total{class="position_lost"}') ?? 0) > 0);
+  assert.equal(ended.samples.get('maxwell_log_gaps_total{}'), 0);
+
+  // GTID mode keeps its row under server id 0. MariaDB tells what lies before its oldest file
+  const ofGtid = (gtidSet: string): Promise<unknown> =>
+    lab.sql(
+      'source',
+      `REPLACE INTO maxwell.positions (server_id, client_id, binlog_file, binlog_position, gtid_set, last_heartbeat_read)
+        VALUES (0, 'maxwell', 'binlog.000001', 4, '${gtidSet}', 1)`,
+    );
+  await lab.sql('source', "REPLACE INTO maxwell.heartbeats VALUES (0, 'maxwell', 9000000000000)");
+  await ofGtid('0-1-1');
+  const behind = await sweep();
+  assert.equal(stateOf(behind, 'maxwell_position_mode', '', 'mode'), 'gtid');
+  assert.deepEqual(
+    [behind.state, stateOf(behind, 'maxwell_state_reason_info', '', 'reason')],
+    ['position_lost', 'gtids_purged'],
+  );
+  await ofGtid('0-1-999999');
+  const ahead = await sweep();
+  assert.equal(ahead.samples.get('maxwell_position_lost{client_id="maxwell",server_id="0"}'), 0);
+  assert.equal(ahead.samples.get('maxwell_position_rows{client_id="maxwell",kind="other_mode"}'), 1);
 
   await lab.part('source').stop();
   const away = await sweep();

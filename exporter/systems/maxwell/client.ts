@@ -4,7 +4,7 @@ import { known, unknown, type Known } from '../../runtime/known.ts';
 import type { LogTail } from '../../runtime/log-tail.ts';
 import type { Opening, TargetClient } from '../../system.ts';
 import { openHttp, type HttpGetter } from '../jvm/facts-fetch.ts';
-import { lookAtHsperfdata, lookAtMaxwellHttp } from '../jvm/facts-heap.ts';
+import { agreeing, lookAtHsperfdata, lookAtMaxwellHttp } from '../jvm/facts-heap.ts';
 import type { JvmLook, JvmSource } from '../jvm/facts-model.ts';
 import { mysqlAddress } from '../mysql/address.ts';
 import { openMysql, type MysqlClient } from '../mysql/client.ts';
@@ -106,16 +106,6 @@ export function processOf(...found: readonly (Known<'alive' | 'gone'> | undefine
   if (first !== undefined) return first;
   if (looks.length === 0) return unknown('neither http nor hsperfdata nor witness_file is configured');
   return unknown(looks.map((look) => (look.known ? '' : look.why)).join('; '));
-}
-
-/** Its HTTP server refuses for some seconds after its start, and after its end by lack of memory: its JVM is not gone then. */
-function agreeing(looks: readonly JvmLook[]): readonly JvmLook[] {
-  const alive = looks.find(({ process }) => process.known && process.value === 'alive');
-  if (alive === undefined) return looks;
-  return looks.map((look) => {
-    if (look.state !== 'gone') return look;
-    return { ...look, state: 'unknown', process: alive.process, why: `${look.why}, but its process lives` };
-  });
 }
 
 async function processByHttp(http: HttpGetter, call: Call): Promise<Known<'alive' | 'gone'>> {
