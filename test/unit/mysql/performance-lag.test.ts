@@ -32,6 +32,9 @@ interface Given {
   readonly queueing?: number;
   readonly executedAll?: boolean | undefined;
   readonly channel?: ReplicaChannel;
+  readonly heartbeat?: number;
+  readonly arrived?: number;
+  readonly threadId?: string;
 }
 
 function look(given: Given, before?: CommitMark): ReturnType<typeof commitLagOf> {
@@ -51,11 +54,14 @@ function look(given: Given, before?: CommitMark): ReturnType<typeof commitLagOf>
   const seen: Receiver = {
     ...receiver,
     nowSeconds: now,
+    threadId: given.threadId ?? 'a',
     queueing: queueing !== undefined,
     executedAll: 'executedAll' in given ? given.executedAll : false,
     times: {
       ...times,
+      last_heartbeat: given.heartbeat ?? 0,
       last_queued_transaction_immediate_commit: queuedAt,
+      last_queued_transaction_start_queue: given.arrived ?? queuedAt,
       queueing_transaction_immediate_commit: queueing ?? 0,
     },
   };
@@ -87,7 +93,7 @@ test('commit lag: what is received or applied tells its age; the oldest counts',
 
 test('commit lag: unknown where it would be wrong', () => {
   assert.match(String(lag({ applying: 0 })), /stamps no commit times/);
-  assert.match(String(lag({ applying: 1005 })), /5 s or more ahead/);
+  assert.match(String(lag({ applying: 1005 })), /the source is 5 s or more ahead/);
   assert.equal(lag({ applying: 1000.5 }), 0, 'clocks that agree well enough');
   const stopped: ReplicaChannel = { ...channel, state: 'stalled', why: 'nothing came' };
   assert.equal(lag({ executedAll: true, channel: stopped }), 'nothing came');
@@ -137,4 +143,27 @@ test('commit lag of a delayed replica is right to the distance between two looks
     }
     assert.ok(checked > 50);
   }
+});
+
+test('commit lag: a source whose clock is an hour behind is found out by what comes after a heartbeat', () => {
+  const idle = { executedAll: true, queued: 100, arrived: 3700, applied: 100 };
+  const first = look({ ...idle, now: 5000, heartbeat: 4990 });
+  const beat = look({ ...idle, now: 5015, heartbeat: 5010 }, first.mark);
+  // one transaction, received at once, and a heartbeat again
+  const came = { now: 5030, queued: 1420, arrived: 5020, applied: 100, applying: 1420 };
+  assert.match(String(lag({ ...came, heartbeat: 5010 }, beat.mark)), /the source is 3590 s or more behind/);
+  assert.match(String(lag({ ...came, heartbeat: 5025 }, beat.mark)), /the source is 3590 s or more behind/);
+  const known = look({ ...came, heartbeat: 5025 }, beat.mark);
+  assert.match(
+    String(lag({ ...came, now: 5040, arrived: 5039, queued: 1439 }, known.mark)),
+    /behind/,
+    'it is remembered',
+  );
+  const mended = look({ now: 5060, queued: 5059, arrived: 5059.1, applied: 1439, applying: 5059 }, known.mark);
+  assert.deepEqual(mended.lagSeconds, { known: true, value: 1, observedAtMs: 0 }, 'until the clocks agree');
+
+  // A long backlog after an outage is a lag, and not a matter of clocks
+  const restarted = look({ ...idle, now: 5015, heartbeat: 5010, threadId: 'b' }, first.mark);
+  assert.equal(lag({ ...came, heartbeat: 5010, threadId: 'b' }, restarted.mark), 3610);
+  assert.equal(lag({ ...came, heartbeat: 0 }, undefined), 3610, 'nothing is known of idle times');
 });
