@@ -6,28 +6,10 @@ import { join } from 'node:path';
 import { claimAddress, ports } from './address.ts';
 import { secretsIn, type LabContext } from './context.ts';
 import type { Lab } from './lab.ts';
-import { createSchema, sql, type DatabaseName } from './mariadb.ts';
-import { startReaper, type Part, type ProcessPart } from './processes.ts';
+import { createSchema, sql } from './mariadb.ts';
+import { startReaper, type Part } from './processes.ts';
+import type { DatabaseName, DatabaseOptions, Release } from './release.ts';
 import { TcpProxy } from './tcp-proxy.ts';
-
-export interface DatabaseOptions {
-  /** Beside the lab's own, and before them: `{ 'default-time-zone': '+05:00' }` */
-  readonly settings?: Readonly<Record<string, string | number>>;
-  /** Such as TZ, or what `clockOffset` gives. */
-  readonly env?: Readonly<Record<string, string>>;
-}
-
-/** How to start a server of some flavour and version. */
-export interface Release {
-  /** Why this machine has none, for `test(…, { skip })`; false when it has. */
-  missing(): string | false;
-  /** A new data folder with the lab's users in it; not in the binlog, so that source and replica begin alike. */
-  install(lab: LabContext, name: DatabaseName): Promise<void>;
-  part(lab: LabContext, name: DatabaseName, options?: DatabaseOptions): ProcessPart;
-  startReplication(lab: LabContext): Promise<void>;
-  /** The environment in which the server's clock is wrong by so much; undefined where faketime is not to be had. */
-  clockOffset(seconds: number): Readonly<Record<string, string>> | undefined;
-}
 
 export interface DatabaseLab extends AsyncDisposable, Pick<Lab, 'address' | 'dir' | 'secret' | 'secretFile' | 'stop'> {
   part(name: DatabaseName): Part;

@@ -5,20 +5,11 @@ import { join } from 'node:path';
 import { ports } from './address.ts';
 import { clockOffset } from './clock-offset.ts';
 import { cacheFolder, fileIn, folderIn, isRoot, program, repo, type LabContext } from './context.ts';
-import type { DatabaseOptions, Release } from './databases.ts';
 import { ProcessPart, runToEnd } from './processes.ts';
 import { waitFor } from './ready.ts';
+import { databasePorts, type DatabaseName, type DatabaseOptions, type Release } from './release.ts';
 
-export type Database = 'source' | 'replica';
-
-/** `source2`: another source, for a replica of two; no part of the whole lab. */
-export type DatabaseName = Database | 'source2';
-
-export const databasePorts: Readonly<Record<DatabaseName, number>> = {
-  source: ports.source,
-  replica: ports.replica,
-  source2: ports.source2,
-};
+export { databasePorts, type Database, type DatabaseName } from './release.ts';
 
 /** What a file of deploy/sql grants, so that the lab's users have that and no more. */
 export function shippedGrants(file: string): readonly string[] {

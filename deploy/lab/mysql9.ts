@@ -4,16 +4,13 @@ import { cpSync, existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { ports } from './address.ts';
 import { cacheFolder, fileIn, folderIn, isRoot, type LabContext } from './context.ts';
-import {
-  startDatabases,
-  type DatabaseLab,
-  type DatabaseOptions,
-  type DatabasesOptions,
-  type Release,
-} from './databases.ts';
-import { databasePorts, shippedGrants, sql, type DatabaseName } from './mariadb.ts';
+import { startDatabases, type DatabaseLab, type DatabasesOptions } from './databases.ts';
+import { shippedGrants, sql } from './mariadb.ts';
 import { ProcessPart } from './processes.ts';
 import { waitFor } from './ready.ts';
+import { databasePorts, type DatabaseName, type DatabaseOptions, type Release } from './release.ts';
+
+export type { DatabaseLab } from './databases.ts';
 
 /** The names of privileges: https://dev.mysql.com/doc/refman/8.4/en/privileges-provided.html */
 const grants: Readonly<Record<string, readonly string[]>> = {

@@ -1,5 +1,5 @@
 // How the same thing is said to MariaDB and to MySQL: for the tests of both.
-import type { Release } from '../../deploy/lab/databases.ts';
+import type { Release } from '../../deploy/lab/release.ts';
 
 /** What of a replica: the thread that receives, the one that applies, or both. */
 export type Threads = 'receiver' | 'applier' | 'both';

@@ -5,7 +5,7 @@ import { after, before } from 'node:test';
 import { createConnection, type Connection } from 'mysql2/promise';
 import { startDatabases, type DatabaseLab } from '../../deploy/lab/databases.ts';
 import { waitFor } from '../../deploy/lab/lab.ts';
-import { databasePorts, type DatabaseName } from '../../deploy/lab/mariadb.ts';
+import { databasePorts, type DatabaseName } from '../../deploy/lab/release.ts';
 import type { Call } from '../../exporter/collector.ts';
 import { systemClock } from '../../exporter/runtime/clock.ts';
 import { within } from '../../exporter/runtime/deadline.ts';

@@ -2,7 +2,7 @@
 // two, its threads stopped one by one, refused, cut off, broken, and stopped in the middle of a transaction.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { databasePorts } from '../../deploy/lab/mariadb.ts';
+import { databasePorts } from '../../deploy/lab/release.ts';
 import { waitFor } from '../../deploy/lab/lab.ts';
 import { TargetError } from '../../exporter/runtime/errors.ts';
 import type { MysqlClient } from '../../exporter/systems/mysql/client.ts';

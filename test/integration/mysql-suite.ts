@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { ports } from '../../deploy/lab/address.ts';
-import { databasePorts, type DatabaseName } from '../../deploy/lab/mariadb.ts';
+import { databasePorts, type DatabaseName } from '../../deploy/lab/release.ts';
 import { TargetError } from '../../exporter/runtime/errors.ts';
 import type { Sample } from '../../exporter/families.ts';
 import { openMysql, type MysqlClient } from '../../exporter/systems/mysql/client.ts';
