@@ -1,5 +1,5 @@
 // What the counters of a performance file say about the JVM. Pure. Each collector was compared with the memory beans of
-// the same JVM on OpenJDK 17.0.15 and Temurin 25.0.3.
+// the same JVM on OpenJDK 17.0.15, OpenJDK 21.0.13 and Temurin 25.0.3.
 import { known, unknown, type Known } from '../../runtime/known.ts';
 import { amount, ratioOf, type JvmArea, type JvmHeap, type JvmPool, type JvmRuntime } from './facts-model.ts';
 import type { PerfCounters } from './facts-perfdata.ts';
@@ -35,7 +35,6 @@ const layouts: Readonly<Record<string, Layout>> = {
 /** ZGC's counters are of its pauses; those of its cycles are in the beans only. Java 17, 21 and 25. */
 const zCollectors: Readonly<Record<string, string>> = {
   'Z concurrent cycle pauses': 'ZGC Pauses',
-  'ZGC concurrent cycle pauses': 'ZGC Pauses',
   'ZGC minor collection pauses': 'ZGC Minor Pauses',
   'ZGC major collection pauses': 'ZGC Major Pauses',
 };
@@ -75,7 +74,7 @@ interface Found {
 }
 
 /**
- * Java 17 writes the used bytes of Serial and Parallel every 50 ms, as it does its clock; Java 25 has neither and writes
+ * Java 17 and 21 write the used bytes of Serial and Parallel every 50 ms, as they do their clock; Java 25 has neither and writes
  * at collections only: 0 before the first one is not what is used. G1 writes eden per region and the rest at collections.
  */
 function isSampled(number: Numbers): boolean {
