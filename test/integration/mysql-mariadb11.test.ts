@@ -2,9 +2,11 @@
 import { mariadbUnstable } from '../../deploy/lab/mariadb.ts';
 import { mariadbFlavour } from './mysql-flavours.ts';
 import { openRoom } from './mysql-room.ts';
+import { lagSuite } from './mysql-suite-lag.ts';
 import { replicationSuite } from './mysql-suite-replication.ts';
 import { serverSuite } from './mysql-suite.ts';
 
 const room = openRoom(mariadbFlavour(mariadbUnstable));
 serverSuite(room);
 replicationSuite(room);
+lagSuite(room);

@@ -44,6 +44,10 @@ export function nameOf(channel: ReplicaChannel): string {
   return channel.channelName === '' ? channel.connectionName : channel.channelName;
 }
 
+export function insertOrder(id: number, customer: string): string {
+  return `INSERT INTO shop.orders (id, customer, state, total) VALUES (${id}, '${customer}', 'new', 1)`;
+}
+
 export const isRunning = (c: ReplicaChannel): boolean => c.state === 'running' && c.lagSeconds.known;
 
 export function openRoom(flavour: Flavour): Room {
