@@ -1,16 +1,14 @@
 // Binary logs and GTIDs of a real source and replica, through whole scrapes of an inventory that pairs the two.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createConnection } from 'mysql2/promise';
 import { startDatabases, type DatabaseLab } from '../../deploy/lab/databases.ts';
 import { waitFor } from '../../deploy/lab/lab.ts';
-import { databasePorts, mariadbInstalled, type Database } from '../../deploy/lab/mariadb.ts';
+import { mariadbInstalled } from '../../deploy/lab/mariadb.ts';
 import { mysql9 } from '../../deploy/lab/mysql9.ts';
-import { inventoryOf, type Inventory } from '../../exporter/config/inventory.ts';
+import { databasePorts } from '../../deploy/lab/release.ts';
 import { systemClock } from '../../exporter/runtime/clock.ts';
 import { join } from '../../exporter/scrape/exposition.ts';
 import { Rounds } from '../../exporter/scrape/rounds.ts';
-import { mysql } from '../../exporter/systems/mysql/index.ts';
 import {
   countGtids,
   formatGtidSet,
@@ -18,110 +16,128 @@ import {
   parseGtidSet,
   subtractGtids,
 } from '../../exporter/systems/mysql/facts-gtid-sets.ts';
-import { parseExposition, valueOf, type ParsedFamily } from '../support/exposition-parser.ts';
+import { parseExposition, valueOf } from '../support/exposition-parser.ts';
 import { roundsDeps } from '../support/fake-system.ts';
 import { generator } from '../support/random.ts';
 import { anyGtidSet, gtidUuids } from '../unit/mysql/any-gtid-set.ts';
 import { mariadbFlavour, mysqlFlavour, type Flavour } from './mysql-flavours.ts';
+import {
+  caughtUp,
+  errant,
+  inventoryFor,
+  oneAfterAnother,
+  pipelines,
+  seenIn,
+  stateOf,
+  type Found,
+  type Seen,
+} from './mysql-gtid-harness.ts';
 
-type Found = Map<string, ParsedFamily>;
+const [a] = gtidUuids;
 
-/** What is looked at of the replica. */
-interface Seen {
-  readonly distance: string | undefined;
-  readonly behind: number | undefined;
-  readonly unreceived: number | undefined;
-  readonly gtid: string | undefined;
-  readonly missing: number | undefined;
-  readonly missingPurged: number | undefined;
-  readonly errant: number | undefined;
-}
-
-const caughtUp: Seen = {
-  distance: 'ok',
-  behind: 0,
-  unreceived: 0,
-  gtid: 'ok',
-  missing: 0,
-  missingPurged: 0,
-  errant: 0,
-};
-
-function stateOf(found: Found, family: string, target: string): string | undefined {
-  return found.get(family)?.samples.find((s) => s.labels['target'] === target && s.value === 1)?.labels['state'];
-}
-
-function seenIn(found: Found): Seen {
-  const of = (name: string): number | undefined => valueOf(found, name, { target: 'db2' });
-  return {
-    distance: stateOf(found, 'mysql_replication_distance_state', 'db2'),
-    behind: of('mysql_replication_behind_bytes'),
-    unreceived: of('mysql_replication_unreceived_bytes'),
-    gtid: stateOf(found, 'mysql_gtid_state', 'db2'),
-    missing: of('mysql_gtid_missing_transactions'),
-    missingPurged: of('mysql_gtid_missing_purged_transactions'),
-    errant: of('mysql_gtid_errant_transactions'),
-  };
-}
-
-function inventoryFor(lab: DatabaseLab, pipelines: readonly unknown[]): Inventory {
-  const auth = { user: 'exporter', password_file: lab.secretFile('exporter') };
-  const target = (name: string, database: Database): unknown => ({
-    name,
-    kind: 'mysql',
-    address: { host: lab.address, port: databasePorts[database] },
-    auth,
+/** Of sets that are made up, and of what a server prints of its own history, with a tag. */
+async function agreesWithServer(lab: DatabaseLab): Promise<void> {
+  const pairs = Array.from({ length: 200 }, (_, i) => {
+    const random = generator(1000 + i);
+    return [anyGtidSet(random), anyGtidSet(random)] as const;
   });
-  // the replica first: its sweep begins before its source's
-  return inventoryOf({ targets: [target('db2', 'replica'), target('db1', 'source')], pipelines }, 'test', [mysql]);
-}
-
-const pipelines = [{ name: 'orders', objective: '30s', source: 'db1', replicas: ['db2'] }];
-
-async function oneAfterAnother(lab: DatabaseLab, name: Database, statements: readonly string[]): Promise<void> {
-  const password = lab.secret('lab');
-  const connection = await createConnection({ host: lab.address, port: databasePorts[name], user: 'lab', password });
-  for (const statement of statements) await connection.query(statement);
-  await connection.end();
-}
-
-/** A transaction of the replica's own, and how to be rid of it. */
-function errant(flavour: Flavour, lab: DatabaseLab): { make: () => Promise<void>; mend: () => Promise<void> } {
-  if (flavour.kind === 'mysql') {
-    return {
-      make: () => oneAfterAnother(lab, 'replica', ['CREATE DATABASE errant']),
-      // an empty transaction of the same GTID on the source
-      mend: async () => {
-        const [row] = await lab.sql('replica', 'SELECT @@server_uuid AS uuid');
-        const next = `SET gtid_next = '${String(row?.['uuid'])}:1'`;
-        await oneAfterAnother(lab, 'source', [next, 'BEGIN', 'COMMIT', "SET gtid_next = 'AUTOMATIC'"]);
-      },
-    };
+  pairs.push(
+    [`${a}:1-9223372036854775806`, `${a}:9007199254740993-9223372036854775805`],
+    [`${a.toUpperCase()} : 1 - 3 : Tag : 4 - 5`, `${a}:tag:5`],
+    ['', `${a}:1`],
+    [`${a}:5-3`, ''],
+  );
+  const select = ([x, y]: readonly [string, string], i: number): string =>
+    `SELECT ${i} AS i, GTID_SUBTRACT('${x}', '${y}') AS difference, GTID_SUBSET('${x}', '${y}') AS within,
+            GTID_SUBTRACT('${x}', '') AS whole`;
+  const rows = await lab.sql('source', pairs.map(select).join(' UNION ALL '));
+  assert.equal(rows.length, pairs.length);
+  for (const row of rows) {
+    const [x = '', y = ''] = pairs[Number(row['i'])] ?? [];
+    const [setX, setY] = [parseGtidSet(x), parseGtidSet(y)];
+    const plain = (value: unknown): string => String(value).replaceAll(/\s/g, '').toLowerCase();
+    assert.equal(formatGtidSet(subtractGtids(setX, setY)), plain(row['difference']), `${x} - ${y}`);
+    assert.equal(gtidsWithin(setX, setY), Number(row['within']) === 1, `${x} in ${y}`);
+    assert.equal(formatGtidSet(setX), plain(row['whole']), x);
   }
-  return {
-    // in a domain of its own: with strict GTIDs the replica would stop at the source's next transaction otherwise
-    make: () => oneAfterAnother(lab, 'replica', ['SET gtid_domain_id = 9', 'CREATE DATABASE errant']),
-    // the server forgets a domain when no file holds it any more; it keeps files that it still needs, without an error
-    mend: () =>
-      waitFor(
-        async () => {
-          await lab.sql('replica', 'FLUSH BINARY LOGS');
-          const last = String((await lab.sql('replica', 'SHOW BINARY LOGS')).at(-1)?.['Log_name']);
-          await lab.sql('replica', `PURGE BINARY LOGS TO '${last}'`);
-          await lab.sql('replica', 'FLUSH BINARY LOGS DELETE_DOMAIN_ID = (9)');
-          return true;
-        },
-        { deadlineMs: 5000, what: 'the replica to forget the domain', intervalMs: 200 },
-      ).then(() => undefined),
+  const executed = async (): Promise<string> =>
+    String((await lab.sql('source', 'SELECT @@GLOBAL.gtid_executed AS executed'))[0]?.['executed']);
+  const begin = parseGtidSet(await executed());
+  await oneAfterAnother(lab, 'source', [
+    'CREATE DATABASE one',
+    "SET gtid_next = 'AUTOMATIC:Tagged'",
+    'CREATE DATABASE two',
+  ]);
+  const end = parseGtidSet(await executed());
+  assert.equal(countGtids(subtractGtids(end, begin)), 2);
+  assert.match(formatGtidSet(end), /:tagged:1$/);
+}
+
+/** A second source beside the first: each channel by its own, and nothing errant is said while one of them is not known. */
+async function twoSources(
+  flavour: Flavour,
+  lab: DatabaseLab,
+  rounds: Rounds,
+  scrape: () => Promise<Found>,
+): Promise<void> {
+  const name = 'west';
+  const label = flavour.kind === 'mysql' ? 'channel_name' : 'connection_name';
+  await lab.sql('source2', 'CREATE DATABASE west');
+  const to = { host: lab.address, port: databasePorts.source2, password: lab.secret('repl') };
+  await lab.sql('replica', flavour.connect(to, name));
+  await lab.sql('replica', flavour.start('both', name));
+  const when = async (what: string, wanted: readonly unknown[]): Promise<void> => {
+    let seen: readonly unknown[] = [];
+    await waitFor(
+      async () => {
+        const found = await scrape();
+        const of = (family: string, channel: string): number | undefined =>
+          valueOf(found, family, { target: 'db2', [label]: channel });
+        seen = [
+          ...['', name].map((channel) => [
+            of('mysql_replication_behind_bytes', channel),
+            of('mysql_gtid_missing_transactions', channel),
+          ]),
+          valueOf(found, 'mysql_gtid_errant_transactions', { target: 'db2' }),
+          stateOf(found, 'mysql_gtid_state', 'db2'),
+        ];
+        assert.deepEqual(seen, wanted);
+        return true;
+      },
+      { deadlineMs: 10_000, what, detail: () => JSON.stringify(seen) },
+    );
   };
+  await when('the first channel by itself', [[0, 0], [undefined, undefined], undefined, 'not_paired']);
+  const second = { ...pipelines[0], name: 'west', source: 'db3' };
+  rounds.replace(inventoryFor(lab, [...pipelines, second]));
+  await when('both channels to have caught up', [[0, 0], [0, 0], 0, 'ok']);
+  await lab.sql('replica', flavour.stop('applier', name));
+  const end = async (): Promise<number> => Number((await lab.sql('source2', 'SHOW BINARY LOGS')).at(-1)?.['File_size']);
+  const before = await end();
+  await lab.sql('source2', 'CREATE DATABASE west2');
+  await when('one channel to be behind', [[0, 0], [(await end()) - before, 1], 0, 'ok']);
+  await lab.sql('replica', flavour.start('applier', name));
+  await when('both channels to have caught up again', [[0, 0], [0, 0], 0, 'ok']);
+  // without the channel and its source what came from there would seem errant
+  await lab.part('source2').stop();
+  await when('the second source to be away', [[0, 0], [undefined, undefined], undefined, 'unknown']);
+  await lab.part('source2').start();
+  await when('the second source to be back', [[0, 0], [0, 0], 0, 'ok']);
+  // the rest is about one source; what came from the other one is of it now
+  await lab.sql('replica', flavour.stop('both', name));
+  await lab.sql('replica', flavour.reset(name));
 }
 
 const insert = "INSERT INTO shop.orders (customer, state, total) VALUES ('a', 'new', 1)";
 
 for (const flavour of [mariadbFlavour(mariadbInstalled), mysqlFlavour(mysql9)]) {
   const skip = flavour.release.missing();
-  test(`${flavour.kind}: bytes behind across files, missing, errant and purged transactions`, { skip }, async () => {
-    await using lab = await startDatabases(flavour.release);
+  test(`${flavour.kind}: bytes behind across files, missing, errant and purged transactions`, { skip }, async (t) => {
+    await using lab = await startDatabases(flavour.release, {
+      databases: ['source', 'replica', 'source2'],
+      // several sources of one MariaDB replica need a domain each
+      options: flavour.kind === 'mariadb' ? { source2: { settings: { 'gtid-domain-id': 5 } } } : {},
+    });
     const faults: string[] = [];
     const deps = roundsDeps({ fault: (part, error) => faults.push(`${part}: ${String(error)}`) });
     const rounds = new Rounds(inventoryFor(lab, pipelines), deps);
@@ -146,6 +162,9 @@ for (const flavour of [mariadbFlavour(mariadbInstalled), mysqlFlavour(mysql9)]) 
       return { files, last, at };
     };
 
+    if (flavour.kind === 'mysql') {
+      await t.test('the arithmetic agrees with GTID_SUBTRACT and GTID_SUBSET, with tags', () => agreesWithServer(lab));
+    }
     await lab.sql('source', insert);
     const begin = await when('the replica to have caught up', caughtUp);
     assert.equal(stateOf(begin, 'mysql_gtid_state', 'db1'), 'not_paired');
@@ -191,6 +210,8 @@ for (const flavour of [mariadbFlavour(mariadbInstalled), mysqlFlavour(mysql9)]) 
     await own.mend();
     await when('the errant transaction to be gone', caughtUp);
 
+    await twoSources(flavour, lab, rounds, scrape);
+
     // what it misses is purged
     await lab.sql('replica', flavour.stop('both'));
     for (let i = 0; i < 4; i++) await lab.sql('source', insert);
@@ -211,7 +232,6 @@ for (const flavour of [mariadbFlavour(mariadbInstalled), mysqlFlavour(mysql9)]) 
       unreceived: undefined,
       missing: 5,
       missingPurged: 4,
-      errant: 0,
     });
 
     // what is not known has no number
@@ -232,47 +252,3 @@ for (const flavour of [mariadbFlavour(mariadbInstalled), mysqlFlavour(mysql9)]) 
     assert.deepEqual(faults, []);
   });
 }
-
-const [a] = gtidUuids;
-
-test(
-  'the arithmetic agrees with GTID_SUBTRACT and GTID_SUBSET of MySQL, with tags',
-  { skip: mysql9.missing() },
-  async () => {
-    await using lab = await startDatabases(mysql9, { databases: ['source'] });
-    const pairs = Array.from({ length: 200 }, (_, i) => {
-      const random = generator(1000 + i);
-      return [anyGtidSet(random), anyGtidSet(random)] as const;
-    });
-    pairs.push(
-      [`${a}:1-9223372036854775806`, `${a}:9007199254740993-9223372036854775805`],
-      [`${a.toUpperCase()} : 1 - 3 : Tag : 4 - 5`, `${a}:tag:5`],
-      ['', `${a}:1`],
-      [`${a}:5-3`, ''],
-    );
-    const select = ([x, y]: readonly [string, string], i: number): string =>
-      `SELECT ${i} AS i, GTID_SUBTRACT('${x}', '${y}') AS difference, GTID_SUBSET('${x}', '${y}') AS within,
-              GTID_SUBTRACT('${x}', '') AS whole`;
-    const rows = await lab.sql('source', pairs.map(select).join(' UNION ALL '));
-    assert.equal(rows.length, pairs.length);
-    for (const row of rows) {
-      const [x = '', y = ''] = pairs[Number(row['i'])] ?? [];
-      const [setX, setY] = [parseGtidSet(x), parseGtidSet(y)];
-      const plain = (value: unknown): string => String(value).replaceAll(/\s/g, '').toLowerCase();
-      assert.equal(formatGtidSet(subtractGtids(setX, setY)), plain(row['difference']), `${x} - ${y}`);
-      assert.equal(gtidsWithin(setX, setY), Number(row['within']) === 1, `${x} in ${y}`);
-      assert.equal(formatGtidSet(setX), plain(row['whole']), x);
-    }
-    const executed = async (): Promise<string> =>
-      String((await lab.sql('source', 'SELECT @@GLOBAL.gtid_executed AS executed'))[0]?.['executed']);
-    const begin = parseGtidSet(await executed());
-    await oneAfterAnother(lab, 'source', [
-      'CREATE DATABASE one',
-      "SET gtid_next = 'AUTOMATIC:Tagged'",
-      'CREATE DATABASE two',
-    ]);
-    const end = parseGtidSet(await executed());
-    assert.equal(countGtids(subtractGtids(end, begin)), 2);
-    assert.match(formatGtidSet(end), /:tagged:1$/);
-  },
-);
