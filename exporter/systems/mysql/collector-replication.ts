@@ -99,7 +99,8 @@ interface Performance {
 const nothing: Performance = { receivers: [], workers: [] };
 
 /**
- * Without the grant the status row is served all the same: perf_schema_replication tells what is missing.
+ * Without the grant, or on a fork that lacks a column, the status row is served all the same: the collector
+ * perf_schema_replication tells what is missing.
  * The receivers are read before the workers: what was received is then looked for in what was applied.
  */
 async function readPerformance(client: MysqlClient, call: CollectorCall): Promise<Performance> {
@@ -110,7 +111,8 @@ async function readPerformance(client: MysqlClient, call: CollectorCall): Promis
     const [found, applying] = await Promise.all([receivers, workers]);
     return { receivers: found, workers: applying };
   } catch (error) {
-    if (error instanceof TargetError && error.code === 'denied') return nothing;
+    const isRefused = error instanceof TargetError && ['denied', 'unsupported', 'failed'].includes(error.code);
+    if (isRefused) return nothing;
     throw error;
   }
 }

@@ -193,6 +193,15 @@ test('without the grants the status row is served all the same, and what is miss
   ]);
 });
 
+test('a fork that lacks a column: the status row is served all the same', async () => {
+  const lacking = new TargetError('failed', "Unknown column 's.THREAD_ID' in 'field list' (error 1054)");
+  const client = fakeClient('8.0.36-fork', { ...mysqlAnswers, 'SELECT s.CHANNEL_NAME': lacking });
+  const { samples, error } = await runner(replicationCollector)(client);
+  assert.equal(error, undefined);
+  assert.equal(samples.get('mysql_replication_lag_seconds{channel_name="",connection_name="",method="status"}'), 0);
+  assert.equal((await runner(performanceCollector)(client)).error, lacking);
+});
+
 test('MySQL: a receiver of which nothing is heard is stalled, by the counters of performance_schema', () => {
   const [row] = fixture('mysql-9.7.4-running');
   assert.ok(row);
