@@ -7,10 +7,12 @@ CREATE USER IF NOT EXISTS 'pipemedic_exporter'@'%' IDENTIFIED BY 'CHANGE-ME' WIT
 GRANT REPLICA MONITOR ON *.* TO 'pipemedic_exporter'@'%';
 -- SHOW BINLOG STATUS, SHOW BINARY LOGS
 GRANT BINLOG MONITOR ON *.* TO 'pipemedic_exporter'@'%';
--- the connections of other accounts: who reads the binary log
+-- the connections of other accounts: who reads the binary log, long transactions, lock waits
 GRANT PROCESS ON *.* TO 'pipemedic_exporter'@'%';
 -- where Maxwell keeps its tables (schema_database); leave it out elsewhere
 GRANT SELECT ON maxwell.* TO 'pipemedic_exporter'@'%';
 -- only with the CDC service, on its table of offsets: GRANT SELECT ON app.cdc_offsets TO 'pipemedic_exporter'@'%';
 -- only with the collector `heartbeat`, on its table: GRANT SELECT ON heartbeat.heartbeat TO 'pipemedic_exporter'@'%';
 -- only with the collector `slave_hosts`: GRANT REPLICATION MASTER ADMIN ON *.* TO 'pipemedic_exporter'@'%';
+-- only with `cdc_user` of the collector `cdc_ready`; it shows the hashes of passwords too:
+--   GRANT SELECT ON mysql.* TO 'pipemedic_exporter'@'%';

@@ -3,7 +3,7 @@ CREATE USER IF NOT EXISTS 'pipemedic_exporter'@'%' IDENTIFIED BY 'CHANGE-ME' WIT
 
 -- SHOW REPLICA STATUS, SHOW BINARY LOG STATUS, SHOW BINARY LOGS
 GRANT REPLICATION CLIENT ON *.* TO 'pipemedic_exporter'@'%';
--- the connections of other accounts: who reads the binary log
+-- the connections of other accounts: who reads the binary log, long transactions, lock waits
 GRANT PROCESS ON *.* TO 'pipemedic_exporter'@'%';
 -- when the source was last heard of, commit times, group members; the rest of performance_schema holds other people's SQL
 GRANT SELECT ON performance_schema.replication_connection_status TO 'pipemedic_exporter'@'%';
@@ -17,3 +17,9 @@ GRANT SELECT ON maxwell.* TO 'pipemedic_exporter'@'%';
 -- only with the CDC service, on its table of offsets: GRANT SELECT ON app.cdc_offsets TO 'pipemedic_exporter'@'%';
 -- only with the collector `heartbeat`, on its table: GRANT SELECT ON heartbeat.heartbeat TO 'pipemedic_exporter'@'%';
 -- only with the collector `slave_hosts`: GRANT REPLICATION SLAVE ON *.* TO 'pipemedic_exporter'@'%';
+-- only with `cdc_user` of the collector `cdc_ready`; it shows the hashes of passwords too:
+--   GRANT SELECT ON mysql.* TO 'pipemedic_exporter'@'%';
+-- only to tell replicas behind one address apart in mysql_binlog_readers, together with REPLICATION SLAVE; user variables
+-- may hold other people's data:
+--   GRANT SELECT ON performance_schema.user_variables_by_thread TO 'pipemedic_exporter'@'%';
+--   GRANT SELECT ON performance_schema.threads TO 'pipemedic_exporter'@'%';

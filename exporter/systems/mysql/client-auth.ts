@@ -9,8 +9,8 @@ import { messageOf, TargetError } from '../../runtime/errors.ts';
 import type { MysqlAddress } from './address.ts';
 
 /**
- * Over plain TCP the key that a server sends is taken only on the loopback interface or where `address` allows it
- * (mysql2 takes it from anybody). A server asks for it when its cache does not hold the account: after each restart.
+ * Over plain TCP the key that a server sends is taken on the loopback interface, and elsewhere only where `address` allows
+ * it (mysql2 takes it from anybody). A server asks for it when its cache does not hold the account: after each restart.
  */
 export async function authPluginsFor(
   address: MysqlAddress,
@@ -22,7 +22,7 @@ export async function authPluginsFor(
   const options = {
     ...(serverPublicKey === undefined ? {} : { serverPublicKey }),
     onServerPublicKey: () => {
-      if (address.publicKeyRetrieval === true || isLoopback(socket.remoteAddress)) return;
+      if (address.publicKeyRetrieval ?? isLoopback(socket.remoteAddress)) return;
       throw new TargetError(
         'auth',
         'the server wants the password, and the connection is not encrypted: set tls, or address.server_public_key_file, or (on a network where nobody can sit in between) address.allow_public_key_retrieval',

@@ -6,7 +6,7 @@ import { known, unknown, type Known } from '../../runtime/known.ts';
 import type { MysqlClient } from './client.ts';
 import { positionStatement } from './facts-binlogs.ts';
 import { cdcFindings, defaultNeeds, readBinlogFilters, readReaderGrants, type CdcNeeds } from './facts-cdc.ts';
-import { grantFor, holds, needsOf, readOwnGrants, type Grants } from './facts-grants.ts';
+import { grantFor, holds, needsOf, readOwnGrants, type Grants, type Need } from './facts-grants.ts';
 import { readReplication, statusStatement } from './facts-replication.ts';
 import { isSupported, readClockOffset, readServer, type ClockOffset } from './facts-server.ts';
 import { threadTable } from './facts-threads.ts';
@@ -83,20 +83,23 @@ async function encryption(client: MysqlClient, call: Call): Promise<Finding> {
   return { check, ok: false, text: 'the connection is not encrypted', fix: 'tls: {ca_file: …} at this target' };
 }
 
-/** One finding per privilege, with the collectors that are silent without it. */
+/** One finding per privilege and place, with the collectors that are silent without it. */
 export function grantFindings(client: MysqlClient, grants: Grants): readonly Finding[] {
-  const needs = needsOf(client);
-  return [...new Set(needs.map((n) => n.privilege))].map((privilege): Finding => {
-    const check = `grant_${privilege.toLowerCase().replaceAll(' ', '_')}`;
-    const of = needs.filter((n) => n.privilege === privilege);
+  const needs = new Map<string, Need[]>();
+  for (const need of needsOf(client)) {
+    const key = [need.privilege, need.database, need.table].filter((part) => part !== undefined).join(' ');
+    needs.set(key, [...(needs.get(key) ?? []), need]);
+  }
+  return [...needs].flatMap(([key, of]): Finding[] => {
+    const [first] = of;
+    if (first === undefined) return [];
+    const { privilege, database, table } = first;
+    const check = `grant_${key.toLowerCase().replaceAll(' ', '_')}`;
     const gives = of.map((n) => `${n.gives} (${n.collector})`).join(', ');
-    if (holds(grants, privilege)) return { check, ok: true, text: `${privilege}: ${gives}` };
-    return {
-      check,
-      ok: false,
-      text: `${privilege} is missing: no ${gives}`,
-      fix: grantFor([privilege], client.account),
-    };
+    if (holds(grants, privilege, database, table)) return [{ check, ok: true, text: `${key}: ${gives}` }];
+    const on = database === undefined ? '*.*' : `${database}.${table ?? '*'}`;
+    const fix = grantFor([privilege], client.account, on);
+    return [{ check, ok: false, text: `${key} is missing: no ${gives}`, fix }];
   });
 }
 

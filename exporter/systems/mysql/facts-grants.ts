@@ -161,7 +161,29 @@ export function needsOf(client: Kind): readonly Need[] {
     { collector: 'binlog', privilege: binlogPrivilege(client), gives: 'the binary logs and the position in them' },
     { collector: 'dump_threads', privilege: 'PROCESS', gives: 'who reads the binary log' },
     { collector: 'activity', privilege: 'PROCESS', gives: 'transactions and lock waits of other accounts' },
+    ...performanceNeeds(client),
   ];
+}
+
+/** MySQL only; the status of the group's members since 5.7 as well. */
+function performanceNeeds(client: Kind): readonly Need[] {
+  if (client.flavour === 'mariadb') return [];
+  const collector = 'perf_schema_replication';
+  const tables = {
+    replication_connection_status: 'when the source was last heard of',
+    replication_connection_configuration: 'how often it should be heard of',
+    replication_applier_status_by_coordinator: 'what the coordinator of appliers has done',
+    replication_applier_status_by_worker: 'when the last transactions were committed',
+    replication_group_members: 'the members of the group',
+    replication_group_member_stats: 'the queues of the group',
+  };
+  return Object.entries(tables).map(([table, gives]) => ({
+    collector,
+    privilege: 'SELECT',
+    database: 'performance_schema',
+    table,
+    gives,
+  }));
 }
 
 export function grantFor(privileges: readonly string[], account: string, on = '*.*'): string {

@@ -33,7 +33,12 @@ export async function readReplicaHints(client: MysqlClient, call: Call): Promise
   if (!holds(grants, privilege)) return { replicas: [], uuids: new Map() };
   const replicas = await readReplicas(client, call);
   const uuids = new Map<number, string>();
-  if (mariadb || !atLeast(client, 8, 0, 0) || !holds(grants, 'SELECT', 'performance_schema'))
+  const tables = ['user_variables_by_thread', 'threads'];
+  if (
+    mariadb ||
+    !atLeast(client, 8, 0, 0) ||
+    !tables.every((table) => holds(grants, 'SELECT', 'performance_schema', table))
+  )
     return { replicas, uuids };
   // A replica sets these on its connection, slave_uuid since 5.6 and replica_uuid beside it since 8.0.26.
   const rows = await client.query(

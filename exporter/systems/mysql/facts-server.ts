@@ -81,6 +81,9 @@ export async function readServer(client: MysqlClient, call: Call): Promise<Mysql
   for (const name of ['version', 'log_bin', 'server_id', 'read_only'] as const) {
     if (!variables.has(name)) throw new TargetError('protocol', `mysql ${client.at}: tells no ${name}`);
   }
+  if (!/^(ON|OFF)$/.test(variables.get('log_bin') ?? '') || numberOf(variables.get('server_id')) === undefined) {
+    throw new TargetError('protocol', `mysql ${client.at}: log_bin or server_id has no value that there is`);
+  }
   return serverOf(variables, client.flavour);
 }
 

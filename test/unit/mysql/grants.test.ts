@@ -203,7 +203,10 @@ test('an examination: every part is told, and the clock has its error', async ()
       Variable_name,
       Value,
     })),
-    'SHOW GRANTS': [{ g: 'GRANT PROCESS, REPLICATION CLIENT ON *.* TO `exporter`@`%`' }],
+    'SHOW GRANTS': [
+      { g: 'GRANT PROCESS, REPLICATION CLIENT ON *.* TO `exporter`@`%`' },
+      { g: 'GRANT SELECT ON `performance_schema`.* TO `exporter`@`%`' },
+    ],
     'SHOW BINARY LOG STATUS': [{ File: 'b.1', Position: '4', Binlog_Do_DB: '', Binlog_Ignore_DB: '' }],
     'SHOW REPLICA STATUS': [],
     'SHOW SESSION STATUS': [{ Variable_name: 'Ssl_cipher', Value: '' }],
