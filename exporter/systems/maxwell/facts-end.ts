@@ -7,7 +7,7 @@ export type EndClass = (typeof endClasses)[number];
 
 /**
  * Codes as seen on 1.44.1: 143 after SIGTERM (the JVM's own), 137 after SIGKILL, 1 for most errors, 2 for a lost position
- * and for a second reader with the same server id: only the log tells these apart.
+ * and for a second reader with the same server id, but 1 for a lost position on 1.22.6: only the log tells these apart.
  *
  * @param life what that life wrote, as far as it was read
  */

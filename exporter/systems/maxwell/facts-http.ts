@@ -39,7 +39,7 @@ export async function readMaxwellHttp(http: HttpGetter, prefix: string | undefin
   if (json.status === 200 && json.text.trimStart().startsWith('{')) {
     return maxwellHttpOf(seriesOfJson(json.text), prefix, observedAtMs);
   }
-  // A proxy in front of it may let only one page through
+  // A proxy in front of it may let only one page through. (On Java 17 that of 1.22.6 is empty: it throws, seen.)
   const page = await http.get('/prometheus', call);
   if (page.status !== 200) {
     throw new TargetError(

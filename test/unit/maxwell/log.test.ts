@@ -12,8 +12,8 @@ import { endClassOf, LogReader, type LogClass } from '../../../exporter/systems/
 import { processByWitness, witnessOf, type ServiceEnd } from '../../../exporter/systems/maxwell/facts-witness.ts';
 import { runner, statesOf, testCall, type Series } from '../mysql/fake-client.ts';
 
-function logOf(name: string): string {
-  return readFileSync(new URL(`fixtures/maxwell-1.44.1-log-${name}.txt`, import.meta.url), 'utf8');
+function logOf(name: string, release = '1.44.1'): string {
+  return readFileSync(new URL(`fixtures/maxwell-${release}-log-${name}.txt`, import.meta.url), 'utf8');
 }
 
 function read(text: string): LogReader {
@@ -39,6 +39,12 @@ for (const [name, end, counted] of cases) {
     assert.equal(endClassOf(reader.life), end);
   });
 }
+
+test('1.22.6 writes another layout, and ends with code 1 where 1.44.1 ends with 2', () => {
+  const purged = read(logOf('purged', '1.22.6'));
+  assert.equal(endClass(end({ exitCode: 1 }), purged.life), 'position_lost');
+  assert.equal(endClassOf(read(logOf('duplicate', '1.22.6')).life), 'duplicate');
+});
 
 test('no memory, and a server id that two readers fight for', () => {
   assert.equal(endClassOf(read(logOf('oom')).life), 'memory');
