@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { absolutePath } from '../../fields.ts';
+import { absolutePath, durationMs } from '../../fields.ts';
 
 /** Where the JVM leaves its performance file: a local JVM in the same process namespace and with the same /tmp. */
 export interface HsperfdataAddress {
@@ -21,16 +21,19 @@ export interface MaxwellHttpAddress {
 
 /**
  * A Prometheus page that the JVM itself serves: client_java, jmx_exporter's agent, Micrometer, OpenTelemetry, Maxwell's
- * /prometheus. `prefix` is Maxwell's metrics_prefix (found when left out).
+ * /prometheus. Not the page of jmx_exporter's standalone server, whose jvm_* are its own. An agent that has many beans to
+ * tell answers sooner when the URL names what is wanted: `?name[]=jvm_memory_used_bytes&name[]=…`. `prefix` is Maxwell's metrics_prefix (found when left out).
  */
 export interface PrometheusAddress {
   readonly url: string;
   readonly prefix: string | undefined;
+  readonly timeoutMs: number;
 }
 
 /** A Jolokia agent in the JVM: its whole URL, with its context. */
 export interface JolokiaAddress {
   readonly url: string;
+  readonly timeoutMs: number;
 }
 
 /** One JVM may be looked at in several ways: the best one tells its numbers, each tells whether it is there. */
@@ -82,14 +85,17 @@ export const maxwellHttpField = z
   .strictObject({ url: httpUrl, prefix: z.string().min(1).optional() })
   .transform((a): MaxwellHttpAddress => ({ url: a.url.replace(/\/+$/, ''), prefix: a.prefix }));
 
+/** Beyond the time of the whole scrape it has no effect: then nothing is known of this JVM, whatever else tells of it. */
+const timeout = durationMs.refine((ms) => ms > 0 && ms <= 60_000, 'a duration up to 1m').default(2000);
+
 const prometheusField = z
-  .strictObject({ url: pageUrl, prefix: z.string().min(1).optional() })
-  .transform((a): PrometheusAddress => ({ url: a.url, prefix: a.prefix }));
+  .strictObject({ url: pageUrl, prefix: z.string().min(1).optional(), timeout })
+  .transform((a): PrometheusAddress => ({ url: a.url, prefix: a.prefix, timeoutMs: a.timeout }));
 
 // Without the slash behind its context Jolokia answers with a redirect
 const jolokiaField = z
-  .strictObject({ url: httpUrl })
-  .transform((a): JolokiaAddress => ({ url: `${a.url.replace(/\/+$/, '')}/` }));
+  .strictObject({ url: httpUrl, timeout })
+  .transform((a): JolokiaAddress => ({ url: `${a.url.replace(/\/+$/, '')}/`, timeoutMs: a.timeout }));
 
 export const jvmAddress = z
   .strictObject({

@@ -14,6 +14,9 @@ export interface JvmClient extends TargetClient {
   readonly looks: (call: Call) => Promise<readonly JvmLook[]>;
 }
 
+/** The page of a broker's agent tells its topics too: megabytes, of which what is about the JVM is read. */
+const mostPageBytes = 16 * 1024 * 1024;
+
 /** A sweep asks for a sign of life first: what that saw is as fresh as a second look would be. */
 const sameSweepMs = 2000;
 
@@ -55,11 +58,11 @@ function waysTo(
 ): readonly Way[] {
   const ways: Way[] = [];
   if (jolokia !== undefined) {
-    const http = openHttp(jolokia.url, tls, auth);
+    const http = openHttp(jolokia.url, tls, auth, { timeoutMs: jolokia.timeoutMs });
     ways.push(['jolokia', (call) => lookAtJolokia(jolokia, http, call)]);
   }
   if (prometheus !== undefined) {
-    const http = openHttp(prometheus.url, tls, auth);
+    const http = openHttp(prometheus.url, tls, auth, { timeoutMs: prometheus.timeoutMs, bodyBytes: mostPageBytes });
     ways.push(['prometheus', (call) => lookAtPrometheus(prometheus, http, call)]);
   }
   if (maxwellHttp !== undefined) {

@@ -34,9 +34,15 @@ const requestMs = 2000;
 /** Maxwell's /metrics with JVM metrics is about 20 kB. */
 const maxBodyBytes = 4 * 1024 * 1024;
 
-export function openHttp(url: string, tls: Tls | undefined, auth?: Auth): HttpClient {
+interface HttpLimits {
+  readonly timeoutMs?: number;
+  readonly bodyBytes?: number;
+}
+
+export function openHttp(url: string, tls: Tls | undefined, auth?: Auth, limits: HttpLimits = {}): HttpClient {
+  const { timeoutMs = requestMs, bodyBytes = maxBodyBytes } = limits;
   const request = async (path: string, call: Call, init: RequestInit): Promise<HttpAnswer> => {
-    const signal = within(requestMs, call.signal);
+    const signal = within(timeoutMs, call.signal);
     const doing = `${init.method ?? 'GET'} ${url}${path}`;
     const authorization = await authorizationOf(auth);
     // A connection per request: one that was kept would outlive a stopped process without a sign. Certificates are
@@ -51,13 +57,13 @@ export function openHttp(url: string, tls: Tls | undefined, auth?: Auth): HttpCl
         agent,
         signal,
         redirect: 'manual',
-        size: maxBodyBytes,
+        size: bodyBytes,
       });
       const contentType = response.headers.get('content-type') ?? undefined;
       return { status: response.status, text: await response.text(), contentType };
     } catch (error) {
       if (error instanceof Error && 'type' in error && error.type === 'max-size') {
-        throw new TargetError('protocol', `${doing}: the answer is larger than ${maxBodyBytes} bytes`);
+        throw new TargetError('protocol', `${doing}: the answer is larger than ${bodyBytes} bytes`);
       }
       throw asTargetError(error, doing);
     } finally {

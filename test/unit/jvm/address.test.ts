@@ -19,12 +19,12 @@ test('a JVM is named by pid file or main class, by a page, by Jolokia or by the 
   });
   assert.deepEqual(jvmAddress.parse({ prometheus: { url: 'http://x:9404/metrics?format=prometheus' } }), {
     ...none,
-    prometheus: { url: 'http://x:9404/metrics?format=prometheus', prefix: undefined },
+    prometheus: { url: 'http://x:9404/metrics?format=prometheus', prefix: undefined, timeoutMs: 2000 },
   });
   for (const url of ['https://x:8778/jolokia', 'https://x:8778/jolokia/']) {
-    assert.deepEqual(jvmAddress.parse({ jolokia: { url } }), {
+    assert.deepEqual(jvmAddress.parse({ jolokia: { url, timeout: '7s' } }), {
       ...none,
-      jolokia: { url: 'https://x:8778/jolokia/' },
+      jolokia: { url: 'https://x:8778/jolokia/', timeoutMs: 7000 },
     });
   }
 });
@@ -48,6 +48,7 @@ test('what names no JVM, or carries a secret, is refused', () => {
     { prometheus: { url: 'http://user:secret@x/metrics' } },
     { prometheus: { url: 'file:///etc/passwd' } },
     { prometheus: {} },
+    { prometheus: { url: 'http://x', timeout: '2m' } },
     { jolokia: { url: 'http://x/jolokia?maxDepth=0' } },
     { jolokia: { url: 'http://x/jolokia', user: 'u' } },
   ]) {

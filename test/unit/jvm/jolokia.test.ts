@@ -189,7 +189,9 @@ test('beans that are not there, and values of wrong types, leave their numbers o
 test('nobody there is gone', async () => {
   const found = await look(open('http://127.0.0.1:1/jolokia'));
   assert.deepEqual([found.state, found.process.known && found.process.value], ['gone', 'gone']);
-  await assert.rejects(open('http://127.0.0.1:1/jolokia').ping(testCall()), { code: 'refused' });
+  const client = open('http://127.0.0.1:1/jolokia');
+  await assert.rejects(client.ping(testCall()), { code: 'refused' });
+  assert.equal(client.collectsWhileDown, true, 'a sweep goes on to tell it');
 });
 
 test('a sweep asks once: what the sign of life saw is what is collected', async (t) => {
