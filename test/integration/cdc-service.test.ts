@@ -1,113 +1,38 @@
-// The CDC service and Debezium through the exporter's own rounds: what Prometheus would get. Both are played (see
-// cdc-stand-in.ts); the source, whose binary log and offsets table they are held against, is a real MariaDB. Time is
-// moved between scrapes.
+// The CDC service and Debezium: what Prometheus would get.
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';
-import { startDatabases, type DatabaseLab } from '../../deploy/lab/databases.ts';
-import { databasePorts, mariadbInstalled } from '../../deploy/lab/mariadb.ts';
-import { inventoryOf } from '../../exporter/config/inventory.ts';
-import { systemClock, type Clock } from '../../exporter/runtime/clock.ts';
-import { createLog } from '../../exporter/runtime/log.ts';
-import { join } from '../../exporter/scrape/exposition.ts';
-import { Rounds } from '../../exporter/scrape/rounds.ts';
-import { systems } from '../../exporter/systems/index.ts';
-import { collectPipelines } from '../../exporter/systems/pipeline/collector-pipeline.ts';
-import { cuts, floods, hangs, json, startStandIn, text, type Reply, type StandIn } from '../support/cdc-stand-in.ts';
-import { parseExposition, valueOf, type ParsedFamily } from '../support/exposition-parser.ts';
+import type { DatabaseLab } from '../../deploy/lab/databases.ts';
+import type { Finding } from '../../exporter/findings.ts';
+import { cuts, floods, hangs, json, text, type Reply, type StandIn } from '../support/cdc-stand-in.ts';
+import { valueOf } from '../support/exposition-parser.ts';
+import {
+  connectPath,
+  connectStatus,
+  debeziumPage,
+  endpoint,
+  openCdcRoom,
+  sound,
+  state,
+  stateOf,
+  success,
+  type CdcRoom,
+} from './cdc-service-room.ts';
 
+let room: CdcRoom;
 let lab: DatabaseLab;
 let stand: StandIn;
-let rounds: Rounds;
-let movedMs = 0;
-const faults: string[] = [];
-const clock: Clock = { wallMs: () => Date.now() + movedMs, monoMs: () => systemClock.monoMs() + movedMs };
-
-const sound: Readonly<Record<string, Reply>> = {
-  '/health': json({ status: 'UP' }),
-  '/status': json({ version: '2.1.0', cdc: { ingestTPS: 120.5, applyTPS: 118, errorRate: 0.002 } }),
-  '/api/health/detailed': json({ status: 'UP', components: { source: { status: 'UP' }, target: { status: 'DEGRADED' } } }),
-  '/api/ddl/alerts': json({ alerts: [{ statement: "ALTER TABLE orders ADD note TEXT DEFAULT 'private'" }] }),
-  '/api/ddl/history': json([]),
-  '/metrics': text(
-    '# HELP cdc_binlog_lag_seconds Lag.\n# TYPE cdc_binlog_lag_seconds gauge\ncdc_binlog_lag_seconds{source="a"} 2.5\ncdc_binlog_lag_seconds{source="b",target="its",env="x"} 4\n# TYPE cdc_queue_depth gauge\ncdc_queue_depth 17\n# TYPE cdc_errors_total counter\ncdc_errors_total{type="apply"} 3.0\ncdc_ingest_rate 12\ncdc_service_state{state="running"} 7\njvm_threads_current 5\ncdc_nan NaN\n',
-  ),
-}; // prettier-ignore
-
-const debeziumPage = (parts: Readonly<Record<string, number>>): Reply => {
-  const all = { Connected: 1, MilliSecondsBehindSource: 0, MilliSecondsSinceLastEvent: 500, BinlogPosition: 4711, QueueTotalCapacity: 8192, QueueRemainingCapacity: 8000, ...parts };
-  return text(Object.entries(all).map(([a, v]) => `debezium_metrics_${a}{plugin="mysql",name="orders",context="streaming",} ${String(v)}\n`).join(''));
-}; // prettier-ignore
+const scrape: CdcRoom['scrape'] = (...how) => room.scrape(...how);
 
 before(async () => {
-  lab = await startDatabases(mariadbInstalled, { databases: ['source'] });
-  await lab.sql('source', 'CREATE DATABASE app');
-  await lab.sql('source', 'CREATE TABLE app.cdc_offsets (id INT PRIMARY KEY, updated_at TIMESTAMP(6) NOT NULL, ms BIGINT, local DATETIME(6))');
-  await lab.sql('source', 'INSERT INTO app.cdc_offsets VALUES (1, NOW(6) - INTERVAL 30 SECOND, (UNIX_TIMESTAMP() - 40) * 1000, UTC_TIMESTAMP(6) + INTERVAL 2 HOUR - INTERVAL 50 SECOND)');
-  await lab.sql('source', "GRANT SELECT ON app.cdc_offsets TO 'exporter'@'%'");
-  stand = await startStandIn();
-  const auth = { user: 'exporter', password_file: lab.secretFile('exporter') };
-  const service = (name: string, more: object): object => ({ name, kind: 'cdc-service', address: { http: stand.url, metrics: `${stand.url}/metrics`, source: 'source', ...more } });
-  const offsets = (column: object): object => ({ offsets: { mysql: 'source', database: 'app', ...column } });
-  const targets = [
-    { name: 'source', kind: 'mysql', address: { host: lab.address, port: databasePorts.source }, auth },
-    { ...service('cdc', offsets({})), auth, labels: { env: 'prod' } },
-    service('ms', offsets({ column: 'ms' })),
-    { name: 'local', kind: 'cdc-service', address: { http: stand.url, ...offsets({ column: 'local', time_zone: '+02:00' }) } },
-    { name: 'none', kind: 'cdc-service', address: { metrics: `http://localhost:${String(stand.port)}/metrics`, http: stand.url, ...offsets({ table: 'missing' }) }, auth },
-    { name: 'dbz', kind: 'debezium', address: { metrics: `${stand.url}/debezium`, source: 'source' } },
-  ];
-  const pipelines = [
-    { name: 'orders', objective: '60s', source: 'source', cdc: 'cdc' },
-    { name: 'users', objective: '30s', source: 'source', cdc: 'dbz' },
-  ];
-  rounds = new Rounds(inventoryOf({ targets, pipelines }, 'test', systems), {
-    clock,
-    log: createLog('test', 'silent'),
-    fault: (part, error) => void faults.push(`${part}: ${String(error)}`),
-    pipelines: (found, board, put) => {
-      collectPipelines(found, board, put, clock);
-    },
-  });
-}); // prettier-ignore
-
+  room = await openCdcRoom();
+  ({ lab, stand } = room);
+});
 after(async () => {
-  await rounds.close();
-  await stand.close();
-  await lab.stop();
+  await room.stop();
 });
-
 beforeEach(() => {
-  stand.replies.clear();
-  stand.asked.length = 0;
-  for (const [path, reply] of Object.entries(sound)) stand.replies.set(path, reply);
-  stand.replies.set('/debezium', debeziumPage({}));
+  room.heal();
 });
-
-type Scrape = ReadonlyMap<string, ParsedFamily>;
-
-/** What Prometheus gets, `seconds` after the scrape before. */
-async function scrape(seconds = 15, budgetMs = 8000): Promise<Scrape> {
-  movedMs += seconds * 1000;
-  const began = performance.now();
-  const blocks = await rounds.scrape(budgetMs);
-  assert.ok(performance.now() - began < budgetMs + 500, 'answered in time');
-  assert.deepEqual(faults, []);
-  return parseExposition((await join(blocks, 'text', clock)).toString());
-}
-
-/** The one label of a state family that is 1. */
-function state(found: Scrape, family: string, labels: Readonly<Record<string, string>>): string | undefined {
-  const is = (found.get(family)?.samples ?? []).filter(
-    (s) => s.value === 1 && Object.entries(labels).every(([l, v]) => s.labels[l] === v),
-  );
-  assert.ok(is.length <= 1, `${family}: ${String(is.length)} states are 1`);
-  return is[0]?.labels['state'];
-}
-const stateOf = (found: Scrape, target: string): string | undefined => state(found, 'cdc_service_state', { target });
-const endpoint = (found: Scrape, of: string, target = 'cdc'): string | undefined =>
-  state(found, 'cdc_service_endpoint_state', { target, endpoint: of });
-const success = (found: Scrape, collector: string, target = 'cdc'): number | undefined =>
-  valueOf(found, 'pipemedic_collector_success', { target, collector });
 
 test('a sound service: its page under its own names, its API under ours, its stage in the pipeline', async () => {
   await scrape();
@@ -250,7 +175,7 @@ test('gone: down, also in the pipeline, and back again', async () => {
 });
 
 test('a stopped process: it takes connections and answers nothing', async () => {
-  for (const path of [...Object.keys(sound), '/debezium']) stand.replies.set(path, hangs);
+  for (const path of [...Object.keys(sound), '/debezium', connectPath]) stand.replies.set(path, hangs);
   const found = await scrape(15, 5000);
   assert.equal(stateOf(found, 'cdc'), 'unknown');
   assert.equal(stateOf(found, 'dbz'), 'unknown');
@@ -272,6 +197,24 @@ test('Debezium: passed on, and read into the same facts', async () => {
   assert.equal(stateOf(cut, 'dbz'), 'stalled');
   assert.equal(valueOf(cut, 'cdc_service_lag_seconds', { target: 'dbz' }), undefined);
   assert.equal(state(cut, 'pipeline_stage_state', { pipeline: 'users' }), 'stalled');
+});
+
+test('Debezium whose task has failed: its page is there and its beans are gone, Kafka Connect knows why', async () => {
+  stand.replies.set('/debezium', text('# nothing of it\n'));
+  stand.replies.set(connectPath, connectStatus('FAILED'));
+  const failed = await scrape();
+  assert.equal(stateOf(failed, 'dbz'), 'stalled');
+  assert.equal(state(failed, 'pipeline_stage_state', { pipeline: 'users' }), 'stalled');
+  assert.equal(success(failed, 'state', 'dbz'), 1);
+  stand.replies.set(connectPath, connectStatus('RUNNING'));
+  assert.equal(stateOf(await scrape(), 'dbz'), 'unknown', 'it may run in another worker');
+  for (const reply of [json({ error_code: 409 }, 409), json({ tasks: 7 }), { body: 'private' }]) {
+    stand.replies.set(connectPath, reply);
+    stand.replies.set('/debezium', debeziumPage({}));
+    const found = await scrape();
+    assert.equal(stateOf(found, 'dbz'), 'running', 'what its page says stands');
+    assert.equal(success(found, 'state', 'dbz'), 0);
+  }
 });
 
 test('Debezium that stands still: its lag of 0 is believed while the source is idle, and not once that goes on', async () => {
@@ -306,4 +249,35 @@ test('the time for the page is bounded by its size: 5000 samples count, the rest
   const found = await scrape();
   assert.equal(valueOf(found, 'cdc_service_page_samples_dropped', { target: 'cdc', reason: 'over_limit' }), 7_001);
   assert.equal(valueOf(found, 'cdc_service_lag_seconds', { target: 'cdc' }), 1);
+});
+
+test('doctor: what can be read, what is missing, and the grant for what may not be', async () => {
+  stand.replies.delete('/api/ddl/history');
+  stand.replies.set('/status', { status: 500 });
+  const examine = async (name: string): Promise<ReadonlyMap<string, Finding>> => {
+    const bound = room.inventory.targets.get(name)?.bind();
+    assert.ok(bound !== undefined);
+    const call = { signal: AbortSignal.timeout(5000), clock: room.clock };
+    await using client = await bound.open(call);
+    return new Map((await bound.examine(client, call)).map((f) => [f.check, f]));
+  };
+  const cdc = await examine('cdc');
+  assert.deepEqual(
+    [...cdc.values()].map(({ check, ok }) => [check, ok]),
+    [
+      ['cdc_service_state', true],
+      ['cdc_service_lag', true],
+      ['cdc_service_source', true],
+      ['cdc_service_metrics', true],
+      ['cdc_service_status', false],
+      ['cdc_service_components', true],
+      ['cdc_service_ddl_alerts', true],
+      ['cdc_service_ddl_history', 'unknown'],
+      ['cdc_service_offsets', true],
+    ],
+  );
+  const none = await examine('none');
+  assert.match(none.get('cdc_service_offsets')?.text ?? '', /GRANT SELECT ON `app`\.`missing` TO 'exporter'@'%'/);
+  assert.equal(none.get('cdc_service_source')?.ok, 'unknown');
+  assert.equal((await examine('dbz')).get('debezium_position')?.ok, true);
 });

@@ -28,6 +28,8 @@ export interface DebeziumAddress {
   readonly metrics: string;
   /** The topic.prefix of the connector, when the page has several. */
   readonly server: string | undefined;
+  /** Kafka Connect's API and the name of the connector there: it alone tells that a task has failed. */
+  readonly connect: { readonly url: string; readonly connector: string } | undefined;
   readonly source: string | undefined;
 }
 
@@ -78,5 +80,10 @@ export const cdcServiceAddress = z
   }));
 
 export const debeziumAddress = z
-  .strictObject({ metrics: url, server: z.string().min(1).max(255).optional(), source: targetName.optional() })
-  .transform(({ metrics, server, source }): DebeziumAddress => ({ metrics, server, source }));
+  .strictObject({
+    metrics: url,
+    server: z.string().min(1).max(255).optional(),
+    connect: z.strictObject({ url, connector: z.string().min(1).max(255) }).optional(),
+    source: targetName.optional(),
+  })
+  .transform(({ metrics, server, connect, source }): DebeziumAddress => ({ metrics, server, connect, source }));

@@ -10,6 +10,7 @@ import { openMysql, type MysqlClient } from '../mysql/client.ts';
 import type { CdcServiceAddress, DebeziumAddress } from './address.ts';
 import { componentStateOf } from './facts-api.ts';
 import { chosenServer, debeziumNumbersOf, serverOf } from './facts-debezium.ts';
+import { connectStatusOf, hindranceOf, type ConnectStatus } from './facts-connect.ts';
 import { endpoints, fieldOf, readEndpoint, type Endpoint } from './facts-endpoint.ts';
 import type { CdcReading } from './facts-health.ts';
 import { debeziumPrefix, readMetricsPage, serviceNumbersOf, servicePrefix } from './facts-page.ts';
@@ -84,7 +85,10 @@ async function ping(look: CdcClient['look'], call: Call): Promise<void> {
 /** Opens nothing yet. Looked at while it is down too: that nobody listens is what its state is made of. */
 export function openCdcService({ address, auth, tls, resolve }: Opening<CdcServiceAddress>): CdcServiceClient {
   const http = address.http === undefined ? undefined : openHttp(address.http, tls, auth);
-  const metrics = address.metrics === undefined ? undefined : openHttp(address.metrics, tls, authOf(auth, address));
+  const metrics =
+    address.metrics === undefined
+      ? undefined
+      : openHttp(address.metrics, tls, authOf(auth, address.http, address.metrics));
   const page = shared((call) => readMetricsPage(metrics, servicePrefix, call));
   const healthy = shared((call) => readHealth(http, call));
   const database = lazyMysql(address.offsets?.mysql, resolve);
@@ -119,10 +123,10 @@ export function openCdcService({ address, auth, tls, resolve }: Opening<CdcServi
 }
 
 /** Credentials go to the host that they were given for: that of the API, when there is one. */
-function authOf(auth: Auth | undefined, { http, metrics }: CdcServiceAddress): Auth | undefined {
-  if (http === undefined || metrics === undefined) return auth;
-  const [api, page] = [new URL(http), new URL(metrics)];
-  return api.hostname === page.hostname && api.protocol === page.protocol ? auth : undefined;
+function authOf(auth: Auth | undefined, api: string | undefined, page: string): Auth | undefined {
+  if (api === undefined) return auth;
+  const [a, b] = [new URL(api), new URL(page)];
+  return a.hostname === b.hostname && a.protocol === b.protocol ? auth : undefined;
 }
 
 /** 503 is how a health check says no. */
@@ -158,22 +162,21 @@ function worksOf(said: Attempt<Endpoint<boolean>>, nowMs: number): Pick<CdcReadi
 
 /** Kafka Connect's worker, or Debezium Server, by the page of jmx_exporter. */
 export function openDebezium({ address, auth, tls }: Opening<DebeziumAddress>): CdcClient {
-  const metrics = openHttp(address.metrics, tls, auth);
+  const metrics = openHttp(address.metrics, tls, authOf(auth, address.connect?.url, address.metrics));
+  const connect = address.connect === undefined ? undefined : openHttp(address.connect.url, tls, auth);
   const page = shared((call) => readMetricsPage(metrics, debeziumPrefix, call));
+  const statusPath = `/connectors/${encodeURIComponent(address.connect?.connector ?? '')}/status`;
   let isClosed = false;
 
   const look = shared<Awaited<ReturnType<CdcClient['look']>>>(async (call) => {
-    const seen = await attempt(page(call), call);
+    const status = readEndpoint(connect, statusPath, call, ({ text }) => connectStatusOf(text));
+    const [seen, told] = await Promise.all([attempt(page(call), call), attempt(status, call)]);
     const nowMs = call.clock.wallMs();
     const endpoint = seen.known ? seen.value : ({ state: 'missing', why: seen.why } as const);
     const { connected, ...numbers } = debeziumNumbersOf(endpoint, address.server, nowMs);
-    const worksWhy = connected.known
-      ? connected.value
-        ? 'it is connected to its source'
-        : 'it is not connected to its source'
-      : connected.why;
-    const reading = { ...processOf([seen], nowMs), ...numbers, works: connected, worksWhy };
-    return { reading, failure: seen.known ? undefined : seen.error };
+    const asked = [seen, ...(connect === undefined ? [] : [told])];
+    const reading = { ...processOf(asked, nowMs), ...numbers, ...connectorWorks(connected, told, nowMs) };
+    return { reading, failure: seen.error ?? told.error };
   });
 
   return {
@@ -192,6 +195,24 @@ export function openDebezium({ address, auth, tls }: Opening<DebeziumAddress>): 
       return Promise.resolve();
     },
   };
+}
+
+/** Kafka Connect knows of tasks that have failed; that one runs does not mean that it is connected. */
+function connectorWorks(
+  connected: Known<boolean>,
+  told: Attempt<Endpoint<ConnectStatus>>,
+  nowMs: number,
+): Pick<CdcReading, 'works' | 'worksWhy'> {
+  const status = told.known ? told.value : undefined;
+  const hindrance =
+    status?.state === 'ok'
+      ? hindranceOf(status.value)
+      : status?.state === 'missing'
+        ? 'Kafka Connect has no such connector'
+        : undefined;
+  if (hindrance !== undefined) return { works: known(false, nowMs), worksWhy: hindrance };
+  if (!connected.known) return { works: connected, worksWhy: connected.why };
+  return { works: connected, worksWhy: `it is ${connected.value ? '' : 'not '}connected to its source` };
 }
 
 /** One connection, opened when first asked for and again after it broke. */

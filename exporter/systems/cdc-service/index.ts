@@ -22,6 +22,7 @@ export const cdcService = defineSystem({
       : [{ path: 'offsets.mysql', target: offsets.mysql, kind: 'mysql' }]),
   ],
   open: async (opening) => (await import('./client.ts')).openCdcService(opening),
+  examine: async (client, call) => (await import('./facts-doctor.ts')).examineCdcService(client, call),
   collectors: [
     stateCollectorOf<CdcServiceClient>(),
     pageCollectorOf<CdcServiceClient>('cdc_', "What the service's own Prometheus page has."),
@@ -39,6 +40,7 @@ export const debezium = defineSystem({
   thresholds: lag,
   references: ({ source }) => sourceOf(source),
   open: async (opening) => (await import('./client.ts')).openDebezium(opening),
+  examine: async (client, call) => (await import('./facts-doctor.ts')).examineDebezium(client, call),
   collectors: [
     stateCollectorOf<CdcClient>(),
     pageCollectorOf<CdcClient>('debezium_', 'What the page of Debezium has.'),

@@ -1,0 +1,40 @@
+// What Kafka Connect says of a connector: https://kafka.apache.org/documentation/#connect_rest, GET /connectors/{name}/status
+import { TargetError } from '../../runtime/errors.ts';
+import { fieldOf, isObject, jsonObjectOf } from './facts-endpoint.ts';
+
+const states = ['RUNNING', 'FAILED', 'PAUSED', 'STOPPED', 'UNASSIGNED', 'RESTARTING'] as const;
+export type ConnectState = (typeof states)[number];
+
+export interface ConnectStatus {
+  readonly connector: ConnectState;
+  readonly tasks: readonly ConnectState[];
+}
+
+/** The trace of a failed task can hold data and is not kept. @throws TargetError `protocol` */
+export function connectStatusOf(text: string): ConnectStatus {
+  const answer = jsonObjectOf(text);
+  const tasks = fieldOf(answer, 'tasks');
+  if (!Array.isArray(tasks)) throw new TargetError('protocol', 'the status of the connector has no tasks');
+  return {
+    connector: stateOf(fieldOf(answer, 'connector')),
+    tasks: (tasks as readonly unknown[]).map((task) => stateOf(task)),
+  };
+}
+
+function stateOf(value: unknown): ConnectState {
+  const written = isObject(value) ? fieldOf(value, 'state') : undefined;
+  const found = states.find((state) => state === written);
+  if (found === undefined) throw new TargetError('protocol', 'the status of the connector has a state that is unknown');
+  return found;
+}
+
+/** What is in the way of its work; undefined when all of it runs, or is on its way to. */
+export function hindranceOf({ connector, tasks }: ConnectStatus): string | undefined {
+  const failed = tasks.findIndex((state) => state === 'FAILED');
+  if (failed >= 0) return `task ${failed} of the connector has failed`;
+  if (connector === 'FAILED') return 'the connector has failed';
+  for (const state of ['PAUSED', 'STOPPED'] as const) {
+    if (connector === state || tasks.includes(state)) return `the connector is ${state.toLowerCase()}`;
+  }
+  return connector === 'RUNNING' && tasks.length === 0 ? 'the connector has no task' : undefined;
+}
