@@ -1,4 +1,5 @@
-// The connection to a server with TLS: whom its certificate must name.
+// Sessions on a MariaDB whose machine is not in UTC: TLS and whom its certificate must name, roles, locks, semi-sync, and
+// what is said of a server without binary logs.
 import assert from 'node:assert/strict';
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
@@ -14,6 +15,9 @@ import type { Tls } from '../../exporter/fields.ts';
 import { within } from '../../exporter/runtime/deadline.ts';
 import { systemClock } from '../../exporter/runtime/clock.ts';
 import { openMysql, type MysqlClient } from '../../exporter/systems/mysql/client.ts';
+import { readMetadataLockWaits, readSemiSync, readTransactions } from '../../exporter/systems/mysql/facts-activity.ts';
+import { examineMysql } from '../../exporter/systems/mysql/facts-doctor.ts';
+import { readDumpThreads } from '../../exporter/systems/mysql/facts-threads.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'pipemedic-tls-'));
 const inDir = (name: string): string => join(dir, name);
@@ -44,10 +48,10 @@ function makeCertificates(address: string): void {
 before(async () => {
   claim = await claimAddress();
   makeCertificates(claim.address);
-  const asRoot = isRoot() ? ['--user=root'] : [];
+  const user = isRoot() ? ['--user=root'] : [];
   execFileSync(
     program('mariadb-install-db'),
-    ['--no-defaults', `--datadir=${inDir('data')}`, '--auth-root-authentication-method=normal', ...asRoot],
+    ['--no-defaults', `--datadir=${inDir('data')}`, '--auth-root-authentication-method=normal', ...user],
     { stdio: 'ignore', cwd: dir },
   );
   server = spawn(
@@ -64,19 +68,25 @@ before(async () => {
       `--ssl-key=${inDir('server.key')}`,
       '--skip-name-resolve',
       '--innodb-buffer-pool-size=16M',
-      ...asRoot,
+      ...user,
     ],
-    { stdio: 'ignore' },
+    { stdio: 'ignore', env: { ...process.env, TZ: 'Asia/Kolkata' } },
   );
   await waitFor(async () => (await open(undefined, undefined))[Symbol.asyncDispose]().then(() => true), {
     deadlineMs: 20_000,
     what: 'the server with TLS',
   });
   // root without a password comes from localhost only, and this address is not that
-  const socket = ['--no-defaults', `--socket=${inDir('s.sock')}`, '-uroot', '-e'];
-  const statement = "CREATE USER 'root'@'%'; GRANT REPLICA MONITOR ON *.* TO 'root'@'%'";
-  execFileSync(program('mariadb'), [...socket, statement], { stdio: 'ignore' });
+  asRoot("CREATE USER 'root'@'%'; GRANT REPLICA MONITOR ON *.* TO 'root'@'%'");
 });
+
+function argvAsRoot(statements: string): string[] {
+  return ['--no-defaults', `--socket=${inDir('s.sock')}`, '-uroot', '-e', statements];
+}
+
+function asRoot(statements: string): void {
+  execFileSync(program('mariadb'), argvAsRoot(statements), { stdio: 'ignore' });
+}
 
 after(async () => {
   const exit = once(server, 'exit');
@@ -106,4 +116,71 @@ test('without tls in the inventory the connection is plain', async () => {
   await using client = await open(claim.address, undefined);
   const [row] = await client.query("SHOW SESSION STATUS LIKE 'Ssl_cipher'", [], call());
   assert.equal(row?.['Value'], '');
+});
+
+test('the age of a transaction does not depend on the time zone of the machine; locks that are waited for', async () => {
+  await using client = await open(undefined, undefined);
+  const idle = { open: 0, long: 0, oldestSeconds: 0, waiting: 0, longestWaitSeconds: 0 };
+  assert.deepEqual(await readTransactions(client, 60, call()), idle);
+  assert.deepEqual(await readMetadataLockWaits(client, call()), { applier: 0, client: 0 });
+  asRoot('CREATE DATABASE shop; CREATE TABLE shop.a (id INT PRIMARY KEY, n INT); INSERT INTO shop.a VALUES (1, 1)');
+  const sessions = [
+    'BEGIN; UPDATE shop.a SET n = 2; SELECT SLEEP(60)',
+    'UPDATE shop.a SET n = 3',
+    'ALTER TABLE shop.a ADD x INT',
+  ];
+  const processes: ChildProcess[] = [];
+  try {
+    for (const [i, statements] of sessions.entries()) {
+      processes.push(spawn(program('mariadb'), argvAsRoot(statements), { stdio: 'ignore' }));
+      // the holder first: one open transaction; then the one that waits for it
+      await waitFor(async () => (await readTransactions(client, 60, call())).open >= Math.min(i + 1, 2), {
+        deadlineMs: 10_000,
+        what: 'the transaction to be open',
+      });
+    }
+    const seen = await waitFor(
+      async () => {
+        const found = await readTransactions(client, 0, call());
+        return found.longestWaitSeconds >= 1 && (await readMetadataLockWaits(client, call())).client === 1 && found;
+      },
+      { deadlineMs: 10_000, what: 'a row lock and a metadata lock that are waited for' },
+    );
+    assert.deepEqual([seen.open, seen.long, seen.waiting], [2, 2, 1]);
+    assert.ok(seen.oldestSeconds >= seen.longestWaitSeconds && seen.oldestSeconds < 60, `${seen.oldestSeconds} s`);
+  } finally {
+    for (const process of processes) process.kill('SIGKILL');
+  }
+});
+
+test('privileges of a role in use count as held; without it threads are not shown', async () => {
+  asRoot(
+    "CREATE ROLE monitor; GRANT PROCESS, BINLOG MONITOR, REPLICA MONITOR ON *.* TO monitor; CREATE USER 'by_role'@'%', 'bare'@'%'; GRANT monitor TO 'by_role'@'%'; SET DEFAULT ROLE monitor FOR 'by_role'@'%'",
+  );
+  const as = (user: string): Promise<MysqlClient> =>
+    openMysql({ address: { host: claim.address, port: ports.source }, auth: { user }, tls: undefined }, call());
+  await using client = await as('by_role');
+  assert.deepEqual(await readDumpThreads(client, call()), []);
+  const grants = (await examineMysql(client, call())).filter((f) => f.check.startsWith('grant_'));
+  assert.deepEqual(
+    grants.map((f) => f.ok),
+    [true, true, true],
+  );
+  await using bare = await as('bare');
+  const denied = { code: 'denied', message: /GRANT PROCESS ON \*\.\* TO 'bare'@'%'$/ };
+  await assert.rejects(readDumpThreads(bare, call()), denied);
+  await assert.rejects(readTransactions(bare, 60, call()), denied);
+});
+
+test('a server without binary logs is not ready for readers; semi-sync without a replica protects nothing', async () => {
+  await using client = await open(undefined, undefined);
+  const found = new Map((await examineMysql(client, call())).map((f) => [f.check, f]));
+  assert.equal(found.get('log_bin')?.ok, false);
+  assert.match(found.get('log_bin')?.fix ?? '', /under \[mariadbd\]/);
+  assert.equal(found.get('binlog_filters')?.ok, 'unknown');
+  assert.equal(found.get('encryption')?.text, 'a unix socket');
+  assert.equal(found.get('clock')?.ok, true);
+  assert.deepEqual(await readSemiSync(client, call()), { source: 'not_configured', replica: 'not_configured' });
+  asRoot('SET GLOBAL rpl_semi_sync_master_enabled = ON');
+  assert.deepEqual(await readSemiSync(client, call()), { source: 'degraded', replica: 'not_configured' });
 });
