@@ -155,6 +155,20 @@ test('a healthy Maxwell: running, little lag, all families, and messages are cou
   assert.equal(seen.samples.get('jvm_memory_max_bytes{area="heap"}'), 256 * 1024 * 1024);
 });
 
+test('doctor finds nothing wrong with it, and says by which ways it is seen', async () => {
+  const findings = await bound.examine(client, { signal: within(10_000), clock: systemClock });
+  const own = findings.filter(({ check }) => check.startsWith('maxwell_'));
+  assert.deepEqual(
+    own.filter(({ ok }) => ok !== true),
+    [],
+  );
+  assert.deepEqual(
+    own.map(({ check }) => check),
+    ['state', 'position', 'position_rows', 'http', 'log', 'record'].map((name) => `maxwell_${name}`),
+  );
+  assert.ok(findings.some(({ check }) => check.startsWith('jvm_')));
+});
+
 test('its own names are those of its Prometheus page', async () => {
   const names = (text: string): string[] => [
     ...new Set([...text.matchAll(/^MaxwellMetrics_\w+/gm)].map(([name]) => name)),
@@ -310,6 +324,8 @@ test('kill -9: down, with its numbers as they stand; purged meanwhile: the posit
   assert.equal(stateOf(seen, 'maxwell_last_exit_state'), 'known');
   assert.equal(stateOf(seen, 'maxwell_last_exit_class_info', '', 'class'), 'killed');
   assert.ok(!seen.samples.has('maxwell_last_exit_code{}'), 'a signal has ended it');
+  const findings = await bound.examine(client, { signal: within(10_000), clock: systemClock });
+  assert.deepEqual(findings.find(({ check }) => check === 'maxwell_state')?.ok, false);
   await lab.sql('source', 'UPDATE maxwell.heartbeats SET heartbeat = heartbeat + 30000');
   assert.equal(stateOf(await sweep(), 'maxwell_duplicate_state'), 'seen', 'somebody writes its heartbeats');
 

@@ -21,6 +21,7 @@ export const maxwell = defineSystem({
     ...(source === mysql ? [] : [{ path: 'source', target: source, kind: 'mysql' }]),
   ],
   open: async (opening) => (await import('./client.ts')).openMaxwell(opening),
+  examine: async (client, call) => (await import('./facts-doctor.ts')).examineMaxwell(client, call),
   collectors: [
     positionCollector,
     httpCollector,
