@@ -64,7 +64,7 @@ function pageSeries(name: string): Series {
 // In a page of its own an exporter tells about itself too, and a JVM about things that are not of a JVM.
 const notServed = /^jmx_|_created\{/;
 
-for (const page of ['jmx_exporter-1.0.1-g1', 'jmx_exporter-0.20.0-serial']) {
+for (const page of ['jmx_exporter-1.0.1-g1', 'jmx_exporter-1.0.1-z-java25', 'jmx_exporter-0.20.0-serial']) {
   test(`${page}: every series of its page is served with its name, labels and value; -1 is left out`, async () => {
     const served = await samplesOf(await pageLook(page));
     const wrong = [...pageSeries(page)].flatMap(([key, value]) => {

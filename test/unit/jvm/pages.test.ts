@@ -82,6 +82,13 @@ test('client_java 1.x: what its page says, and no limit where it says -1', async
   });
 });
 
+test('generational ZGC: the heap has one limit, and a collection leaves both generations', async () => {
+  const jvm = await seen('jmx_exporter-1.0.1-z-java25');
+  assert.deepEqual(area(jvm, 'heap').slice(0, 3), [14_680_064, 67_108_864, 67_108_864]);
+  assert.equal(jvm.afterGcRatio.known && jvm.afterGcRatio.value, (8_388_608 + 4_194_304) / 67_108_864);
+  assert.equal(jvm.gcs.find(({ gc }) => gc === 'ZGC Major Pauses')?.count, 23);
+});
+
 test('simpleclient 0.x: the older spelling says the same', async () => {
   const text = page('jmx_exporter-0.20.0-serial');
   const jvm = await seen('jmx_exporter-0.20.0-serial');
