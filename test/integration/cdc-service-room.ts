@@ -120,6 +120,6 @@ export function state(found: Scrape, family: string, labels: Readonly<Record<str
 export const stateOf = (found: Scrape, target: string): string | undefined =>
   state(found, 'cdc_service_state', { target });
 export const endpoint = (found: Scrape, of: string, target = 'cdc'): string | undefined =>
-  state(found, 'cdc_service_endpoint_state', { target, endpoint: of });
+  state(found, 'cdc_service_endpoint_state', { target, part: of });
 export const success = (found: Scrape, collector: string, target = 'cdc'): number | undefined =>
   valueOf(found, 'pipemedic_collector_success', { target, collector });

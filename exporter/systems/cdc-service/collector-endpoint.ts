@@ -1,14 +1,15 @@
 import { emitState } from '../../families.ts';
 import { endpointStates, type EndpointState } from './facts-endpoint.ts';
 
+/** The label is not `endpoint`: the Prometheus Operator sets one of that name. */
 export function emitEndpoint(
-  emit: (value: number, labels: { readonly endpoint: string; readonly state: string }) => void,
-  endpoint: string,
+  emit: (value: number, labels: { readonly part: string; readonly state: string }) => void,
+  part: string,
   state: EndpointState,
 ): void {
   emitState(
     (value, of) => {
-      emit(value, { endpoint, state: of });
+      emit(value, { part, state: of });
     },
     endpointStates,
     state,

@@ -6,8 +6,8 @@ const ofEndpoint = { state: 'cdc_service_endpoint_state' } as const;
 /** Shared by all collectors: each tells about the endpoints that it reads. */
 export const endpointState = gauge(
   'cdc_service_endpoint_state',
-  'What became of reading each endpoint: one series per state, 1 for the present one. missing: the service has none, which is no error.',
-  ['endpoint', 'state'],
+  'What became of reading each part of what it serves: one series per state, 1 for the present one. missing: the service has none, which is no error.',
+  ['part', 'state'],
 );
 
 export const stateFamilies = {
