@@ -4,6 +4,7 @@ import { emitState, type Emit, type EmitOpen } from '../../families.ts';
 import { TargetError } from '../../runtime/errors.ts';
 import { known, unknown, type Known } from '../../runtime/known.ts';
 import type { MysqlClient } from './client.ts';
+import { mysqlErrno } from './facts-errors.ts';
 import { newSpelling, openStatusFamilies, replicationFamilies, statusColumns } from './families.ts';
 import { commitLagOf, type CommitMark } from './facts-performance-lag.ts';
 import {
@@ -98,8 +99,11 @@ interface Performance {
 
 const nothing: Performance = { receivers: [], workers: [] };
 
+/** Unknown column, unknown table, no such table: https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html */
+const lacking: ReadonlySet<number> = new Set([1054, 1109, 1146]);
+
 /**
- * Without the grant, or on a fork that lacks a column, the status row is served all the same: the collector
+ * Without the grant, or on a fork that lacks a column or table, the status row is served all the same: the collector
  * perf_schema_replication tells what is missing.
  * The receivers are read before the workers: what was received is then looked for in what was applied.
  */
@@ -111,8 +115,8 @@ async function readPerformance(client: MysqlClient, call: CollectorCall): Promis
     const [found, applying] = await Promise.all([receivers, workers]);
     return { receivers: found, workers: applying };
   } catch (error) {
-    const isRefused = error instanceof TargetError && ['denied', 'unsupported', 'failed'].includes(error.code);
-    if (isRefused) return nothing;
+    if (error instanceof TargetError && error.code === 'denied') return nothing;
+    if (lacking.has(mysqlErrno(error) ?? 0)) return nothing;
     throw error;
   }
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { TargetError } from '../../../exporter/runtime/errors.ts';
+import { mysqlError } from '../../../exporter/systems/mysql/facts-errors.ts';
 import type { Row } from '../../../exporter/systems/mysql/client.ts';
 import { performanceCollector } from '../../../exporter/systems/mysql/collector-performance.ts';
 import { replicationCollector } from '../../../exporter/systems/mysql/collector-replication.ts';
@@ -194,12 +195,16 @@ test('without the grants the status row is served all the same, and what is miss
 });
 
 test('a fork that lacks a column: the status row is served all the same', async () => {
-  const lacking = new TargetError('failed', "Unknown column 's.THREAD_ID' in 'field list' (error 1054)");
+  const cause = Object.assign(new Error("Unknown column 's.THREAD_ID' in 'field list'"), { errno: 1054 });
+  const lacking = mysqlError(cause, 'mysql 192.0.2.1:3306');
   const client = fakeClient('8.0.36-fork', { ...mysqlAnswers, 'SELECT s.CHANNEL_NAME': lacking });
   const { samples, error } = await runner(replicationCollector)(client);
   assert.equal(error, undefined);
   assert.equal(samples.get('mysql_replication_lag_seconds{channel_name="",connection_name="",method="status"}'), 0);
   assert.equal((await runner(performanceCollector)(client)).error, lacking);
+  const other = mysqlError(Object.assign(new Error('Out of memory'), { errno: 1037 }), 'mysql 192.0.2.1:3306');
+  const failing = fakeClient('8.0.36', { ...mysqlAnswers, 'SELECT s.CHANNEL_NAME': other });
+  assert.equal((await runner(replicationCollector)(failing)).error, other, 'any other error is one');
 });
 
 test('MySQL: a receiver of which nothing is heard is stalled, by the counters of performance_schema', () => {
