@@ -131,48 +131,58 @@ export function replicationSuite(room: Room): void {
       const second = (statement: string): Promise<unknown> => lab().sql('source2', statement);
       const to = { host: lab().address, port: databasePorts.source2, password: lab().secret('repl') };
       await replica(flavour.connect(to, channel));
-      await replica(flavour.start('both', channel));
-      await channelWhen(client, 'the second channel to run', isRunning, channel);
-      await second('CREATE DATABASE stock');
-      await channelWhen(client, 'both to run', isRunning);
-      await noStatementFails(room, 'replica', () => sweeps(room, 'replica'));
-      const both = await run(client);
-      assert.deepEqual(statesOf(both.samples, 'mysql_replication_state').toSorted(), [
-        state('', 'running'),
-        state(channel, 'running'),
-      ]);
+      try {
+        await replica(flavour.start('both', channel));
+        await channelWhen(client, 'the second channel to run', isRunning, channel);
+        await second('CREATE DATABASE stock');
+        await channelWhen(client, 'both to run', isRunning);
+        await noStatementFails(room, 'replica', () => sweeps(room, 'replica'));
+        const both = await run(client);
+        assert.deepEqual(statesOf(both.samples, 'mysql_replication_state').toSorted(), [
+          state('', 'running'),
+          state(channel, 'running'),
+        ]);
 
-      await replica(flavour.stop('receiver', channel));
-      const stopped = await run(client);
-      assert.deepEqual(statesOf(stopped.samples, 'mysql_replication_state').toSorted(), [
-        state('', 'running'),
-        state(channel, 'stopped'),
-      ]);
-      const lags = [...stopped.samples.keys()].filter((key) => key.startsWith('mysql_replication_lag_seconds'));
-      assert.ok(lags.length > 0);
-      assert.ok(!lags.join().includes(channel), 'a channel that is stopped has no lag');
+        await replica(flavour.stop('receiver', channel));
+        const stopped = await run(client);
+        assert.deepEqual(statesOf(stopped.samples, 'mysql_replication_state').toSorted(), [
+          state('', 'running'),
+          state(channel, 'stopped'),
+        ]);
+        const lags = [...stopped.samples.keys()].filter((key) => key.startsWith('mysql_replication_lag_seconds'));
+        assert.ok(lags.length > 0);
+        assert.ok(!lags.join().includes(channel), 'a channel that is stopped has no lag');
 
-      // gone before the replica has read it
-      await second('CREATE TABLE stock.items (id INT PRIMARY KEY)');
-      await second('FLUSH BINARY LOGS');
-      await second('INSERT INTO stock.items VALUES (1)');
-      const logs = await lab().sql('source2', 'SHOW BINARY LOGS');
-      await second(`PURGE BINARY LOGS TO '${String(logs.at(-1)?.['Log_name'])}'`);
-      await replica(flavour.start('receiver', channel));
-      const gone = await channelWhen(client, 'the purge to be seen', (c) => c.lastIoErrno !== 0, channel);
-      assert.deepEqual(
-        [gone.state, gone.ioRunning, gone.sqlRunning, gone.lastIoErrno, gone.lagSeconds.known],
-        ['stopped', 'no', true, flavour.purgedErrno, false],
-      );
-      assert.match(gone.why, /1236|purged/);
-      const purged = await run(client);
-      assert.deepEqual(statesOf(purged.samples, 'mysql_replication_state').toSorted(), [
-        state('', 'running'),
-        state(channel, 'stopped'),
-      ]);
-
-      await replica(flavour.stop('both', channel));
-      await replica(flavour.reset(channel));
+        // gone before the replica has read it
+        await second('CREATE TABLE stock.items (id INT PRIMARY KEY)');
+        await second('FLUSH BINARY LOGS');
+        await second('INSERT INTO stock.items VALUES (1)');
+        // what a reader still has open is not purged, and a dump thread sees only when it sends that its replica is gone
+        await waitFor(
+          async () => {
+            await second('INSERT INTO stock.items SELECT MAX(id) + 1 FROM stock.items');
+            const logs = await lab().sql('source2', 'SHOW BINARY LOGS');
+            await second(`PURGE BINARY LOGS TO '${String(logs.at(-1)?.['Log_name'])}'`);
+            return (await lab().sql('source2', 'SHOW BINARY LOGS')).length === 1;
+          },
+          { deadlineMs: 15_000, what: 'the binary logs to be purged' },
+        );
+        await replica(flavour.start('receiver', channel));
+        const gone = await channelWhen(client, 'the purge to be seen', (c) => c.lastIoErrno !== 0, channel);
+        assert.deepEqual(
+          [gone.state, gone.ioRunning, gone.sqlRunning, gone.lastIoErrno, gone.lagSeconds.known],
+          ['stopped', 'no', true, flavour.purgedErrno, false],
+        );
+        assert.match(gone.why, /1236|purged/);
+        const purged = await run(client);
+        assert.deepEqual(statesOf(purged.samples, 'mysql_replication_state').toSorted(), [
+          state('', 'running'),
+          state(channel, 'stopped'),
+        ]);
+      } finally {
+        await replica(flavour.stop('both', channel));
+        await replica(flavour.reset(channel));
+      }
       assert.deepEqual((await readReplication(client, call())).map(nameOf), ['']);
     },
   );
