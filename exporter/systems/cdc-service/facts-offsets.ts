@@ -64,6 +64,8 @@ function ageOf(type: string, column: string, timeZone: string | undefined): stri
   return { why: `offsets.column is of type ${type}, which is no time` };
 }
 
+const tenYearsSeconds = 10 * 365 * 86_400;
+
 export function offsetsOf(row: Row | undefined, observedAtMs: number): CdcOffsets {
   const rows = Number(row?.['row_count'] ?? 0);
   const age = row?.['age_seconds'] ?? undefined;
@@ -72,6 +74,8 @@ export function offsetsOf(row: Row | undefined, observedAtMs: number): CdcOffset
   if (!Number.isFinite(seconds)) return { rows, ageSeconds: unknown('the age of its offsets is no number') };
   // Written by the service's own clock perhaps
   if (seconds < -5) return { rows, ageSeconds: unknown('its offsets lie in the future: another time zone or clock') };
+  // A counter taken for a time would lie decades back.
+  if (seconds > tenYearsSeconds) return { rows, ageSeconds: unknown('offsets.column holds numbers that are no times') };
   return { rows, ageSeconds: known(Math.max(0, seconds), observedAtMs) };
 }
 

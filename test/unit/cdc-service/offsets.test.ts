@@ -44,6 +44,7 @@ test('an age that cannot be: unknown, never 0', () => {
   assert.equal(age({ row_count: 1, age_seconds: null }), 'unknown');
   assert.equal(age({ row_count: 1, age_seconds: 'soon' }), 'unknown');
   assert.equal(age({ row_count: 1, age_seconds: '-3600' }), 'unknown');
+  assert.equal(age({ row_count: 1, age_seconds: '1795277823.4' }), 'unknown');
   assert.equal(age({ row_count: 1, age_seconds: '-0.4' }), 0);
   assert.equal(age({ row_count: 1, age_seconds: '7' }), 7);
 });
