@@ -170,9 +170,13 @@ export function unknownProblems(bundle: Bundle, metrics: Metrics): string[] {
     bundle.alerts.some((alert) => {
       const selectors = direct(alert.expr);
       if (!selectors.some((s) => s.metric === state)) return false;
-      // a state family is asked for `unknown`, here or through its record; a success family just for 0
+      // a state family is asked for `unknown` (or `failed`, where it says what became of reading), here or through its
+      // record; a success family just for 0
       const isStateSet = metrics.get(state)?.labels.includes('state') ?? false;
-      return !isStateSet || selectors.some((s) => s.matchers.some((m) => m.label === 'state' && m.value === 'unknown'));
+      return (
+        !isStateSet ||
+        selectors.some((s) => s.matchers.some((m) => m.label === 'state' && /\b(unknown|failed)\b/.test(m.value)))
+      );
     });
   const missing = new Set<string>();
   for (const alert of bundle.alerts) {

@@ -2,7 +2,7 @@ import { render } from './render.ts';
 import { exporterRow, remediatorRow } from './rows-own.ts';
 import { flowRow, statesRow } from './rows-flow.ts';
 import { backupRow, jvmRow, kafkaRow, redisRow } from './rows-downstream.ts';
-import { maxwellRow, mysqlRow } from './rows-source.ts';
+import { cdcServiceRow, maxwellRow, mysqlRow } from './rows-source.ts';
 import type { Row } from './spec.ts';
 
 export const rows: readonly Row[] = [
@@ -10,6 +10,7 @@ export const rows: readonly Row[] = [
   statesRow,
   mysqlRow,
   maxwellRow,
+  cdcServiceRow,
   kafkaRow,
   redisRow,
   jvmRow,
