@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { startLab, waitFor, type Lab } from '../../deploy/lab/lab.ts';
 import { dump, load } from 'js-yaml';
+import { maxwellRelease } from '../../deploy/lab/maxwell.ts';
 import { supervisorFiles } from '../../deploy/lab/supervised.ts';
 import { logFileOf } from '../../deploy/lab/processes.ts';
 import { loadInventory } from '../../exporter/config/loader.ts';
@@ -169,7 +170,14 @@ test('doctor finds nothing wrong with it, and says by which ways it is seen', as
   assert.ok(findings.some(({ check }) => check.startsWith('jvm_')));
 });
 
-test('its own names are those of its Prometheus page', async () => {
+// On Java 17 the page of 1.22.6 is empty: it throws
+const isOld = (): boolean => maxwellRelease() === 'maxwell-1.22.6';
+
+test('its own names are those of its Prometheus page', async (t) => {
+  if (isOld()) {
+    t.skip('this Maxwell has no such page');
+    return;
+  }
   const names = (text: string): string[] => [
     ...new Set([...text.matchAll(/^MaxwellMetrics_\w+/gm)].map(([name]) => name)),
   ];
@@ -352,7 +360,7 @@ test('kill -9: down, with its numbers as they stand; purged meanwhile: the posit
 
   await assert.rejects(lab.part('maxwell').start());
   const ended = await sweepWhen('its end to be read', (s) => s.samples.get('maxwell_starts_total{}') === 2);
-  assert.equal(ended.samples.get('maxwell_last_exit_code{}'), 2);
+  assert.equal(ended.samples.get('maxwell_last_exit_code{}'), isOld() ? 1 : 2);
   assert.equal(stateOf(ended, 'maxwell_last_exit_class_info', '', 'class'), 'position_lost');
   assert.ok((ended.samples.get('maxwell_log_events_total{class="position_lost"}') ?? 0) > 0);
   assert.equal(ended.samples.get('maxwell_log_gaps_total{}'), 0);
