@@ -39,6 +39,8 @@ for (const text of [...texts, ...dashboardQueries().map((q) => q.expr)]) {
 /** Values that some labels must have for joins to find each other: an upstream that is down, for one. */
 const fixed: Readonly<Record<string, readonly string[]>> = {
   role: ['source', 'replica', 'cache_replica'],
+  'mysql_semi_sync_state role': ['source'],
+  level: ['error'],
   kind: ['jvm'],
   upstream: ['t1', 't2'],
   area: ['heap'],
@@ -65,7 +67,8 @@ function exposition(families: Iterable<Family>, withTarget: boolean, round: numb
     // every combination of the values of its labels
     let sets = [''];
     for (const label of [...own, ...family.labels]) {
-      const values = fixed[label] ?? [...(asked.get(`${family.name} ${label}`) ?? [valueOf(label)])];
+      const values = fixed[`${family.name} ${label}`] ??
+        fixed[label] ?? [...(asked.get(`${family.name} ${label}`) ?? [valueOf(label)])];
       sets = sets.flatMap((set) => values.map((value) => `${set}${label}="${value}",`));
     }
     for (const set of sets) {
@@ -76,15 +79,24 @@ function exposition(families: Iterable<Family>, withTarget: boolean, round: numb
   return `${lines.join('\n')}\n`;
 }
 
-/** A second Maxwell, which moves: what is said of lag is said of no other. */
+/** Another Maxwell and CDC service, which move: what is said of lag is said of no other. */
 function moving(target: string | undefined): string {
   const labels = (text: string): string => (target === undefined ? text : `target="${target}",${text}`);
-  const limits = ['warning', 'critical'].map(
-    (severity) =>
-      `pipemedic_threshold{${labels(`consumergroup="",threshold="maxwell_heartbeat_lag_seconds",severity="${severity}"`)}} 0.5`,
+  const limits = ['maxwell_heartbeat_lag_seconds', 'cdc_service_lag_seconds'].flatMap((threshold) =>
+    ['warning', 'critical'].map(
+      (severity) =>
+        `pipemedic_threshold{${labels(`consumergroup="",threshold="${threshold}",severity="${severity}"`)}} 0.5`,
+    ),
   );
   const client = labels('client_id="maxwell"');
-  return `${[...limits, `maxwell_heartbeat_lag_seconds{${client}} 1`, `maxwell_state{${client},state="running"} 1`].join('\n')}\n`;
+  const service = labels('').replace(/,$/, '');
+  return `${[
+    ...limits,
+    `maxwell_heartbeat_lag_seconds{${client}} 1`,
+    `maxwell_state{${client},state="running"} 1`,
+    `cdc_service_lag_seconds{${service}} 1`,
+    `cdc_service_state{${labels('state="running"')}} 1`,
+  ].join('\n')}\n`;
 }
 
 function valueOf(label: string): string {
