@@ -196,8 +196,9 @@ export function openEmitter<O extends OpenFamilies>(groups: O, put: Put): EmitOp
 }
 
 /** All series of a name get the same labels: an empty one is the same as none. */
-function pass({ prefix }: PassedFamilies, { name, type, help, samples }: PassedSeries, put: Put): void {
-  begins(name, prefix);
+function pass(group: PassedFamilies, { name, type, help: own, samples }: PassedSeries, put: Put): void {
+  begins(name, group.prefix);
+  const help = own === '' ? group.help : own;
   const labels = [...new Set(samples.flatMap((s) => [...s.labels.keys()]))].sort();
   const family: Family = { name, type, help, labels, level: 'target', passed: true };
   for (const sample of samples) {

@@ -97,6 +97,10 @@ test('a page passed on: its own type, help and labels, the same for all series o
   );
 });
 
+test('a page passed on: a name without a help gets that of the group', async () => {
+  assert.match(await pageOf([{ ...one('x_a', {}), help: '' }], {}), /^counter Whatever the page has\.$/m);
+});
+
 test('a page passed on: labels that are taken are exported, also where target is added later', async () => {
   const labels = { target: 'its', pipeline: 'p', env: 'prod', exported_env: 'x', job: 'j' };
   assert.match(
