@@ -191,6 +191,8 @@ function gtidOf(usingGtid: string, autoPosition: string): ReplicaChannel['gtid']
 export interface ReceiverMark {
   /** Changes with each event and heartbeat that comes. */
   readonly heard: string;
+  /** Whether performance_schema told it. */
+  readonly byServer: boolean;
   readonly heardMs: number;
   /** Something came between two looks: before that, `heardMs` is only the first look. */
   readonly hasMoved: boolean;
@@ -256,9 +258,12 @@ function receiverMark(
   const gtids = columns.get('gtid_io_pos') ?? '';
   const heard = [heartbeats?.received, received?.file, received?.position, gtids, receiver?.heardAtSeconds].join(' ');
   const run = `${ioRunning} ${receiver?.threadId ?? ''}`;
-  const moved = before !== undefined && before.heard !== heard;
+  const byServer = receiver !== undefined;
+  // What is told in another way than at the look before cannot be compared with it
+  const moved = before?.byServer === byServer && before.heard !== heard;
   return {
     heard,
+    byServer,
     heardMs: before === undefined || moved ? nowMs : before.heardMs,
     hasMoved: moved || before?.hasMoved === true,
     run,

@@ -235,6 +235,10 @@ test('MySQL: a receiver of which nothing is heard is stalled, by the counters of
   assert.ok(stalled.heartbeatAgeSeconds.known && stalled.heartbeatAgeSeconds.value > 6);
   assert.equal(look(5.1, first.mark, { receivedHeartbeats: 497 }).channel.state, 'running');
 
+  const blind = watchReceiver(running, first.mark, at(4)); // performance_schema was not read at this look
+  assert.deepEqual([blind.mark.heardMs, blind.mark.hasMoved], [0, false], 'which is no sign of life');
+  assert.equal(look(5.1, blind.mark).mark.heardMs, 0);
+
   // After STOP and START the server still shows the heartbeat of before (seen on 9.7.4)
   const restarted = look(60, first.mark, { threadId: '99' });
   assert.equal(restarted.channel.state, 'running', 'two periods since its start are not over');
