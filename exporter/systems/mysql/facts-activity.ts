@@ -31,6 +31,8 @@ export const transactionsFact = factKey<Transactions>('mysql.transactions');
  * 9.7), so now is taken to that zone: that direction is unambiguous. Off by an hour only for a transaction that was open
  * while the clocks were changed.
  *
+ * InnoDB answers from a copy that it renews only when nobody has read it for 100 ms: whoever polls faster sees what was.
+ *
  * Grants: PROCESS.
  */
 export async function readTransactions(client: MysqlClient, longSeconds: number, call: Call): Promise<Transactions> {

@@ -1,4 +1,5 @@
 import type { Call } from '../../collector.ts';
+import { TargetError } from '../../runtime/errors.ts';
 import type { MysqlClient } from './client.ts';
 import { statusNumber } from './facts-values.ts';
 import { plainVariables } from './families-variables.ts';
@@ -55,6 +56,8 @@ export async function readVariables(
 ): Promise<Variables> {
   const rows = await client.query(`SHOW GLOBAL ${what}${conditionOf(client, what, names)}`, [], call);
   const found = variablesOf(rows);
+  // Every server has some of those that are asked for: an answer without any is none.
+  if (found.size === 0) throw new TargetError('protocol', `mysql ${client.at}: tells no ${what.toLowerCase()}`);
   if (names === undefined) return found;
   const wanted = new Set(names);
   return new Map([...found].filter(([name]) => wanted.has(name)));

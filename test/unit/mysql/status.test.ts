@@ -98,17 +98,18 @@ test('types: counters where the peer has counters, untyped for the others, known
 });
 
 test('one statement, that asks for the part that is served; for all when all is asked for', async () => {
-  const { asked } = await collected({}, {});
+  const { asked } = await collected({ Uptime: '1' }, {});
   assert.equal(asked.length, 1);
   assert.match(asked[0] ?? '', /^SHOW GLOBAL STATUS WHERE Variable_name IN \('.*'threads_running'.*'\)$/);
   assert.doesNotMatch(asked[0] ?? '', /performance_schema/);
-  const also = (await collected({}, { also: ['Syncs'] })).asked;
+  const also = (await collected({ Uptime: '1' }, { also: ['Syncs'] })).asked;
   assert.match(also[0] ?? '', /, 'syncs'\)$/);
-  assert.deepEqual((await collected({}, { all: true })).asked, ['SHOW GLOBAL STATUS']);
+  assert.deepEqual((await collected({ Uptime: '1' }, { all: true })).asked, ['SHOW GLOBAL STATUS']);
   const mysql = await collected({ Uptime: '1', Syncs: '1' }, {}, '9.7.4');
   assert.deepEqual(mysql.asked, ['SHOW GLOBAL STATUS'], 'on MySQL many names cost more than all of them');
   assert.deepEqual([...mysql.samples.keys()], ['mysql_global_status_uptime{}']);
   assert.equal(new Set(defaultStatusNames).size, defaultStatusNames.length);
+  await assert.rejects(collected({}), { code: 'protocol' }, 'every server has some');
 });
 
 test('a name that is no name comes neither from the inventory nor into a statement', async () => {
