@@ -107,6 +107,7 @@ export const statesRow: Row = {
         matcher: ofPipeline,
         states: [
           ['ok', 'green'],
+          ['behind', 'yellow'],
           ['stalled', 'orange'],
           ['down', 'red'],
           ['unknown', 'purple'],
