@@ -7,7 +7,6 @@ import { startLab, waitFor, type Lab } from '../../deploy/lab/lab.ts';
 import { dump, load } from 'js-yaml';
 import { maxwellRelease } from '../../deploy/lab/maxwell.ts';
 import { supervisorFiles } from '../../deploy/lab/supervised.ts';
-import { logFileOf } from '../../deploy/lab/processes.ts';
 import { loadInventory } from '../../exporter/config/loader.ts';
 import { FactBoard } from '../../exporter/facts.ts';
 import type { Sample } from '../../exporter/families.ts';
@@ -38,7 +37,7 @@ function withItsLog({ dir, files }: Lab): string {
   };
   const targets = document.targets.map((target) => {
     if (target.kind !== 'maxwell') return target;
-    const log = { log_file: logFileOf(lab, 'maxwell'), log_state_file: join(dir, 'maxwell.state') };
+    const log = { log_file: join(dir, 'logs', 'maxwell.log'), log_state_file: join(dir, 'maxwell.state') };
     const address = { ...target.address, ...log, witness_file: supervisorFiles(lab).witness };
     return { ...target, address, collectors: { http: { own_names: true } } };
   });
