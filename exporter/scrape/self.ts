@@ -1,3 +1,4 @@
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setImmediate } from 'node:timers/promises';
 import {
   collectDefaultMetrics,
@@ -31,7 +32,8 @@ export function createSelf(version: string, clock: Clock): Self {
   const registry = new Registry();
   const registers = [registry];
   const ofProcess = new Registry();
-  collectDefaultMetrics({ register: ofProcess });
+  collectDefaultMetrics({ register: ofProcess, eventLoopMonitoringPrecision: 1000 }); // not read: see watchEventLoop
+  watchEventLoop(ofProcess);
   // Gauges in spite of their names, which OpenMetrics keeps for counters.
   for (const what of ['handles', 'requests', 'resources']) ofProcess.removeSingleMetric(`nodejs_active_${what}_total`);
   const gaugeOf = ({ name, help, labels }: Family): Gauge => new Gauge({ name, help, labelNames: labels, registers });
@@ -78,6 +80,36 @@ export function createSelf(version: string, clock: Clock): Self {
       return blocksOf(ofProcess);
     },
   };
+}
+
+/**
+ * In place of prom-client's own reading, which takes the standard deviation too: that is 0.4 ms of every scrape (seen on
+ * Node 24), more than a target's status. The names are its names. Each scrape sees what was since the one before.
+ */
+function watchEventLoop(registry: Registry): void {
+  for (const { name } of registry.getMetricsAsArray()) {
+    if (name.startsWith('nodejs_eventloop_lag_')) registry.removeSingleMetric(name);
+  }
+  const delay = monitorEventLoopDelay({ resolution: 10 });
+  delay.enable();
+  const served: readonly (readonly [what: string, help: string, nanoseconds: () => number])[] = [
+    ['max', 'Longest delay of the event loop.', () => delay.max],
+    ['mean', 'Mean delay of the event loop.', () => delay.mean],
+    ...[50, 90, 99].map(
+      (p) => [`p${String(p)}`, `Delay of the event loop, percentile ${String(p)}.`, () => delay.percentile(p)] as const,
+    ),
+  ];
+  for (const [i, [what, help, nanoseconds]] of served.entries()) {
+    new Gauge({
+      name: `nodejs_eventloop_lag_${what}_seconds`,
+      help,
+      registers: [registry],
+      collect() {
+        this.set(delay.count === 0 ? NaN : nanoseconds() / 1e9); // NaN is not served
+        if (i === served.length - 1) delay.reset(); // they are collected in this order
+      },
+    });
+  }
 }
 
 async function blocksOf(registry: Registry): Promise<Block[]> {
