@@ -41,7 +41,10 @@ async function startExporter(lab: Lab, port: number, targets: readonly unknown[]
     { stdio: ['ignore', 'inherit', 'inherit'] },
   );
   const ended = once(child, 'exit');
+  const orphaned = (): void => void child.kill('SIGKILL');
+  process.once('exit', orphaned);
   const stop = async (): Promise<void> => {
+    process.off('exit', orphaned);
     child.kill('SIGTERM');
     await ended;
   };

@@ -26,7 +26,10 @@ export async function startMysqldExporter({ host, port, database, args }: Option
   let said = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => (said = (said + text).slice(-4000)));
   const ended = once(child, 'exit').catch(() => undefined); // an error of spawn is seen below: nothing answers
+  const orphaned = (): void => void child.kill('SIGKILL'); // a test that breaks off leaves nothing behind
+  process.once('exit', orphaned);
   const stop = async (): Promise<void> => {
+    process.off('exit', orphaned);
     if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
     child.kill('SIGKILL'); // it holds nothing that could be lost
     await ended;
