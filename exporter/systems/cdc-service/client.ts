@@ -5,8 +5,8 @@ import type { Page, PageSample } from '../../runtime/exposition-text.ts';
 import { known, unknown, type Known } from '../../runtime/known.ts';
 import type { Opening, TargetClient } from '../../system.ts';
 import { openHttp, type HttpGetter } from '../jvm/facts-fetch.ts';
-import { mysqlAddress } from '../mysql/address.ts';
-import { openMysql, type MysqlClient } from '../mysql/client.ts';
+import type { MysqlClient } from '../mysql/client.ts';
+import { lazyMysql } from '../mysql/client-lazy.ts';
 import type { CdcServiceAddress, DebeziumAddress } from './address.ts';
 import { componentStateOf } from './facts-api.ts';
 import { chosenServer, debeziumNumbersOf, serverOf } from './facts-debezium.ts';
@@ -91,7 +91,7 @@ export function openCdcService({ address, auth, tls, resolve }: Opening<CdcServi
       : openHttp(address.metrics, tls, authOf(auth, address.http, address.metrics));
   const page = shared((call) => readMetricsPage(metrics, servicePrefix, call));
   const healthy = shared((call) => readHealth(http, call));
-  const database = lazyMysql(address.offsets?.mysql, resolve);
+  const database = address.offsets === undefined ? undefined : lazyMysql(address.offsets.mysql, resolve);
   let isClosed = false;
 
   const look = shared<Awaited<ReturnType<CdcClient['look']>>>(async (call) => {
@@ -111,13 +111,16 @@ export function openCdcService({ address, auth, tls, resolve }: Opening<CdcServi
     page,
     belongs: () => () => true,
     look,
-    offsetsDb: database.get,
+    offsetsDb: (call) => {
+      if (database === undefined) throw new TargetError('unsupported', 'offsets is not in the inventory');
+      return database.get(call);
+    },
     ping: (call) => ping(look, call),
     usable: () => !isClosed,
     collectsWhileDown: true,
     [Symbol.asyncDispose]: async () => {
       isClosed = true;
-      await database.close();
+      await database?.close();
     },
   };
 }
@@ -213,27 +216,4 @@ function connectorWorks(
   if (hindrance !== undefined) return { works: known(false, nowMs), worksWhy: hindrance };
   if (!connected.known) return { works: connected, worksWhy: connected.why };
   return { works: connected, worksWhy: `it is ${connected.value ? '' : 'not '}connected to its source` };
-}
-
-/** One connection, opened when first asked for and again after it broke. */
-function lazyMysql(
-  name: string | undefined,
-  resolve: Opening<CdcServiceAddress>['resolve'],
-): { readonly get: (call: Call) => Promise<MysqlClient>; readonly close: () => Promise<void> } {
-  let open: Promise<MysqlClient> | undefined;
-  return {
-    get: async (call) => {
-      if (name === undefined) throw new TargetError('unsupported', 'offsets is not in the inventory');
-      const before = await open?.catch(() => undefined);
-      if (before?.usable() === true) return before;
-      const { address, auth, tls } = resolve(name);
-      open = openMysql({ address: mysqlAddress.parse(address), auth, tls }, call);
-      return open;
-    },
-    close: async () => {
-      const client = await open?.catch(() => undefined);
-      open = undefined;
-      await client?.[Symbol.asyncDispose]();
-    },
-  };
 }

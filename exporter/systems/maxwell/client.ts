@@ -6,8 +6,8 @@ import type { Opening, TargetClient } from '../../system.ts';
 import { openHttp, type HttpGetter } from '../jvm/facts-fetch.ts';
 import { agreeing, lookAtHsperfdata, lookAtMaxwellHttp } from '../jvm/facts-heap.ts';
 import type { JvmLook, JvmSource } from '../jvm/facts-model.ts';
-import { mysqlAddress } from '../mysql/address.ts';
-import { openMysql, type MysqlClient } from '../mysql/client.ts';
+import type { MysqlClient } from '../mysql/client.ts';
+import { lazyMysql } from '../mysql/client-lazy.ts';
 import type { MaxwellAddress } from './address.ts';
 import { heartbeatFreshMs } from './facts-health.ts';
 import { readMaxwellPosition } from './facts-position.ts';
@@ -125,27 +125,4 @@ async function pingByHeartbeat(mysql: MysqlClient, address: MaxwellAddress, call
   if (ageMs > heartbeatFreshMs) {
     throw new TargetError('failed', `its last heartbeat is ${Math.round(ageMs / 1000)} s old`);
   }
-}
-
-/** One connection, opened when first asked for and again after it broke; those who ask meanwhile share the attempt. */
-function lazyMysql(
-  name: string,
-  resolve: Opening<MaxwellAddress>['resolve'],
-): { readonly get: (call: Call) => Promise<MysqlClient>; readonly close: () => Promise<void> } {
-  let open: Promise<MysqlClient> | undefined;
-  return {
-    get: async (call) => {
-      const before = await open?.catch(() => undefined);
-      if (before?.usable() === true) return before;
-      const { address, auth, tls } = resolve(name);
-      const attempt = openMysql({ address: mysqlAddress.parse(address), auth, tls }, call);
-      open = attempt;
-      return attempt;
-    },
-    close: async () => {
-      const client = await open?.catch(() => undefined);
-      open = undefined;
-      await client?.[Symbol.asyncDispose]();
-    },
-  };
 }
