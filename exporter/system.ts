@@ -82,8 +82,15 @@ interface SystemSpec<Client extends TargetClient, T extends z.ZodType> {
   readonly references?: (address: z.output<T>) => readonly Reference[];
   readonly open: (opening: Opening<z.output<T>>, call: Call) => Promise<Client>;
   readonly collectors: readonly Collector<Client>[];
-  /** What `doctor` says of a target beyond its collectors: versions, settings, grants. @throws TargetError */
-  readonly examine?: (client: Client, call: Call) => Promise<readonly Finding[]>;
+  /**
+   * What `doctor` says of a target beyond its collectors: versions, settings, grants. `collectors` holds their options as
+   * written, by name. @throws TargetError
+   */
+  readonly examine?: (
+    client: Client,
+    call: Call,
+    collectors: Readonly<Record<string, unknown>>,
+  ) => Promise<readonly Finding[]>;
 }
 
 /** One collector of one target; the client type is closed over. */
@@ -162,7 +169,7 @@ export function defineSystem<Client extends TargetClient, T extends z.ZodType>(s
       };
       return {
         open: (call) => spec.open(opening, call),
-        examine: async (client, call) => (await spec.examine?.(client as Client, call)) ?? [],
+        examine: async (client, call) => (await spec.examine?.(client as Client, call, written)) ?? [],
         collectors: spec.collectors
           .filter((c) => written[c.name] !== false && (c.defaultOn || written[c.name] !== undefined))
           .map((c) => {

@@ -4,7 +4,7 @@ import { emitState, gauge } from '../../families.ts';
 import { durationMs } from '../../fields.ts';
 import { known, mapKnown, unknown, type Known } from '../../runtime/known.ts';
 import type { MysqlClient } from './client.ts';
-import { cdcChecks, cdcFindings, cdcStates, readBinlogFilters, readReaderGrants } from './facts-cdc.ts';
+import { cdcChecks, cdcFindings, cdcStates, readBinlogFilters, readReaderGrants, type CdcNeeds } from './facts-cdc.ts';
 import { replicationFact } from './facts-replication.ts';
 import { readServer, readServerOnce, serverFact } from './facts-server.ts';
 
@@ -32,21 +32,38 @@ export const versionCollector = collectorOf<MysqlClient>()({
 
 const stateFamily = 'mysql_binlog_cdc_ready_state';
 
+const cdcOptions = z.strictObject({
+  /** `full` for readers that take the names of columns from the binary log. */
+  row_metadata: z.enum(['any', 'full']).default('any'),
+  /** Whether the reader goes by GTIDs. */
+  gtid: z.boolean().default(false),
+  /** How long binary logs have to be kept at least. */
+  min_retention: durationMs.prefault('1d'),
+  /** binlog-do-db and binlog-ignore-db are there on purpose. */
+  allow_filters: z.boolean().default(false),
+  /** `name@host`, the account of the reader. To see its grants takes SELECT on mysql.*, unless it is our own. */
+  cdc_user: z.string().min(1).max(288).optional(),
+});
+
+/** @param written the options of the collector as they stand in the inventory; `false` where it is switched off */
+export function cdcNeedsOf(written: unknown): CdcNeeds {
+  return needsOf(cdcOptions.parse(written === false ? {} : (written ?? {})));
+}
+
+function needsOf(options: z.output<typeof cdcOptions>): CdcNeeds {
+  return {
+    rowMetadata: options.row_metadata,
+    gtid: options.gtid,
+    minRetentionSeconds: options.min_retention / 1000,
+    allowFilters: options.allow_filters,
+    user: options.cdc_user,
+  };
+}
+
 export const cdcReadyCollector = collectorOf<MysqlClient>()({
   name: 'cdc_ready',
   help: 'Whether the server writes its binary logs as readers of changes need them.',
-  config: z.strictObject({
-    /** `full` for readers that take the names of columns from the binary log. */
-    row_metadata: z.enum(['any', 'full']).default('any'),
-    /** Whether the reader goes by GTIDs. */
-    gtid: z.boolean().default(false),
-    /** How long binary logs have to be kept at least. */
-    min_retention: durationMs.prefault('1d'),
-    /** binlog-do-db and binlog-ignore-db are there on purpose. */
-    allow_filters: z.boolean().default(false),
-    /** `name@host`, the account of the reader. To see its grants takes SELECT on mysql.*, unless it is our own. */
-    cdc_user: z.string().min(1).max(288).optional(),
-  }),
+  config: cdcOptions,
   families: {
     ready: gauge(
       'mysql_binlog_cdc_ready',
@@ -66,13 +83,7 @@ export const cdcReadyCollector = collectorOf<MysqlClient>()({
     const isReplica = mapKnown(call.board.read(call.target, replicationFact), (channels) => channels.length > 0);
     if (isReplica.known) kept.isReplica = isReplica;
     const source = { server, client, filters, isReplica: kept.isReplica, grants };
-    const needs = {
-      rowMetadata: config.row_metadata,
-      gtid: config.gtid,
-      minRetentionSeconds: config.min_retention / 1000,
-      allowFilters: config.allow_filters,
-      user: config.cdc_user,
-    };
+    const needs = needsOf(config);
     for (const { check, ok, state: current } of cdcFindings(source, needs)) {
       if (ok !== 'unknown') emit.ready(ok ? 1 : 0, { check });
       emitState(

@@ -11,7 +11,7 @@ import { replicasCollector } from './collector-replicas.ts';
 import { replicationCollector } from './collector-replication.ts';
 import { statusCollector } from './collector-status.ts';
 import { variablesCollector } from './collector-variables.ts';
-import { cdcReadyCollector, versionCollector } from './collector-server.ts';
+import { cdcNeedsOf, cdcReadyCollector, versionCollector } from './collector-server.ts';
 import { mysqlUp } from './families.ts';
 
 export const mysql = defineSystem({
@@ -21,7 +21,8 @@ export const mysql = defineSystem({
   thresholds: { mysql_replication_lag_seconds: 'lag of a replica, in seconds' },
   up: mysqlUp,
   open: async (opening, call) => (await import('./client.ts')).openMysql(opening, call),
-  examine: async (client, call) => (await import('./facts-doctor.ts')).examineMysql(client, call),
+  examine: async (client, call, { cdc_ready: written }) =>
+    (await import('./facts-doctor.ts')).examineMysql(client, call, cdcNeedsOf(written)),
   collectors: [
     replicationCollector,
     performanceCollector,

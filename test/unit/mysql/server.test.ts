@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { asTargetError } from '../../../exporter/runtime/errors.ts';
 import { mysqlAddress } from '../../../exporter/systems/mysql/address.ts';
-import { cdcReadyCollector, versionCollector } from '../../../exporter/systems/mysql/collector-server.ts';
+import { cdcNeedsOf, cdcReadyCollector, versionCollector } from '../../../exporter/systems/mysql/collector-server.ts';
 import { dumpThreadsCollector } from '../../../exporter/systems/mysql/collector-dump-threads.ts';
 import { accountText, mysqlErrno, mysqlError, withGrant } from '../../../exporter/systems/mysql/facts-errors.ts';
 import { readClockOffset, retentionOf, serverOf } from '../../../exporter/systems/mysql/facts-server.ts';
@@ -194,5 +194,17 @@ test('without PROCESS the list holds only own threads: denied, not 0', async () 
   await assert.rejects(readDumpThreads(fakeClient('9.7.4', { 'SELECT ID': [] }), testCall()), {
     code: 'unsupported',
     message: /performance_schema=ON/,
+  });
+});
+
+test('doctor asks what the collector asks: by the options in the inventory, or their defaults', () => {
+  const day = 86_400;
+  const defaults = { rowMetadata: 'any', gtid: false, minRetentionSeconds: day, allowFilters: false, user: undefined };
+  for (const written of [undefined, {}, false]) assert.deepEqual(cdcNeedsOf(written), defaults);
+  assert.deepEqual(cdcNeedsOf({ min_retention: '3d', gtid: true, cdc_user: 'maxwell@%' }), {
+    ...defaults,
+    minRetentionSeconds: 3 * day,
+    gtid: true,
+    user: 'maxwell@%',
   });
 });
