@@ -77,9 +77,10 @@ export function textOf(value: unknown, client: MysqlClient): string {
 }
 
 /**
- * What the replica lacks, by domain: the source's last sequence number minus the last one that was applied from a
- * source. What the replica wrote itself does not count as applied, though gtid_current_pos holds it. Of a domain that
- * the replica has never seen it lacks everything.
+ * What the replica lacks, by domain: the source's last sequence number minus the last one that both have. That is what was
+ * applied from a source, or what it has in its binary log and the source has too: a former source that replicates by
+ * current_pos has applied nothing. What the replica wrote itself and the source has not does not count, though gtid_current_pos holds
+ * it. Of a domain that the replica has never seen it lacks everything.
  *
  * @param wanted the domains that the replica takes
  */
@@ -91,7 +92,7 @@ export function mariadbMissing(
   | { readonly missing: number; readonly missingPurged: number | undefined }
   | { readonly state: 'off' | 'unrelated'; readonly why: string } {
   if (!source.logBin) return { state: 'off', why: 'the source writes no binary logs' };
-  const applied = lastByDomain(replica.slavePos);
+  const applied = lastByDomain([...replica.slavePos, ...inBothLogs(source, replica)]);
   const theirs = lastByDomain(source.binlogPos);
   if (applied.size > 0 && theirs.size > 0 && ![...theirs.keys()].some((domain) => applied.has(domain))) {
     return { state: 'unrelated', why: 'source and replica share no domain' };
@@ -105,6 +106,15 @@ export function mariadbMissing(
     missing: lacks(theirs),
     missingPurged: source.oldest === undefined ? undefined : lacks(lastByDomain(source.oldest)),
   };
+}
+
+/** By domain and origin, the last one that is in the replica's binary log and that the source has too. */
+function inBothLogs(source: MariadbGtids, replica: MariadbGtids): readonly MariadbGtid[] {
+  const theirs = lastBy([...source.binlogState, ...source.slavePos], originOf);
+  return replica.binlogState.flatMap((gtid) => {
+    const last = theirs.get(originOf(gtid));
+    return last === undefined ? [] : [{ ...gtid, sequence: Math.min(last, gtid.sequence) }];
+  });
 }
 
 /**

@@ -161,6 +161,14 @@ test('MariaDB: missing is the difference within each domain', () => {
     3,
     undefined,
   ]);
+  // a former source, which has applied nothing, and its former replica, with and without log_slave_updates
+  const turned = { pos: '0-2-80' };
+  assert.deepEqual(seenMariadb({ pos: '0-2-80', slave: '0-2-80', oldest: '0-2-70' }, turned), ['ok', 0, [0, 0]]);
+  const goneOn = { pos: '0-1-85', state: '0-2-80,0-1-85', slave: '0-2-80', oldest: '0-1-82' };
+  assert.deepEqual(seenMariadb(goneOn, turned), ['ok', 0, [5, 2]]);
+  assert.deepEqual(seenMariadb({ ...goneOn, state: '0-1-85' }, turned), ['ok', 0, [5, 2]]);
+  // what it had not sent before it was turned is errant, and hides nothing
+  assert.deepEqual(seenMariadb(goneOn, { pos: '0-2-83' }).slice(0, 3), ['ok', 3, [5, 2]]);
   assert.deepEqual(seenMariadb({ pos: '0-1-100', logBin: false }, { slave: '0-1-97' })[0], 'off');
   assert.deepEqual(seenMariadb({ pos: '0-1-100' }, { slave: '3-9-97' })[0], 'unrelated');
 });
