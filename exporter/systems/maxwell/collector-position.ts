@@ -16,6 +16,7 @@ import {
 } from './facts-health.ts';
 import { layers, layersOf, layerStates } from './facts-layers.ts';
 import { purgeSeconds, purgeStates, readRetention, type Retention } from './facts-retention.ts';
+import { readWitness } from './facts-witness.ts';
 import { duplicateStates, watchWriters, type DuplicateState, type WritersMark } from './facts-writers.ts';
 import { positionFamilies as families } from './families.ts';
 
@@ -76,6 +77,7 @@ export const positionCollector = collectorOf<MaxwellClient>()({
 });
 
 async function look(client: MaxwellClient, state: State, call: CollectorCall): Promise<Found> {
+  const startsBefore = await startsOf(client);
   const outside = Promise.all([client.process(call), probeHttp(client.http, call)]).then((found) => {
     state.partial ??= withoutTables(...found);
     return found;
@@ -85,7 +87,8 @@ async function look(client: MaxwellClient, state: State, call: CollectorCall): P
   const [process, probe] = await outside;
   const { health, mark } = judgeTables(process, tables, state.mark, call);
   state.mark = mark;
-  const writers = watchWriters({ position: tables.position, process }, state.writers, call.clock.monoMs());
+  const starts = { before: startsBefore, after: await startsOf(client) };
+  const writers = watchWriters({ position: tables.position, process }, starts, state.writers, call.clock.monoMs());
   state.writers = writers.mark;
   if (writers.wentBack) state.regressions += 1;
   const { position } = tables;
@@ -95,6 +98,15 @@ async function look(client: MaxwellClient, state: State, call: CollectorCall): P
   if (tables.failure === undefined) return found;
   state.partial = found;
   throw tables.failure;
+}
+
+/** That the record cannot be read is told by the collector of the log. */
+async function startsOf({ address }: MaxwellClient): Promise<number | undefined> {
+  if (address.witnessFile === undefined) return undefined;
+  return readWitness(address.witnessFile).then(
+    ({ starts }) => starts,
+    () => undefined,
+  );
 }
 
 /** What is wrong with the source shows in the failure of what is read of it before. */

@@ -74,7 +74,7 @@ export const positionFamilies = {
   ),
   duplicate: gauge(
     'maxwell_duplicate_state',
-    'Whether another Maxwell was seen under this client_id: one series per state, 1 for the present one. seen: heartbeats were written while the process of this one was gone, or what finds its process is configured wrongly. not_seen is no proof: two that live at once look like one until the elder ends, which maxwell_log_events_total{class="duplicate"} tells.',
+    'Whether another Maxwell was seen under this client_id: one series per state, 1 for the present one. seen: heartbeats were written while the process of this one was gone and its supervisor (witness_file) had not started it, or what finds its process is configured wrongly. unknown: also when they were written and no supervisor counts its starts. not_seen is no proof: two that live at once look like one until the elder ends, which maxwell_log_events_total{class="duplicate"} tells.',
     ['client_id', 'state'],
   ),
   regressions: counter(

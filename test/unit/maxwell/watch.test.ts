@@ -9,7 +9,7 @@ import { layersOf } from '../../../exporter/systems/maxwell/facts-layers.ts';
 import type { MaxwellPosition } from '../../../exporter/systems/maxwell/facts-position.ts';
 import { purgeSeconds, retentionOf } from '../../../exporter/systems/maxwell/facts-retention.ts';
 import { rowsOf } from '../../../exporter/systems/maxwell/facts-rows.ts';
-import { watchWriters, type WritersMark } from '../../../exporter/systems/maxwell/facts-writers.ts';
+import { watchWriters, type StartsSeen, type WritersMark } from '../../../exporter/systems/maxwell/facts-writers.ts';
 import type { Binlogs } from '../../../exporter/systems/mysql/facts-binlogs.ts';
 
 const now = 1_800_000_000_000;
@@ -121,13 +121,35 @@ test('a bootstrap without a new row for a while has stalled; time in which nobod
   assert.equal(watchBootstraps(work(10), same.mark, 400_000, 60_000).state, 'running');
 });
 
+const starts = (before: number | undefined, after = before): StartsSeen => ({ before, after });
+
+test('a Maxwell that fails again and again is no other writer, though it is gone whenever it is looked at', () => {
+  const look = (seen: StartsSeen, before: WritersMark | undefined, beatMs: number) =>
+    watchWriters(
+      { position: known(position({ heartbeatMs: known(now + beatMs, now) }), now), process: known('gone', now) },
+      seen,
+      before,
+      beatMs,
+    );
+  const first = look(starts(4), undefined, 0);
+  const second = look(starts(5), first.mark, 15_000);
+  assert.equal(second.duplicate, 'not_seen', 'its supervisor has started it meanwhile');
+  const racing = look(starts(5, 6), second.mark, 30_000);
+  assert.equal(racing.duplicate, 'not_seen', 'started while its tables were read');
+  assert.equal(look(starts(5), second.mark, 30_000).duplicate, 'seen');
+  // where nobody counts its starts it may have been either
+  const unseen = look(starts(undefined), look(starts(undefined), undefined, 0).mark, 15_000);
+  assert.equal(unseen.duplicate, 'unknown');
+  assert.equal(look(starts(undefined), unseen.mark, 15_000).duplicate, 'not_seen', 'nothing was written since');
+});
+
 test('another writer: heartbeats while the process is gone, at two looks in a row; a position that goes back', () => {
   const look = (
     of: Partial<MaxwellPosition>,
     process: 'alive' | 'gone',
     before: WritersMark | undefined,
     atMs: number,
-  ) => watchWriters({ position: known(position(of), now), process: known(process, now) }, before, atMs);
+  ) => watchWriters({ position: known(position(of), now), process: known(process, now) }, starts(1), before, atMs);
   const beat = (ms: number): Partial<MaxwellPosition> => ({ heartbeatMs: known(now + ms, now) });
   const alive = look(beat(0), 'alive', undefined, 0);
   assert.deepEqual([alive.duplicate, alive.wentBack], ['not_seen', false]);
@@ -143,7 +165,7 @@ test('another writer: heartbeats while the process is gone, at two looks in a ro
   assert.deepEqual([later.duplicate, later.wentBack], ['not_seen', false]);
   const reset = look({ binlogFile: 'other.000001', binlogPosition: 4 }, 'alive', later.mark, 210_000);
   assert.equal(reset.wentBack, false, 'another series of files');
-  const blind = watchWriters({ position: unknown('denied'), process: unknown('dark') }, reset.mark, 220_000);
+  const blind = watchWriters({ position: unknown('denied'), process: unknown('dark') }, starts(1), reset.mark, 220_000);
   assert.deepEqual([blind.duplicate, blind.mark], ['unknown', reset.mark]);
 });
 
