@@ -37,6 +37,9 @@ export function retentionOf(rows: readonly Row[], observedAtMs: number): Known<R
   if (number('max_binlog_total_size') > 0 || number('binlog_space_limit') > 0) {
     return unknown('the source keeps its binary logs by their size');
   }
+  if (!values.has('binlog_expire_logs_seconds') && !values.has('expire_logs_days')) {
+    return unknown('the source does not tell for how long it keeps its binary logs');
+  }
   if (values.get('binlog_expire_logs_auto_purge') === 'OFF') return known('unlimited', observedAtMs);
   // MySQL takes the days only where the seconds are 0; in MariaDB they are one setting with two names
   const seconds = number('binlog_expire_logs_seconds') || number('expire_logs_days') * 86_400;

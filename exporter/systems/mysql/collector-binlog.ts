@@ -75,10 +75,11 @@ function emitFiles(emit: EmitBinlog, { files }: Binlogs): void {
   if (oldest !== undefined) emit.oldest(oldest.number);
 }
 
-function emitRetention(emit: EmitBinlog, { retention: { seconds, bytes } }: BinlogServer): void {
+function emitRetention(emit: EmitBinlog, { retention: { seconds, bytes, isManaged } }: BinlogServer): void {
   if (seconds !== undefined) emit.retentionSeconds(seconds);
   if (bytes !== undefined) emit.retentionBytes(bytes);
-  emitRetentionState(emit, seconds === undefined && bytes === undefined ? 'unlimited' : 'limited');
+  if (isManaged === true) emitRetentionState(emit, 'unknown');
+  else emitRetentionState(emit, seconds === undefined && bytes === undefined ? 'unlimited' : 'limited');
 }
 
 function emitGrowth(emit: EmitBinlog, watch: BinlogWatch, binlogs: Binlogs, { clock }: CollectorCall): void {

@@ -1,6 +1,7 @@
 // Who the server is that writes binary logs, and how long it means to keep them.
 import type { Call } from '../../collector.ts';
 import { factKey } from '../../facts.ts';
+import { TargetError } from '../../runtime/errors.ts';
 import type { MysqlClient } from './client.ts';
 import type { Binlogs } from './facts-binlogs.ts';
 import type { ReplicaChannel } from './facts-replication.ts';
@@ -16,6 +17,8 @@ export interface ServerIdentity {
 export interface BinlogRetention {
   readonly seconds: number | undefined;
   readonly bytes: number | undefined;
+  /** The provider of the server purges them by a setting of its own: neither is known. */
+  readonly isManaged?: true;
 }
 
 export interface BinlogServer extends ServerIdentity {
@@ -38,6 +41,8 @@ const names = [
   'binlog_expire_logs_auto_purge',
   'expire_logs_days',
   'max_binlog_total_size',
+  'basedir',
+  'aurora_version',
 ] as const;
 
 /** Asks by name and takes what is there: a variable that a version lacks is no error. Needs no grants. */
@@ -45,8 +50,10 @@ export async function readBinlogServer(client: MysqlClient, call: Call): Promise
   const wanted = names.map((name) => `'${name}'`).join(', ');
   const rows = await client.query(`SHOW GLOBAL VARIABLES WHERE Variable_name IN (${wanted})`, [], call);
   const variables = new Map(rows.map((row) => [String(row['Variable_name']), String(row['Value'])]));
+  const serverId = variables.get('server_id');
+  if (serverId === undefined) throw new TargetError('protocol', `mysql ${client.at}: tells no server_id`);
   return {
-    serverId: Number(variables.get('server_id') ?? 0),
+    serverId: Number(serverId),
     serverUuid: variables.get('server_uuid'),
     retention: retentionOf(variables),
   };
@@ -57,8 +64,14 @@ export async function readBinlogServer(client: MysqlClient, call: Call): Promise
  * have a fraction. 0 is no limit. MySQL since 8.0.29 purges nothing with binlog_expire_logs_auto_purge=OFF.
  * https://dev.mysql.com/doc/refman/8.0/en/replication-options-binary-log.html,
  * https://mariadb.com/kb/en/replication-and-binary-log-system-variables/ (max_binlog_total_size: since 11.4)
+ *
+ * RDS and Aurora purge by 'binlog retention hours', whatever the variables say:
+ * https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/mysql-stored-proc-configuring.html
  */
 export function retentionOf(variables: ReadonlyMap<string, string>): BinlogRetention {
+  if (variables.has('aurora_version') || variables.get('basedir')?.startsWith('/rdsdbbin/') === true) {
+    return { seconds: undefined, bytes: undefined, isManaged: true };
+  }
   const positive = (name: (typeof names)[number], unit: number): number | undefined => {
     const value = Number(variables.get(name) ?? 0);
     return value > 0 && Number.isFinite(value) ? value * unit : undefined;

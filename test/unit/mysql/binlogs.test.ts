@@ -74,7 +74,7 @@ test('encrypted files of MySQL begin with a header that positions do not count',
         { Log_name: 'binlog.000001', File_size: '893', Encrypted: 'Yes' },
         { Log_name: 'binlog.000002', File_size: '889', Encrypted: 'Yes' },
       ],
-      'SHOW GLOBAL VARIABLES': [],
+      'SHOW GLOBAL VARIABLES': [{ Variable_name: 'server_id', Value: '1' }],
     }),
   );
   assert.equal(samples.get('mysql_binlog_size_bytes{}'), 893 + 889);
@@ -175,6 +175,10 @@ test('retention as each flavour and version has it', () => {
     of({ binlog_expire_logs_seconds: '2592000', binlog_expire_logs_auto_purge: 'OFF' }),
     seconds(undefined),
   );
+  // RDS and Aurora have a setting of their own
+  const managed = { seconds: undefined, bytes: undefined, isManaged: true };
+  assert.deepEqual(of({ binlog_expire_logs_seconds: '2592000', basedir: '/rdsdbbin/mysql-8.0.39.R1/' }), managed);
+  assert.deepEqual(of({ binlog_expire_logs_seconds: '2592000', aurora_version: '3.08.0' }), managed);
   // MariaDB 10.11; 11.4
   assert.deepEqual(of({ expire_logs_days: '0.500000', binlog_expire_logs_seconds: '43200' }), seconds(43_200));
   assert.deepEqual(of({ expire_logs_days: '0.000000', binlog_expire_logs_seconds: '0' }), seconds(undefined));
