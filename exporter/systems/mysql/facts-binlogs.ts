@@ -56,7 +56,10 @@ async function readCurrent(client: MysqlClient, call: Call): Promise<BinlogPosit
 }
 
 async function readFiles(client: MysqlClient, call: Call): Promise<readonly BinlogFile[]> {
-  return filesOf(await allowed(client, client.query('SHOW BINARY LOGS', [], call)));
+  const files = filesOf(await allowed(client, client.query('SHOW BINARY LOGS', [], call)));
+  // The one that is being written is always there.
+  if (files.length === 0) throw new TargetError('protocol', `mysql ${client.at}: writes binary logs but lists none`);
+  return files;
 }
 
 async function allowed(client: MysqlClient, rows: Promise<readonly Row[]>): Promise<readonly Row[]> {

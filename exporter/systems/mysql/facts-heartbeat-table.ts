@@ -67,7 +67,7 @@ export function heartbeatOf(row: Row, observedAtMs: number): Heartbeat {
   const stored = row['stored_at'];
   const seconds = stored === null || stored === undefined ? NaN : Number(stored);
   return {
-    serverId: String(row['server_id']),
+    serverId: String(numberOf(row, 'server_id')),
     nowSeconds: numberOf(row, 'now_at'),
     // 0 is what a server makes of a time that is none
     storedSeconds: seconds > 0 && Number.isFinite(seconds) ? known(seconds, observedAtMs) : unknown('ts is no time'),

@@ -67,7 +67,7 @@ export function groupStatement(client: Pick<MysqlClient, 'flavour' | 'version'>)
 }
 
 export function groupOf(rows: readonly Row[]): Group {
-  const own = rows.find((row) => Number(row['own']) === 1);
+  const own = rows.find((row) => numberOf(row, 'own') === 1);
   const state = groupStates.find((s) => s === text(own?.['member_state']).toLowerCase());
   return {
     // The plugin without a group shows one row without an id

@@ -4,6 +4,7 @@
 import type { Call } from '../../collector.ts';
 import { TargetError } from '../../runtime/errors.ts';
 import type { MysqlClient, Row } from './client.ts';
+import { requireNumber } from './facts-cells.ts';
 import { accountText } from './facts-errors.ts';
 import { onceEach, sharedEach } from './facts-shared.ts';
 import { atLeast } from './facts-version.ts';
@@ -85,7 +86,7 @@ export function performanceSchema(client: MysqlClient, call: Call): Promise<Avai
   if (client.flavour === 'mariadb' || !atLeast(client, 5, 7, 6)) return Promise.resolve('unsupported');
   return availabilities(client, async () => {
     const [row] = await client.query('SELECT @@GLOBAL.performance_schema AS enabled', [], call);
-    return Number(row?.['enabled']) === 1 ? 'available' : 'off';
+    return requireNumber(row, 'enabled', client.at) === 1 ? 'available' : 'off';
   });
 }
 
@@ -205,8 +206,9 @@ function timesOf<K extends string>(row: Row, names: readonly K[]): Times<K> {
   return Object.fromEntries(names.map((name) => [name, numberOf(row, name)])) as Times<K>; // fromEntries forgets the keys
 }
 
-/** NULL is 0: never. */
+/** NULL is 0: never. @throws TargetError `protocol` where there is no such column */
 export function numberOf(row: Row, name: string): number {
+  if (row[name] === undefined) throw new TargetError('protocol', `an answer without ${name}`);
   const value = Number(row[name] ?? 0);
   if (!Number.isFinite(value))
     throw new TargetError('protocol', `${name} is no number: ${text(row[name]).slice(0, 100)}`);

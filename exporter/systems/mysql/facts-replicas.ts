@@ -1,5 +1,6 @@
 // The replicas that have registered with this server.
 import type { Call } from '../../collector.ts';
+import { TargetError } from '../../runtime/errors.ts';
 import type { MysqlClient, Row } from './client.ts';
 import { withGrant } from './facts-errors.ts';
 import { atLeast } from './facts-version.ts';
@@ -41,6 +42,7 @@ export function replicaOf(row: Row): RegisteredReplica {
     const found = names.map((name) => cells.get(name)).find((value) => value !== undefined && value !== null);
     return typeof found === 'string' || typeof found === 'number' ? String(found) : '';
   };
+  if (!cells.has('server_id')) throw new TargetError('protocol', 'a list of replicas without server ids');
   return {
     serverId: text('server_id'),
     host: text('host'),

@@ -1,5 +1,6 @@
 import type { Call } from '../../collector.ts';
 import { factKey } from '../../facts.ts';
+import { TargetError } from '../../runtime/errors.ts';
 import { known, unknown, type Known } from '../../runtime/known.ts';
 import type { MysqlClient, Row } from './client.ts';
 import type { BinlogPosition } from './facts-binlogs.ts';
@@ -91,6 +92,7 @@ export function oldSpelling(column: string): string {
   return column.toLowerCase().replaceAll('source', 'master').replaceAll('replica_', 'slave_');
 }
 
+/** @throws TargetError `protocol` for what is no row of a status */
 export function channelOf(row: Row, observedAtMs: number): ReplicaChannel {
   const columns = new Map(Object.entries(row).map(([name, value]) => [name.toLowerCase(), cellOf(value)]));
   const byOldName = new Map([...columns].map(([name, value]) => [oldSpelling(name), value]));
@@ -102,6 +104,11 @@ export function channelOf(row: Row, observedAtMs: number): ReplicaChannel {
   };
   const number = (name: string): number => finite(name) ?? 0;
 
+  // Every version has both: a row without them is no status, and must not read as "stopped".
+  for (const name of ['slave_io_running', 'slave_sql_running']) {
+    if (/^(yes|no|connecting|preparing)$/i.test(text(name))) continue;
+    throw new TargetError('protocol', `a replica status that does not tell ${name}`);
+  }
   const ioText = text('slave_io_running').toLowerCase();
   // MariaDB also says Preparing: https://mariadb.com/kb/en/show-replica-status/
   const ioRunning = ioText === 'yes' ? 'yes' : ioText === 'connecting' || ioText === 'preparing' ? 'connecting' : 'no';

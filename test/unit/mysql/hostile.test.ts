@@ -189,6 +189,39 @@ for (const flavour of flavours) {
   });
 }
 
+/** Where no rows are an answer: not a replica, no replicas, nobody in the group, no such variables; or nobody tells. */
+const mayBeEmpty =
+  /^SHOW (ALL SLAVES|REPLICA) STATUS$|^SHOW (SLAVE HOSTS|REPLICAS)$|performance_schema\.replication_|rpl_semi_sync_|ts AS DATETIME/;
+/** Of these only what is told is used: which plug-ins and filters there are. */
+const mayBeOther = /rpl_semi_sync_/;
+
+for (const flavour of flavours) {
+  test(`${flavour}: an answer to another question is refused, and so is none where there has to be one`, async () => {
+    const sane = saneServer(flavour);
+    const wrong: string[] = [];
+    let tried = 0;
+    for (const { name } of mysql.collectors) {
+      await using calm = await hostileMysql({ reply: sane.reply });
+      await collectFrom(calm.port, name);
+      for (const [index, sql] of calm.asked.slice(2).entries()) {
+        for (const [what, reply, isFine] of [
+          ['rows of something else', { columns: ['a'], rows: [['x']] }, mayBeOther.test(sql)],
+          ['no rows', { columns: ['a'], rows: [] }, mayBeEmpty.test(sql)],
+        ] as const) {
+          if (isFine || (name === 'cdc_ready' && /^SHOW BIN/.test(sql))) continue;
+          tried += 1;
+          await using server = await hostileMysql({ reply: (s, i) => (i === index + 2 ? reply : sane.reply(s)) });
+          const { code, samples } = await collectFrom(server.port, name);
+          if (code === 'protocol' || code === 'unsupported') continue; // MySQL without performance_schema lists no threads
+          wrong.push(`${name}: ${what} in "${sql.slice(0, 60)}": ${code ?? `${samples.length} samples`}`);
+        }
+      }
+    }
+    assert.ok(tried > 15, `${tried} tried`);
+    assert.deepEqual(wrong, []);
+  });
+}
+
 test('an answer without an end is refused long before it fills the memory', async () => {
   for (const [what, chunk, expected] of [
     [

@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { commitLagOf, type CommitMark } from '../../../exporter/systems/mysql/facts-performance-lag.ts';
 import {
   receiverOf,
+  receiverTimes,
   workerTimes,
   type Receiver,
   type Worker,
@@ -22,7 +23,15 @@ const channel: ReplicaChannel = channelOf(
   },
   0,
 );
-const receiver = receiverOf({ channel_name: '', now: '1000' }, true);
+const receiver = receiverOf(
+  {
+    channel_name: '',
+    now: '1000',
+    received_heartbeats: '0',
+    ...Object.fromEntries(receiverTimes.map((name) => [name, '0.000000'])),
+  },
+  true,
+);
 
 interface Given {
   readonly now?: number;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { TargetError } from '../../../exporter/runtime/errors.ts';
+import { classOf, TargetError } from '../../../exporter/runtime/errors.ts';
 import { replicationCollector } from '../../../exporter/systems/mysql/collector-replication.ts';
 import {
   channelOf,
@@ -218,18 +218,24 @@ test('a receiver is stalled when neither events nor heartbeats came for more tha
   );
 });
 
-test('a status row of nonsense yields unknowns, never NaN', async () => {
+test('a status row of nonsense is refused, and a number of nonsense unknown, never NaN', async () => {
   const [row] = fixture('mariadb-10.11.19-running');
   const nonsense = Object.fromEntries(Object.keys(row ?? {}).map((name) => [name, '\u0000?']));
-  for (const odd of [
-    nonsense,
-    {},
-    { ...row, Seconds_Behind_Master: 'soon', Slave_heartbeat_period: '-', Read_Master_Log_Pos: {} },
-  ]) {
+  for (const [odd, code] of [
+    [nonsense, 'protocol'],
+    [{}, 'protocol'],
+    [{ ...row, Slave_SQL_Running: null }, 'protocol'],
+    [{ ...row, Seconds_Behind_Master: 'soon', Slave_heartbeat_period: '-', Read_Master_Log_Pos: {} }, undefined],
+  ] as const) {
     const { samples, error } = await runner(replicationCollector)(
       fakeClient(mariadb, { 'SHOW ALL SLAVES STATUS': [odd] }),
     );
-    assert.equal(error, undefined); // and the runner refuses NaN
+    assert.equal(error === undefined ? undefined : classOf(error), code); // and the runner refuses NaN
+    if (code !== undefined) {
+      assert.deepEqual(statesOf(samples, 'mysql_replication_state'), [
+        'mysql_replication_state{channel_name="",connection_name="",state="unknown"}',
+      ]);
+    }
     assert.ok(![...samples.keys()].some((key) => key.startsWith('mysql_replication_lag_seconds')));
   }
 });
