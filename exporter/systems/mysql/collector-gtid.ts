@@ -3,7 +3,7 @@ import { collectorOf } from '../../collector.ts';
 import { emitState, type Emit } from '../../families.ts';
 import { known, unknown } from '../../runtime/known.ts';
 import type { MysqlClient } from './client.ts';
-import { peerWaitMs } from './facts-distance.ts';
+import { peerWaitMs, sourceAtMostMs } from './facts-distance.ts';
 import { channelsToSources } from './facts-binlog-server.ts';
 import { binlogsFact } from './facts-binlogs.ts';
 import { gtidFact, readGtids, type GtidReading, type ParseCache } from './facts-gtid.ts';
@@ -18,9 +18,6 @@ interface State {
 }
 
 const keptReadings = 3;
-
-/** A source that was not read for longer than this is not compared with any more. */
-const sourceAtMostMs = 300_000;
 
 /**
  * On a replica the sets of its sources are awaited before its own is read. A transaction that is missing then was there

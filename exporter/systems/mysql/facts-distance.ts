@@ -9,6 +9,9 @@ import type { DistanceState } from './families-binlog.ts';
 /** How long the facts of the same round are waited for; a source that is slower is compared as it was the last time. */
 export const peerWaitMs = 500;
 
+/** A source that was not read for longer than this is not compared with any more. */
+export const sourceAtMostMs = 300_000;
+
 export interface ReplicaDistance {
   readonly state: DistanceState;
   /** For people. */
@@ -31,7 +34,8 @@ export type ChannelPlace = Pick<ReplicaChannel, 'sourceServerId' | 'sourceUuid' 
 /**
  * Of one channel, by the log of the one source it replicates from.
  *
- * @param logs of the sources that the inventory names for this replica
+ * @param logs of the sources that the inventory names for this replica; one read too long ago (a source that is scraped
+ * no more) would make a replica that has gone past it seem not to be behind
  * @param readAtMs when the status of the replica had been read, ms since the epoch
  */
 export function distanceOf(
@@ -40,7 +44,10 @@ export function distanceOf(
   readAtMs: number,
 ): ReplicaDistance {
   const found = logs.find((log) => log.known && replicatesFrom(channel, log.value) === true);
-  if (found?.known === true) return distanceTo(channel, found.value, readAtMs);
+  if (found?.known === true) {
+    const isOld = readAtMs - found.value.askedAtMs > sourceAtMostMs;
+    return isOld ? nothing('unknown', 'the source was not read lately') : distanceTo(channel, found.value, readAtMs);
+  }
   const missing = logs.find((log) => !log.known);
   if (missing?.known === false) return nothing('unknown', `the source: ${missing.why}`);
   if (logs.some((log) => log.known && replicatesFrom(channel, log.value) === undefined)) {

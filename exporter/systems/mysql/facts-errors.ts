@@ -8,6 +8,7 @@ const classes: readonly (readonly [TargetErrorCode, readonly number[]])[] = [
   ['denied', [1044, 1142, 1143, 1227, 1290, 1370]],
   // lock wait, killed or interrupted query, MariaDB max_statement_time, MySQL max_execution_time
   ['deadline', [1205, 1317, 1969, 3024]],
+  ['tls', [3159]], // require_secure_transport
   ['unreachable', [1053, 1152, 1927, 2006, 2013, 4031]],
   // syntax, unknown variable, no binary logging
   ['unsupported', [1064, 1193, 1381]],

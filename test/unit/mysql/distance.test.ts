@@ -69,6 +69,8 @@ test('no number where a file is gone, where the replica is ahead, and where eith
 test('a replica that was read after its source may be further: it is not behind, and not ahead', () => {
   assert.deepEqual(seen(place(['b.000005', 301]), [log()], 1000), ['ok', 0, 0]);
   assert.deepEqual(seen(place(['b.000006', 4]), [log()], 1001), ['ok', 0, 0]);
+  // what the source was long ago says nothing
+  assert.deepEqual(seen(place(['b.000006', 4]), [log()], 301_001), ['unknown', undefined, undefined]);
 });
 
 test('the channels of Group Replication lead to no source', () => {

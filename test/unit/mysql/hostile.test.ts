@@ -270,6 +270,7 @@ test('log-in: banners of other services, cut and wrong greetings, refusals, and 
   const greet = (bytes: Buffer | string): Partial<Parameters<typeof hostileMysql>[0]> => ({
     greet: (s) => void s.write(bytes),
   });
+  const login = (bytes: Buffer): Partial<Parameters<typeof hostileMysql>[0]> => ({ login: (s) => void s.write(bytes) });
   assert.equal(await attempt(greet('SSH-2.0-OpenSSH_9.2\r\n')), 'protocol');
   assert.equal(await attempt(greet('HTTP/1.1 400 Bad Request\r\n\r\n')), 'protocol');
   assert.equal(await attempt(greet(packet(0, Buffer.from([9, 1, 2])))), 'protocol', 'another version of the protocol');
@@ -278,8 +279,8 @@ test('log-in: banners of other services, cut and wrong greetings, refusals, and 
   assert.equal(await attempt({ greet: (s) => void s.end() }), 'unreachable');
   assert.equal(await attempt({ greet: () => undefined }), 'deadline');
   assert.equal(await attempt(greet(error(0, 1040, 'Too many connections'))), 'failed');
+  assert.equal(await attempt(login(error(2, 3159, 'insecure transport is prohibited'))), 'tls');
   assert.equal(await attempt(greet(error(0, 1130, 'Host is not allowed'))), 'auth');
-  const login = (bytes: Buffer): Partial<Parameters<typeof hostileMysql>[0]> => ({ login: (s) => void s.write(bytes) });
   assert.equal(await attempt(login(error(2, 1045, 'Access denied'))), 'auth');
   assert.equal(await attempt(login(ok(7))), 'protocol', 'out of sequence');
   assert.equal(await attempt(login(packet(2, Buffer.from('\xfemysql_clear_password\0', 'latin1')))), 'auth');
