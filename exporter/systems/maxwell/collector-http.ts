@@ -13,7 +13,8 @@ const absent = { state: 'maxwell_http_state' } as const;
 
 interface State {
   isConfigured: boolean;
-  http: HttpState;
+  /** Why the present run has failed, for `unknown`: what an earlier one has seen is not said again. */
+  failure: HttpState;
   /** Since this exporter began to watch, over all its lives. */
   failed: number | undefined;
   /** As it said at the last look. */
@@ -92,25 +93,22 @@ export const httpCollector = collectorOf<MaxwellClient>()({
     ),
   },
   open: { own: passedFamilies('', 'Metrics of Maxwell under its own names, which begin with its metrics_prefix.') },
-  state: (): State => ({ isConfigured: false, http: 'unknown', failed: undefined, saidFailed: undefined }),
+  state: (): State => ({ isConfigured: false, failure: 'unknown', failed: undefined, saidFailed: undefined }),
   async collect({ client, config, emit, call, state }) {
     const { http, address } = client;
-    const tell = (found: HttpState): void => {
-      state.http = found;
-      emitHttpState(emit.state, found);
-    };
+    state.failure = http === undefined ? 'not_configured' : 'unknown';
     if (http === undefined) {
-      tell('not_configured');
+      emitHttpState(emit.state, 'not_configured');
       return;
     }
     state.isConfigured = true;
     const found = await readMaxwellHttp(http, address.http?.prefix, call).catch((error: unknown) => {
-      state.http = stateOf(error);
-      if (state.http === 'refused') return undefined; // that nobody listens is an answer
+      if (classOf(error) === 'refused') return undefined; // that nobody listens is an answer
+      state.failure = stateOf(error);
       throw error;
     });
     emit.up(found === undefined ? 0 : 1);
-    tell(found === undefined ? 'refused' : 'answering');
+    emitHttpState(emit.state, found === undefined ? 'refused' : 'answering');
     if (found === undefined) return;
     const put = (fact: Known<number>, number: (value: number) => void): void => {
       if (fact.known) number(fact.value);
@@ -130,15 +128,14 @@ export const httpCollector = collectorOf<MaxwellClient>()({
     if (config.own_names) for (const series of found.own) emit.own(series);
   },
   unknown({ emit, state }) {
-    const failed = state.http === 'answering' ? 'unknown' : state.http;
     if (state.isConfigured) emit.up(0);
-    emitHttpState(emit.state, failed);
+    emitHttpState(emit.state, state.failure);
+    if (state.isConfigured) state.failure = 'unknown';
   },
 });
 
 function stateOf(error: unknown): HttpState {
   const found = classOf(error);
-  if (found === 'refused') return 'refused';
   if (found === 'deadline') return 'silent';
   return found === 'protocol' ? 'no_metrics' : 'unknown';
 }

@@ -128,6 +128,16 @@ test('collector: each way of not answering is a state of its own, and no number 
   assert.ok(!samples.has('maxwell_http_up{}'));
 });
 
+test('collector: what it saw at an earlier look is not said again when there was no look', async () => {
+  const run = runner(httpCollector);
+  for (const answer of [new TargetError('refused', 'no'), new TargetError('deadline', 'no')]) {
+    await run(clientOf(getter({ '/metrics': answer })));
+    const { samples } = await run(new TargetError('deadline', 'no time to ask'));
+    assert.deepEqual(statesOf(samples, 'maxwell_http_state'), ['maxwell_http_state{state="unknown"}']);
+    assert.equal(samples.get('maxwell_http_up{}'), 0);
+  }
+});
+
 test('collector: under its own names only where that is wanted', async () => {
   const answers = { '/metrics': { status: 200, text: json } };
   const names = async (config: unknown): Promise<string[]> => {
