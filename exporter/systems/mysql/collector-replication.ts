@@ -41,6 +41,8 @@ interface Seen {
 interface State {
   /** The channels of the last answer. */
   seen: ReadonlyMap<string, Seen>;
+  /** The connection that it came by. */
+  by: WeakRef<MysqlClient> | undefined;
 }
 
 interface Watched {
@@ -61,17 +63,23 @@ export const replicationCollector = collectorOf<MysqlClient>()({
   config: z.strictObject({}),
   families: replicationFamilies,
   open: openStatusFamilies,
-  state: (): State => ({ seen: new Map() }),
+  state: (): State => ({ seen: new Map(), by: undefined }),
   async collect({ client, emit, call, state }) {
     const rows = await readReplication(client, call);
     const { receivers, workers } = rows.length === 0 ? nothing : await readPerformance(client, call);
     const seen = new Map<string, Seen>();
+    const isSameConnection = state.by?.deref() === client;
     const watched = rows.map((row): Watched => {
       const name = nameOf(row);
       const before = state.seen.get(keyOf(name));
       const receiver = receivers.find((r) => r.channelName === row.channelName);
       const now = { monoMs: call.clock.monoMs(), wallMs: call.clock.wallMs() };
-      const { channel, mark, heartbeatAgeSeconds } = watchReceiver(row, before?.receiver, now, receiver);
+      const { channel, mark, heartbeatAgeSeconds } = watchReceiver(
+        row,
+        before && (isSameConnection ? before.receiver : asOfAnotherRun(before.receiver)),
+        now,
+        receiver,
+      );
       const commits =
         receiver === undefined
           ? { lagSeconds: unknown('the server tells no commit times'), mark: undefined }
@@ -80,6 +88,7 @@ export const replicationCollector = collectorOf<MysqlClient>()({
       return { name, channel, heartbeatAgeSeconds, commitLagSeconds: commits.lagSeconds };
     });
     state.seen = seen;
+    state.by = new WeakRef(client);
     const channels = watched.map((w) => w.channel);
     call.board.publish(call.target, replicationFact, known(channels, call.clock.wallMs()));
     if (watched.length === 0) emitStateOf(emit, nobody, 'not_configured');
@@ -91,6 +100,14 @@ export const replicationCollector = collectorOf<MysqlClient>()({
     for (const name of names.length === 0 ? [nobody] : names) emitStateOf(emit, name, 'unknown');
   },
 });
+
+/**
+ * Over another connection the server may have been started anew, and MariaDB counts heartbeats from 0 again: that they
+ * stand where they stood says nothing of the time between.
+ */
+function asOfAnotherRun(mark: ReceiverMark): ReceiverMark {
+  return { ...mark, run: '' };
+}
 
 interface Performance {
   readonly receivers: readonly Receiver[];

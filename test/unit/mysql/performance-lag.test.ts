@@ -84,6 +84,12 @@ function lag(given: Given, before?: CommitMark): number | string {
 
 test('commit lag: an idle replica that has executed all it received is 0, however long ago that was', () => {
   assert.equal(lag({ executedAll: true, queued: 100, applied: 100 }), 0);
+  assert.equal(
+    lag({ executedAll: true, queued: 100, applied: 0 }),
+    0,
+    'the applier was started anew and has forgotten',
+  );
+  assert.equal(typeof lag({ executedAll: false, queued: 100, applied: 100 }), 'string', 'GTIDs know better than times');
   assert.equal(lag({ executedAll: undefined, queued: 100, applied: 100 }), 0, 'without GTIDs, by the times');
   const equal: ReplicaChannel = { ...channel, executed: channel.received };
   assert.equal(

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { replicationCollector } from '../../../exporter/systems/mysql/collector-replication.ts';
-import { fakeClient, fixture, runner, statesOf } from './fake-client.ts';
+import { fakeClient, fixture, runner, statesOf, testCall } from './fake-client.ts';
 
 const mariadb = '10.11.19-MariaDB-0+deb12u1-log';
 
@@ -29,6 +29,25 @@ test('a column that no list foresees comes through, in both spellings, under the
     brand_new: 3,
     odd_name: 4,
   });
+});
+
+test('a server that was started anew counts heartbeats from 0 again: that is no stall', async () => {
+  const [row] = fixture('mariadb-10.11.19-running');
+  const idle = { ...row, Slave_received_heartbeats: 0, Slave_heartbeat_period: '30.000' };
+  const server = (): ReturnType<typeof fakeClient> => fakeClient(mariadb, { 'SHOW ALL SLAVES STATUS': [idle] });
+  const clock = { monoMs: 0 };
+  const run = runner(replicationCollector);
+  const stateAt = async (client: ReturnType<typeof fakeClient>, seconds: number): Promise<string | undefined> => {
+    clock.monoMs = seconds * 1000;
+    const [state = ''] = statesOf((await run(client, testCall(clock))).samples, 'mysql_replication_state');
+    return /state="(\w+)"/.exec(state)?.[1];
+  };
+  const first = server();
+  assert.equal(await stateAt(first, 0), 'running');
+  const second = server();
+  assert.equal(await stateAt(second, 300), 'running', 'over another connection');
+  assert.equal(await stateAt(second, 360), 'running');
+  assert.equal(await stateAt(second, 362), 'stalled', 'and over the same one for two periods');
 });
 
 test('text that happens to be a number is one, as in mysqld_exporter; file names and GTIDs are none', async () => {
