@@ -81,6 +81,13 @@ const emptyWhenHealthy: Readonly<Record<string, string>> = {
   'annotation repairs': 'nothing was repaired',
   'Remediator / Guards that did not allow / A': 'no guard was asked',
   'Exporter / Why a target or a collector fails / A': 'an info that is there only for a target that fails',
+  ...Object.fromEntries(
+    ['State of the CDC service / A', 'Lag of the CDC service / A', 'Lag of the CDC service / B']
+      .concat(['Queue of the CDC service / A', 'Queue of the CDC service / B'])
+      .concat(['Changes that fail / A', 'Changes that fail / B'])
+      .map((panel) => [`CDC service and Debezium / ${panel}`, 'this pipeline has Maxwell instead']),
+  ),
+  'Maxwell / Lines in its log per minute, by level / A': 'the lab names no log file',
   'Exporter / Why a target or a collector fails / B': 'an info that is there only for a collector that fails',
 };
 
@@ -113,6 +120,7 @@ const namesOfOthers = [
   /^kafka_consumergroup_(current_offset|lag)_sum /, // danielqsj/kafka_exporter
   /^maxwell_replication_lag_milliseconds /, // Maxwell's own
   /^mysql_slave_status_skip_counter /, // mysqld_exporter: the column Skip_Counter
+  /^mysql_global_(status|variables)_/, // mysqld_exporter: the server's own names
 ];
 
 test('promtool reads the exposition', async () => {

@@ -143,7 +143,7 @@ test('a healthy Maxwell: running, little lag, all families, and messages are cou
   assert.equal(seen.samples.get('maxwell_starts_total{}'), 1);
   assert.equal(stateOf(seen, 'maxwell_http_state'), 'answering');
   assert.ok((seen.samples.get('maxwell_rows_total{}') ?? 0) >= 50);
-  assert.ok(seen.samples.has('maxwell_message_publish_seconds{quantile="0.99"}'));
+  assert.ok(seen.samples.has('maxwell_message_publish_seconds{percentile="99"}'));
   assert.equal(seen.samples.get('maxwell_http_up{}'), 1);
   assert.equal(seen.samples.get('maxwell_messages_failed_total{}'), 0);
   assert.ok(seen.samples.has('maxwell_replication_lag_milliseconds{}'));

@@ -11,6 +11,9 @@ type HttpState = (typeof httpStates)[number];
 
 const absent = { state: 'maxwell_http_state' } as const;
 
+/** Not under the label `quantile`, which only a summary may have: Maxwell gives no sums. */
+const percentiles: Readonly<Record<string, string>> = { '0.5': '50', '0.95': '95', '0.99': '99' };
+
 interface State {
   isConfigured: boolean;
   /** Why the present run has failed, for `unknown`: what an earlier one has seen is not said again. */
@@ -69,20 +72,20 @@ export const httpCollector = collectorOf<MaxwellClient>()({
     ),
     publish: gauge(
       'maxwell_message_publish_seconds',
-      'Time to publish a message: quantiles that Maxwell keeps of about the last five minutes with messages.',
-      ['quantile'],
+      'Time to publish a message: percentiles that Maxwell keeps of about the last five minutes with messages.',
+      ['percentile'],
       absent,
     ),
     age: gauge(
       'maxwell_message_age_seconds',
-      'Age of a change when its message was published, less half a second, as Maxwell measures it: quantiles of about the last five minutes with messages.',
-      ['quantile'],
+      'Age of a change when its message was published, less half a second, as Maxwell measures it: percentiles of about the last five minutes with messages.',
+      ['percentile'],
       absent,
     ),
     queue: gauge(
       'maxwell_replication_queue_seconds',
-      'Time that an event waits between reader and producer: quantiles of about the last five minutes with events.',
-      ['quantile'],
+      'Time that an event waits between reader and producer: percentiles of about the last five minutes with events.',
+      ['percentile'],
       absent,
     ),
     lag: gauge(
@@ -159,11 +162,12 @@ function emitHttpState(emit: (value: number, labels: { readonly state: string })
 }
 
 function emitQuantiles(
-  emit: (value: number, labels: { readonly quantile: string }) => void,
+  emit: (value: number, labels: { readonly percentile: string }) => void,
   found: Known<Quantiles>,
 ): void {
   if (!found.known) return;
   for (const { quantile, seconds } of found.value) {
-    if (['0.5', '0.95', '0.99'].includes(quantile)) emit(seconds, { quantile });
+    const percentile = percentiles[quantile];
+    if (percentile !== undefined) emit(seconds, { percentile });
   }
 }
