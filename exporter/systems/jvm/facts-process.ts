@@ -1,6 +1,6 @@
 // Which process of this machine is the JVM that is meant, and is it alive. Linux: proc(5).
 import { constants } from 'node:fs';
-import { lstat, open, opendir, readdir, readFile, stat } from 'node:fs/promises';
+import { lstat, open, opendir, readdir, readFile, readlink, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { Call } from '../../collector.ts';
 import { codeOf, messageOf, TargetError } from '../../runtime/errors.ts';
@@ -39,16 +39,41 @@ const ticksPerSecond = 100; // USER_HZ, part of Linux' interface to programs
  * `gone` only on evidence: the process that the pid file names is not there, or no process of this machine runs the main
  * class. A performance file that was left behind (kill -9 leaves it) counts for nothing: its process must live, run the
  * same class, and must not have begun after the JVM that wrote the file.
+ *
+ * From a PID namespace of its own (a container) a process outside cannot be seen: there, `gone` also takes that it was
+ * seen alive before.
  */
-export async function findJvm(address: HsperfdataAddress, call: Call): Promise<FoundJvm> {
+export async function findJvm(
+  address: HsperfdataAddress,
+  call: Call,
+  ownNamespace = '/proc/self/ns/pid',
+): Promise<FoundJvm> {
+  const key = JSON.stringify([address.dir, address.pidFile, address.mainClass, address.user]);
   try {
-    return address.pidFile === undefined
-      ? await findByClass(address, address.mainClass ?? '', call)
-      : await findByPidFile(address, address.pidFile, call);
+    const found =
+      address.pidFile === undefined
+        ? await findByClass(address, address.mainClass ?? '', call)
+        : await findByPidFile(address, address.pidFile, call);
+    if (found.process === 'alive') seenAlive.add(key);
+    if (found.process !== 'gone' || seenAlive.has(key) || (await seesWholeMachine(ownNamespace))) return found;
+    return undecided(`${found.why}, as far as is seen from this container (a PID namespace of its own)`);
   } catch (error) {
     if (call.signal.aborted) throw new TargetError('deadline', 'looking for the JVM took too long', { cause: error });
     return undecided(messageOf(error));
   }
+}
+
+/** Addresses of the inventory. */
+const seenAlive = new Set<string>();
+
+/** The first PID namespace has this number on every Linux: PROC_PID_INIT_INO, include/linux/proc_ns.h */
+const firstNamespace = 'pid:[4026531836]';
+
+async function seesWholeMachine(ownNamespace: string): Promise<boolean> {
+  return readlink(ownNamespace).then(
+    (name) => name === firstNamespace,
+    () => false,
+  );
 }
 
 async function findByPidFile(address: HsperfdataAddress, pidFile: string, call: Call): Promise<FoundJvm> {
