@@ -113,6 +113,9 @@ test('one of them hangs, and delivers when the run has ended and its cooldown is
     run = await nextRunEnds(known);
     assert.equal(run.outcome, 'verified', run.because);
     assert.equal(firingFrom(1, run.claimedMs).length, 0);
+    // It delivers what it holds as soon as it goes on: that shall be late enough too
+    const cooledMs = run.cooldownUntilMs ?? 0;
+    await waitFor(() => Date.now() > cooledMs, { deadlineMs: 30_000, what: 'the end of the cooldown' });
   } finally {
     late.thaw();
   }
