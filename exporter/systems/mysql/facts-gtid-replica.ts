@@ -168,7 +168,9 @@ function errantGtids(
   const replica = earlier.findLast(({ toMs }) => toMs <= firstMs);
   if (replica === undefined) return no('unknown', 'the replica was not read before its source yet');
   if (replica.gtids.flavour === 'mysql') {
-    const theirs = uniteGtids(sources.flatMap(({ gtids }) => (gtids.flavour === 'mysql' ? [gtids.executed] : [])));
+    const theirs = uniteGtids(
+      sources.flatMap(({ gtids }) => (gtids.flavour === 'mysql' ? [gtids.executed, gtids.owned] : [])),
+    );
     return { finding: ok, errant: known(countGtids(subtractGtids(replica.gtids.executed, theirs)), observedAtMs) };
   }
   const theirs = sources.flatMap(({ gtids }) => (gtids.flavour === 'mariadb' ? [gtids] : []));

@@ -12,6 +12,11 @@ export interface MysqlGtids {
   /** gtid_mode is ON or ON_PERMISSIVE: new transactions have GTIDs. */
   readonly on: boolean;
   readonly executed: GtidSet;
+  /**
+   * In the middle of their commit. A replica may have them already: with semi-synchronous replication a transaction
+   * waits for the replicas to acknowledge it before it counts as executed (seen on 9.7).
+   */
+  readonly owned: GtidSet;
   /** Executed, and in no binary log of this server any more. */
   readonly purged: GtidSet;
 }
@@ -50,7 +55,8 @@ async function readMysqlGtids(
 ): Promise<ServerIdentity & { gtids: MysqlGtids }> {
   if (!atLeast(client, 5, 6, 5)) return { ...noIdentity, gtids: mysqlGtidsOff };
   const [row] = await client.query(
-    `SELECT @@GLOBAL.gtid_mode AS mode, @@GLOBAL.gtid_executed AS executed, @@GLOBAL.gtid_purged AS purged,
+    // What is owned first: what is committed meanwhile is then in one of the two at least
+    `SELECT @@GLOBAL.gtid_mode AS mode, @@GLOBAL.gtid_owned AS owned, @@GLOBAL.gtid_executed AS executed, @@GLOBAL.gtid_purged AS purged,
             @@GLOBAL.server_id AS id, @@GLOBAL.server_uuid AS uuid`,
     [],
     call,
@@ -70,10 +76,22 @@ async function readMysqlGtids(
       flavour: 'mysql',
       on: /^ON/i.test(String(row?.['mode'])),
       executed: set('executed'),
+      owned: ownedOf(textOf(row?.['owned'], client)),
       purged: set('purged'),
     },
   };
 }
 
+/** `uuid:7#12:8#13`: behind each number the connection that commits it. */
+function ownedOf(text: string): GtidSet {
+  return parseGtidSet(text.replaceAll(/#\d+/g, ''));
+}
+
 const noIdentity: ServerIdentity = { serverId: 0, serverUuid: undefined };
-const mysqlGtidsOff: MysqlGtids = { flavour: 'mysql', on: false, executed: emptyGtidSet, purged: emptyGtidSet };
+const mysqlGtidsOff: MysqlGtids = {
+  flavour: 'mysql',
+  on: false,
+  executed: emptyGtidSet,
+  owned: emptyGtidSet,
+  purged: emptyGtidSet,
+};

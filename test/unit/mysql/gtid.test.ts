@@ -20,12 +20,13 @@ function mysql(
   uuid: string,
   atMs: number,
   executed: string,
-  parts: { purged?: string; on?: boolean } = {},
+  parts: { purged?: string; owned?: string; on?: boolean } = {},
 ): GtidReading {
   const gtids = {
     flavour: 'mysql',
     on: parts.on ?? true,
     executed: parseGtidSet(executed),
+    owned: parseGtidSet(parts.owned ?? ''),
     purged: parseGtidSet(parts.purged ?? ''),
   } as const;
   return { serverId: 0, serverUuid: uuid, gtids, fromMs: atMs, toMs: atMs + 1 };
@@ -57,6 +58,10 @@ test('MySQL: missing by the source that was read before, errant by the replica t
   assert.deepEqual(seen([channel(a)], source, mysql(r, 20, `${a}:1-105`), [before]), ['ok', 0, [0, 0]]);
   const errant = mysql(r, 0, `${a}:1-90,${r}:1-3`);
   assert.deepEqual(seen([channel(a)], source, mysql(r, 20, `${a}:1-90,${r}:1-7`), [errant]), ['ok', 3, [10, 0]]);
+  // the source waits for replicas to acknowledge what they have executed by now
+  const waits = as(mysql(a, 10, `${a}:1-100`, { owned: `${a}:101-102` }));
+  const ahead = mysql(r, 0, `${a}:1-102`);
+  assert.deepEqual(seen([channel(a)], waits, mysql(r, 20, `${a}:1-102`), [ahead]), ['ok', 0, [0, 0]]);
   // of several earlier readings the newest that is early enough
   const readings = [before, mysql(r, 5, `${a}:1-90,${r}:1`), mysql(r, 15, `${a}:1-90,${r}:1-2`)];
   assert.deepEqual(seen([channel(a)], source, mysql(r, 20, `${a}:1-100`), readings), ['ok', 1, [0, 0]]);
@@ -201,7 +206,7 @@ test('of different flavours nothing is compared', () => {
 });
 
 const answer = (executed: string, mode = 'ON'): Answers => ({
-  'SELECT @@GLOBAL.gtid_mode': [{ mode, executed, purged: '', id: '2', uuid: r }],
+  'SELECT @@GLOBAL.gtid_mode': [{ mode, owned: '', executed, purged: '', id: '2', uuid: r }],
 });
 
 function callOf(facts: SharedFacts, clock: { monoMs: number }): CollectorCall {
