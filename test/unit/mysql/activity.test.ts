@@ -73,6 +73,7 @@ test('semi-sync: both spellings, what is off, what protects, and what has fallen
   const replica = { rpl_semi_sync_replica_enabled: 'ON' };
   assert.equal(of(replica, { rpl_semi_sync_replica_status: 'OFF' }), 'not_configured degraded');
   assert.equal(of(replica, { rpl_semi_sync_replica_status: 'ON' }), 'not_configured active');
+  assert.equal(of(replica, {}), 'not_configured unknown', 'not told is not OFF');
 });
 
 test('semi-sync: the status is asked only where it is set to on; unknown while the server is away', async () => {
