@@ -26,6 +26,7 @@ Commands:
 Options:
   --config.file=FILE               the inventory, pipemedic.yml (serve, check, doctor)
   --json                           for programs instead of for eyes (doctor)
+  --verbose                        show what is well too, and which series are absent (doctor)
   --web.listen-address=HOST:PORT   where to serve (default 127.0.0.1:9930)
   --timeout-offset=SECONDS         kept back from Prometheus' scrape timeout (default 0.25)
   --log.level=LEVEL                trace, debug, info, warn or error (default info)
@@ -84,6 +85,7 @@ function parse(args: readonly string[]) {
         'web.listen-address': { type: 'string', default: '127.0.0.1:9930' },
         'timeout-offset': { type: 'string', default: '0.25' },
         json: { type: 'boolean', default: false },
+        verbose: { type: 'boolean', default: false },
         'log.level': { type: 'string', default: 'info' },
         version: { type: 'boolean', default: false },
         help: { type: 'boolean', short: 'h', default: false },
@@ -119,7 +121,7 @@ async function serveCommand(options: Options): Promise<void> {
 async function doctorCommand(options: Options): Promise<void> {
   const inventory = await loadInventory(fileOf(options));
   const reports = await examineAll(inventory, { clock: systemClock, deadlineMs: doctorDeadlineMs });
-  print(options.json ? `${JSON.stringify(reports, undefined, 2)}\n` : doctorText(reports));
+  print(options.json ? `${JSON.stringify(reports, undefined, 2)}\n` : doctorText(reports, options.verbose));
   if (!isHealthy(reports)) process.exitCode = 1;
 }
 

@@ -36,6 +36,8 @@ export interface CollectorCall extends Call {
   readonly board: FactBoard;
   /** Undefined outside of a round over an inventory. */
   readonly peers?: Peers;
+  /** A person looks, beside an exporter that may be running: nothing that it keeps on disk may be changed. */
+  readonly isExamination?: true;
   /** A collector that serves what was observed earlier (a background sweep) says when, on the monotonic clock. */
   readonly observed?: (atMonoMs: number) => void;
 }

@@ -1,13 +1,14 @@
 // Looks at each target once, as a scrape would, and tells people what a scrape only counts: why, and what mends it.
-import type { CollectorCall } from './collector.ts';
+import type { Call, CollectorCall } from './collector.ts';
 import type { Inventory, Target } from './config/inventory.ts';
-import { FactBoard } from './facts.ts';
+import { FactBoard, SharedFacts } from './facts.ts';
 import type { Families, Sample } from './families.ts';
 import type { Finding } from './findings.ts';
 import type { Clock } from './runtime/clock.ts';
-import { until } from './runtime/deadline.ts';
+import { pause, until, within } from './runtime/deadline.ts';
 import { classOf, messageOf } from './runtime/errors.ts';
-import type { BoundCollector, TargetClient } from './system.ts';
+import { sourcesOf } from './scrape/rounds.ts';
+import type { BoundCollector, BoundTarget, TargetClient } from './system.ts';
 
 export interface CollectorReport {
   readonly collector: string;
@@ -34,54 +35,101 @@ export interface TargetReport {
 
 interface Examining {
   readonly clock: Clock;
-  /** For each target: open, ask once, examine. */
+  /** For all of it: open, look twice, examine. */
   readonly deadlineMs: number;
+  /** Between the two looks: some numbers are made of two of them (what moves, what grows). */
+  readonly betweenMs?: number;
+}
+
+interface Opened {
+  readonly target: Target;
+  readonly bound: BoundTarget;
+  readonly down: FailureReport | undefined;
+  /** Undefined when nothing can be asked. */
+  readonly client: TargetClient | undefined;
 }
 
 /** All targets at once, in the order of the inventory. Never rejects for what a target does. */
 export async function examineAll(inventory: Inventory, how: Examining): Promise<readonly TargetReport[]> {
-  return Promise.all([...inventory.targets.values()].map((target) => examineTarget(target, how)));
+  const { clock, deadlineMs, betweenMs = 1000 } = how;
+  const signal = AbortSignal.timeout(deadlineMs);
+  // A third for each step: one target that hangs in it must not take the time of the others' next one.
+  const third = (): AbortSignal => within(deadlineMs / 3, signal);
+  const opening = { signal: third(), clock };
+  const opened = await Promise.all([...inventory.targets.values()].map((target) => open(target, opening)));
+  try {
+    const facts = new SharedFacts();
+    const sources = sourcesOf(inventory);
+    const look = (only: readonly Opened[], signal_: AbortSignal): Promise<(readonly Look[])[]> => {
+      const sinceMs = clock.monoMs();
+      return Promise.all(
+        only.map((one) =>
+          lookAt(one, { clock, signal: signal_, facts, sinceMs, sources: sources.get(one.target.name) }),
+        ),
+      );
+    };
+    const first = await look(opened, third());
+    const isLate = (looks: readonly Look[] = []): boolean => looks.some(({ failure }) => failure?.class === 'deadline');
+    const again = opened.filter((_, i) => !isLate(first[i]));
+    await pause(betweenMs, signal).catch(() => undefined);
+    const second = new Map((await look(again, signal)).map((looks, i) => [again[i], looks]));
+    return await Promise.all(
+      opened.map((one, i) => reportOf(one, second.get(one) ?? first[i] ?? [], { signal, clock })),
+    );
+  } finally {
+    await Promise.all(opened.map(async ({ client }) => client?.[Symbol.asyncDispose]()));
+  }
 }
 
-async function examineTarget(target: Target, { clock, deadlineMs }: Examining): Promise<TargetReport> {
+async function open(target: Target, call: Call): Promise<Opened> {
   const bound = target.bind();
-  const call: CollectorCall = {
-    signal: AbortSignal.timeout(deadlineMs),
-    clock,
-    target: target.name,
-    board: new FactBoard(),
-  };
-  const report = { target: target.name, kind: target.kind };
   let client: TargetClient;
   try {
     client = await until(call.signal, 'open', bound.open(call));
   } catch (error) {
-    return { ...report, down: failureOf(error, call.signal), collectors: [], findings: [] };
+    return { target, bound, down: failureOf(error, call.signal), client: undefined };
   }
-  try {
-    const down = await client.ping(call).then(
-      () => undefined,
-      (error: unknown) => failureOf(error, call.signal),
-    );
-    if (down !== undefined && client.collectsWhileDown !== true) {
-      return { ...report, down, collectors: [], findings: [] };
-    }
-    const looks = await Promise.all(bound.collectors.map((collector) => lookBy(collector, client, call)));
-    const samples = looks.flatMap((look) => look.samples); // a state family may be another collector's
-    const collectors = looks.map(({ collector, failure, samples: { length: series } }) => {
-      const families = target.system.collectors.find(({ name }) => name === collector)?.families ?? {};
-      return { collector, failure, series, absent: absentOf(families, samples) };
-    });
-    return { ...report, down, collectors, findings: await findingsOf(bound.examine(client, call), call.signal) };
-  } finally {
-    await client[Symbol.asyncDispose]();
-  }
+  const down = await until(call.signal, 'ping', client.ping(call)).then(
+    () => undefined,
+    (error: unknown) => failureOf(error, call.signal),
+  );
+  if (down === undefined || client.collectsWhileDown === true) return { target, bound, down, client };
+  await client[Symbol.asyncDispose]();
+  return { target, bound, down, client: undefined };
 }
 
 interface Look {
   readonly collector: string;
   readonly failure: FailureReport | undefined;
   readonly samples: readonly Sample[];
+}
+
+interface Looking extends Call {
+  readonly facts: SharedFacts;
+  readonly sinceMs: number;
+  readonly sources: readonly string[] | undefined;
+}
+
+async function lookAt({ target, bound, client }: Opened, looking: Looking): Promise<readonly Look[]> {
+  if (client === undefined) return [];
+  const { clock, signal, facts, sinceMs, sources = [] } = looking;
+  const shared = new FactBoard();
+  return Promise.all(
+    bound.collectors.map(async (collector) => {
+      const board = new FactBoard(shared);
+      const look = await lookBy(collector, client, {
+        clock,
+        signal,
+        target: target.name,
+        board,
+        isExamination: true,
+        peers: { sources, fact: (of, key, waitMs) => facts.newest(of, key, { sinceMs, waitMs, signal }) },
+      });
+      shared.take(board);
+      facts.share(board, clock.monoMs());
+      return look;
+    }),
+  );
 }
 
 async function lookBy(collector: BoundCollector, client: TargetClient, call: CollectorCall): Promise<Look> {
@@ -96,6 +144,50 @@ async function lookBy(collector: BoundCollector, client: TargetClient, call: Col
     collector.unknown(failure.why, (sample) => instead.push(sample), call);
     return { collector: collector.name, failure, samples: instead };
   }
+}
+
+async function reportOf(
+  { target, bound, down, client }: Opened,
+  looks: readonly Look[],
+  call: Call,
+): Promise<TargetReport> {
+  const samples = looks.flatMap((look) => look.samples); // a state family may be another collector's
+  const collectors = looks.map(({ collector, failure, samples: { length: series } }) => {
+    const families = target.system.collectors.find(({ name }) => name === collector)?.families ?? {};
+    return { collector, failure, series, absent: absentOf(families, samples) };
+  });
+  const examined = client === undefined ? [] : await findingsOf(bound.examine(client, call), call.signal);
+  return { target: target.name, kind: target.kind, down, collectors, findings: [...examined, ...wrongIn(samples)] };
+}
+
+/** States that are faults of the target, besides those that its system examines itself; each has an alert. */
+export const wrongStates: ReadonlyMap<string, readonly string[]> = new Map([
+  ['mysql_replication_distance_state', ['files_gone']],
+  ['redis_replication_state', ['replica_down']],
+  ['backup_state', ['stale', 'incomplete', 'never']],
+]);
+
+/** Numbers that must be 0. */
+export const wrongAboveZero: readonly string[] = [
+  'mysql_gtid_errant_transactions',
+  'mysql_gtid_missing_purged_transactions',
+];
+
+function wrongIn(samples: readonly Sample[]): readonly Finding[] {
+  return samples.flatMap(({ family, value, labels }): Finding[] => {
+    const { state, ...others } = labels;
+    const which = Object.entries(others)
+      .filter(([, text]) => text !== '')
+      .map(([name, text]) => `${name}=${JSON.stringify(text)} `)
+      .join('');
+    if (state !== undefined && value === 1 && wrongStates.get(family.name)?.includes(state) === true) {
+      return [{ check: family.name, ok: false, text: `${which}${state}. ${family.help}` }];
+    }
+    if (value > 0 && wrongAboveZero.includes(family.name)) {
+      return [{ check: family.name, ok: false, text: `${which}${String(value)}. ${family.help}` }];
+    }
+    return [];
+  });
 }
 
 /** A state family has one series per state, 1 for the present one. */
@@ -133,26 +225,58 @@ export function isHealthy(reports: readonly TargetReport[]): boolean {
   );
 }
 
-/** For eyes. What is wrong has a line of its own with what mends it; families that are absent together share one. */
-export function doctorText(reports: readonly TargetReport[]): string {
-  return reports.map(targetText).join('\n');
+/** For eyes: what is wrong first, with what mends it. What is well, and which series are absent, only when asked for. */
+export function doctorText(reports: readonly TargetReport[], isVerbose = false): string {
+  const [wrong, well] = [reports.filter((r) => !isHealthy([r])), reports.filter((r) => isHealthy([r]))];
+  const lines = [...wrong, ...well].flatMap((report) => targetLines(report, isVerbose));
+  if (lines.some((line) => /\bGRANT\b/.test(line))) {
+    lines.push(
+      'Run a GRANT on the source, or on a replica after SET sql_log_bin = 0: else it is an errant transaction there.',
+    );
+  }
+  const more = isVerbose ? '' : '; --verbose shows what is well too';
+  lines.push(
+    wrong.length === 0
+      ? `nothing wrong was found with ${count(reports)}${more}`
+      : `${String(wrong.length)} of ${count(reports)} need somebody: ${wrong.map((r) => r.target).join(', ')}${more}`,
+  );
+  return `${lines.join('\n')}\n`;
 }
 
-function targetText({ target, kind, down, collectors, findings }: TargetReport): string {
-  const lines = [`${target} (${kind}): ${down === undefined ? 'answers' : `DOWN, ${down.class}: ${down.why}`}`];
-  for (const { check, ok, text, fix } of findings) {
-    lines.push(`  ${ok === true ? 'ok     ' : ok === false ? 'WRONG  ' : 'unknown'} ${check}: ${text}`);
-    if (fix !== undefined) lines.push(`          to mend it: ${fix}`);
+function count({ length }: readonly unknown[]): string {
+  return `${String(length)} target${length === 1 ? '' : 's'}`;
+}
+
+function targetLines({ target, kind, down, collectors, findings }: TargetReport, isVerbose: boolean): string[] {
+  const lines = findingLines(findings.filter(({ ok }) => ok === false));
+  for (const { collector, failure } of collectors) {
+    if (failure !== undefined) lines.push(`  FAILED  collector ${collector}, ${failure.class}: ${failure.why}`);
   }
-  for (const { collector, failure, series, absent } of collectors) {
-    if (failure === undefined) lines.push(`  ok      collector ${collector}: ${String(series)} series`);
-    else lines.push(`  FAILED  collector ${collector}, ${failure.class}: ${failure.why}`);
-    for (const because of new Set(absent.map((a) => a.because))) {
-      const names = absent.filter((a) => a.because === because).map(({ family }) => family);
-      const shown =
-        names.length > 4 ? `${names.slice(0, 3).join(', ')} and ${String(names.length - 3)} more` : names.join(', ');
-      lines.push(`          absent: ${shown}: ${because}`);
+  lines.push(...findingLines(findings.filter(({ ok }) => ok === 'unknown')));
+  const isWell = lines.length === 0;
+  if (isVerbose) {
+    lines.push(...findingLines(findings.filter(({ ok }) => ok === true)));
+    for (const { collector, failure, series, absent } of collectors) {
+      if (failure === undefined) lines.push(`  ok      collector ${collector}: ${String(series)} series`);
+      lines.push(...absentLines(absent));
     }
   }
-  return `${lines.join('\n')}\n`;
+  const says = down === undefined ? (isWell ? 'well' : 'answers') : `DOWN, ${down.class}: ${down.why}`;
+  return [`${target} (${kind}): ${says}`, ...lines];
+}
+
+function findingLines(findings: readonly Finding[]): string[] {
+  return findings.flatMap(({ check, ok, text, fix }) => [
+    `  ${ok === true ? 'ok     ' : ok === false ? 'WRONG  ' : 'unknown'} ${check}: ${text}`,
+    ...(fix === undefined ? [] : [`          to mend it: ${fix}`]),
+  ]);
+}
+
+/** Families that are absent for the same reason share a line. */
+function absentLines(absent: CollectorReport['absent']): string[] {
+  return [...new Set(absent.map((a) => a.because))].map((because) => {
+    const names = absent.filter((a) => a.because === because).map(({ family }) => family);
+    const shown = names.length > 4 ? [...names.slice(0, 3), `${String(names.length - 3)} more`] : names;
+    return `          absent: ${shown.join(', ')}: ${because}`;
+  });
 }

@@ -1,7 +1,9 @@
--- The exporter's account on MariaDB 10.5.9 and later. Run it on each source and replica, with a password of your own.
+-- The exporter's account on MariaDB 10.5.9 and later. Run it on the source, with a password of your own:
+-- replicas get it by replication. Run on a replica itself it is an errant transaction, unless SET sql_log_bin = 0 stands
+-- before it (where mysql.* is not replicated).
 -- Before 10.5.9 grant REPLICATION CLIENT instead of BINLOG MONITOR and REPLICA MONITOR (10.5.2 to 10.5.8: BINLOG MONITOR
 -- and REPLICATION SLAVE ADMIN).
-CREATE USER IF NOT EXISTS 'pipemedic_exporter'@'%' IDENTIFIED BY 'CHANGE-ME' WITH MAX_USER_CONNECTIONS 5;
+CREATE USER IF NOT EXISTS 'pipemedic_exporter'@'%' IDENTIFIED BY 'CHANGE-ME' WITH MAX_USER_CONNECTIONS 20;
 
 -- SHOW ALL SLAVES STATUS
 GRANT REPLICA MONITOR ON *.* TO 'pipemedic_exporter'@'%';

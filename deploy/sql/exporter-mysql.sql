@@ -1,5 +1,7 @@
--- The exporter's account on MySQL 5.7 and later. Run it on each source and replica, with a password of your own.
-CREATE USER IF NOT EXISTS 'pipemedic_exporter'@'%' IDENTIFIED BY 'CHANGE-ME' WITH MAX_USER_CONNECTIONS 5;
+-- The exporter's account on MySQL 5.7 and later. Run it on the source, with a password of your own:
+-- replicas get it by replication. Run on a replica itself it is an errant transaction, unless SET sql_log_bin = 0 stands
+-- before it (where mysql.* is not replicated).
+CREATE USER IF NOT EXISTS 'pipemedic_exporter'@'%' IDENTIFIED BY 'CHANGE-ME' WITH MAX_USER_CONNECTIONS 20;
 
 -- SHOW REPLICA STATUS, SHOW BINARY LOG STATUS, SHOW BINARY LOGS
 GRANT REPLICATION CLIENT ON *.* TO 'pipemedic_exporter'@'%';

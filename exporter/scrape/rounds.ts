@@ -100,7 +100,7 @@ function sameSource(before: Target, after: Target): boolean {
 }
 
 /** Replica -> the sources that the pipelines name for it. */
-function sourcesOf({ pipelines }: Pick<Inventory, 'pipelines'>): ReadonlyMap<string, readonly string[]> {
+export function sourcesOf({ pipelines }: Pick<Inventory, 'pipelines'>): ReadonlyMap<string, readonly string[]> {
   const found = new Map<string, Set<string>>();
   for (const { source, replicas } of pipelines) {
     for (const replica of replicas) found.set(replica, (found.get(replica) ?? new Set()).add(source));

@@ -158,6 +158,16 @@ test('its health check says no: 503, or a word', async () => {
   }
 });
 
+test('a health check that answers something else does not say that it works', async () => {
+  for (const body of ['<html>Sign in</html>', '{"foo":1}', 'fine, thank you']) {
+    stand.replies.set('/health', { status: 200, body });
+    const found = await scrape();
+    assert.equal(state(found, 'cdc_service_layer_state', { target: 'cdc', layer: 'function' }), 'unknown', body);
+  }
+  stand.replies.set('/health', json({ status: 'DEGRADED' }));
+  assert.equal(state(await scrape(), 'cdc_service_layer_state', { target: 'cdc', layer: 'function' }), 'ok');
+});
+
 test('gone: down, also in the pipeline, and back again', async () => {
   await stand.close();
   const gone = await scrape();

@@ -1,12 +1,20 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { doctorText, examineAll, isHealthy, type TargetReport } from '../../exporter/doctor.ts';
+import { catalogue } from '../../exporter/catalogue.ts';
+import {
+  doctorText,
+  examineAll,
+  isHealthy,
+  wrongAboveZero,
+  wrongStates,
+  type TargetReport,
+} from '../../exporter/doctor.ts';
 import { systemClock } from '../../exporter/runtime/clock.ts';
 import { TargetError } from '../../exporter/runtime/errors.ts';
 import { fakeInventory, script, type Script } from '../support/fake-system.ts';
 
 const look = (scripts: Readonly<Record<string, Script>>, deadlineMs = 2000): Promise<readonly TargetReport[]> =>
-  examineAll(fakeInventory(scripts), { clock: systemClock, deadlineMs });
+  examineAll(fakeInventory(scripts), { clock: systemClock, deadlineMs, betweenMs: 10 });
 
 test('a target that is well', async () => {
   const a = script({ examine: () => Promise.resolve([{ check: 'version', ok: true, text: 'Fake 1' }]) });
@@ -14,7 +22,11 @@ test('a target that is well', async () => {
   assert.equal(isHealthy(reports), true);
   assert.equal(
     doctorText(reports),
-    'a (fake): answers\n  ok      version: Fake 1\n  ok      collector value: 3 series\n  ok      collector other: 1 series\n',
+    'a (fake): well\nnothing wrong was found with 1 target; --verbose shows what is well too\n',
+  );
+  assert.equal(
+    doctorText(reports, true),
+    'a (fake): well\n  ok      version: Fake 1\n  ok      collector value: 3 series\n  ok      collector other: 1 series\nnothing wrong was found with 1 target\n',
   );
   assert.equal(a.connections, 0, 'its connection is closed');
 });
@@ -45,6 +57,7 @@ test('a collector that fails: its class and reason, and which families are absen
     absent: [{ family: 'fake_value', because: 'fake_state is {"state":"unknown"}' }],
   });
   assert.match(doctorText(reports), / {2}FAILED {2}collector value, denied: no right\. To allow it: GRANT X\n/);
+  assert.match(doctorText(reports), /\nRun a GRANT on the source, or on a replica after SET sql_log_bin = 0: /);
 });
 
 test('a target that is down, one that hangs, one whose collector hangs: each within the deadline, beside one that is well', async () => {
@@ -71,7 +84,9 @@ test('a target that is down, one that hangs, one whose collector hangs: each wit
       ['well', undefined, [undefined, undefined]],
     ],
   );
-  assert.match(doctorText(reports), /refused \(fake\): DOWN, refused: nobody listens\n/);
+  const text = doctorText(reports);
+  assert.match(text, /refused \(fake\): DOWN, refused: nobody listens\n/);
+  assert.match(text, /\nwell \(fake\): well\n3 of 4 targets need somebody: refused, hangs, slow; /);
 });
 
 test('an examination that fails is unknown, and says why', async () => {
@@ -79,4 +94,24 @@ test('an examination that fails is unknown, and says why', async () => {
     a: script({ examine: () => Promise.reject(new TargetError('protocol', 'garbage')) }),
   });
   assert.deepEqual(reports[0]?.findings, [{ check: 'examination', ok: 'unknown', text: 'protocol: garbage' }]);
+});
+
+test('there are two looks, and the second one counts; what is kept on disk is left alone', async () => {
+  const calls: unknown[] = [];
+  const a = script({
+    collect: (emit, call) => {
+      calls.push('isExamination' in call && call.isExamination);
+      emit(calls.length, { key: 'a' });
+      if (calls.length === 1) throw new TargetError('failed', 'only the first time');
+      return Promise.resolve();
+    },
+  });
+  const reports = await look({ a });
+  assert.deepEqual(calls, [true, true]);
+  assert.equal(isHealthy(reports), true);
+});
+
+test('states and numbers that are taken for faults are families that are served', () => {
+  for (const [name] of wrongStates) assert.ok(catalogue.get(name)?.labels.includes('state'), name);
+  for (const name of wrongAboveZero) assert.ok(catalogue.has(name), name);
 });

@@ -8,10 +8,10 @@ import { openHttp, type HttpGetter } from '../jvm/facts-fetch.ts';
 import type { MysqlClient } from '../mysql/client.ts';
 import { lazyMysql } from '../mysql/client-lazy.ts';
 import type { CdcServiceAddress, DebeziumAddress } from './address.ts';
-import { componentStateOf } from './facts-api.ts';
+import { componentStateOf, type ComponentState } from './facts-api.ts';
 import { chosenServer, debeziumNumbersOf, serverOf } from './facts-debezium.ts';
 import { connectStatusOf, hindranceOf, type ConnectStatus } from './facts-connect.ts';
-import { endpoints, fieldOf, readEndpoint, type Endpoint } from './facts-endpoint.ts';
+import { endpoints, readEndpoint, type Endpoint } from './facts-endpoint.ts';
 import type { CdcReading } from './facts-health.ts';
 import { debeziumPrefix, readMetricsPage, serviceNumbersOf, servicePrefix } from './facts-page.ts';
 
@@ -133,23 +133,35 @@ function authOf(auth: Auth | undefined, api: string | undefined, page: string): 
 }
 
 /** 503 is how a health check says no. */
-function readHealth(http: HttpGetter | undefined, call: Call): Promise<Endpoint<boolean>> {
-  return readEndpoint(http, endpoints.health, call, ({ status, text }) => status !== 503 && saysHealthy(text), [503]);
+function readHealth(http: HttpGetter | undefined, call: Call): Promise<Endpoint<ComponentState>> {
+  return readEndpoint(
+    http,
+    endpoints.health,
+    call,
+    ({ status, text }) => (status === 503 ? 'down' : healthOf(text)),
+    [503],
+  );
 }
 
-/** The status alone counts unless the answer says more: `{"status": "DOWN"}`, or a word. */
-function saysHealthy(text: string): boolean {
+/** `{"status": "UP"}`, or a word. With no body the status alone counts; a page for people says nothing of health. */
+function healthOf(text: string): ComponentState {
+  if (text.trim() === '') return 'up';
   let body: unknown = text.trim().slice(0, 100);
   try {
     body = JSON.parse(text);
   } catch {
     // a word, or a page for people
   }
-  const said = fieldOf(body, 'status') ?? fieldOf(body, 'healthy') ?? body;
-  return componentStateOf(said) !== 'down';
+  return componentStateOf(body);
 }
 
-function worksOf(said: Attempt<Endpoint<boolean>>, nowMs: number): Pick<CdcReading, 'works' | 'worksWhy'> {
+const healthTexts = {
+  up: 'its /health says that it works',
+  degraded: 'its /health says that it works, but degraded',
+  down: 'its /health says that it does not work',
+} as const;
+
+function worksOf(said: Attempt<Endpoint<ComponentState>>, nowMs: number): Pick<CdcReading, 'works' | 'worksWhy'> {
   if (!said.known) {
     // 5xx is its own word too; whether another error is its fault is not known
     const broken = classOf(said.error) === 'failed';
@@ -157,10 +169,11 @@ function worksOf(said: Attempt<Endpoint<boolean>>, nowMs: number): Pick<CdcReadi
   }
   const { value } = said;
   if (value.state !== 'ok') return { works: unknown(value.why), worksWhy: value.why };
-  return {
-    works: known(value.value, nowMs),
-    worksWhy: value.value ? 'its /health says that it works' : 'its /health says that it does not work',
-  };
+  if (value.value === 'unknown') {
+    const why = 'its /health answers something that does not say whether it works';
+    return { works: unknown(why), worksWhy: why };
+  }
+  return { works: known(value.value !== 'down', nowMs), worksWhy: healthTexts[value.value] };
 }
 
 /** Kafka Connect's worker, or Debezium Server, by the page of jmx_exporter. */

@@ -122,7 +122,7 @@ async function readLog(
   try {
     const tail = await client.logTail(() => state.log.open(logFile, logStateFile));
     await state.log.read(tail, logFile, budgetBytes, call);
-    if (logStateFile !== undefined) await state.log.save(logFile, logStateFile);
+    if (logStateFile !== undefined && call.isExamination !== true) await state.log.save(logFile, logStateFile);
     state.read = readStateOf(state.log);
     return undefined;
   } catch (error) {

@@ -2,12 +2,12 @@
 import type { Call } from '../../collector.ts';
 import type { Finding } from '../../findings.ts';
 import { messageOf, TargetError } from '../../runtime/errors.ts';
-import { known, unknown, type Known } from '../../runtime/known.ts';
+import { known, mapKnown, unknown, type Known } from '../../runtime/known.ts';
 import type { MysqlClient } from './client.ts';
 import { positionStatement } from './facts-binlogs.ts';
 import { cdcFindings, defaultNeeds, readBinlogFilters, readReaderGrants, type CdcNeeds } from './facts-cdc.ts';
 import { grantFor, holds, needsOf, readOwnGrants, type Grants, type Need } from './facts-grants.ts';
-import { readReplication, statusStatement } from './facts-replication.ts';
+import { readReplication, statusStatement, type ReplicaChannel } from './facts-replication.ts';
 import { isSupported, readClockOffset, readServer, type ClockOffset } from './facts-server.ts';
 import { threadTable } from './facts-threads.ts';
 
@@ -27,30 +27,43 @@ export async function examineMysql(
 ): Promise<readonly Finding[]> {
   const server = await readServer(client, call);
   const grants = await readOwnGrants(client, call);
+  const channels = await readChannels(client, call);
   const source = {
     server,
     client,
     filters: await readBinlogFilters(client, call),
-    isReplica: await isReplica(client, call),
+    isReplica: mapKnown(channels, (found) => found.length > 0),
     grants: await readReaderGrants(client, needs.user, call),
   };
   return [
     versionFinding(client, server.versionComment),
     ...statementFindings(client),
     await encryption(client, call),
+    ...replicationFindings(channels),
     ...grantFindings(client, grants),
     clockFinding(await readClockOffset(client, call)),
     ...cdcFindings(source, needs),
   ];
 }
 
-async function isReplica(client: MysqlClient, call: Call): Promise<Known<boolean>> {
+async function readChannels(client: MysqlClient, call: Call): Promise<Known<readonly ReplicaChannel[]>> {
   try {
-    return known((await readReplication(client, call)).length > 0, call.clock.wallMs());
+    return known(await readReplication(client, call), call.clock.wallMs());
   } catch (error) {
     if (!(error instanceof TargetError) || error.code !== 'denied') throw error;
     return unknown(messageOf(error));
   }
+}
+
+/** One for each source that it replicates from; a server that is no replica has none. */
+function replicationFindings(channels: Known<readonly ReplicaChannel[]>): readonly Finding[] {
+  const check = 'replication';
+  if (!channels.known) return [{ check, ok: 'unknown', text: channels.why }];
+  return channels.value.map(({ channelName, connectionName, state, why, sourceHost, sourcePort }) => {
+    const name = channelName === '' ? connectionName : channelName;
+    const from = `from ${sourceHost}:${sourcePort}${name === '' ? '' : ` (${name})`}`;
+    return { check, ok: state === 'running', text: `${from}: ${state}: ${why}` };
+  });
 }
 
 function versionFinding(client: MysqlClient, comment: string): Finding {
