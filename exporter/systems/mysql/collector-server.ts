@@ -67,7 +67,7 @@ export const cdcReadyCollector = collectorOf<MysqlClient>()({
   families: {
     ready: gauge(
       'mysql_binlog_cdc_ready',
-      '1 where a setting is as readers of changes need it, or not needed; 0 where it breaks them.',
+      '1 where a setting is as readers of changes need it, 0 where it breaks them. Absent where nothing needs it.',
       ['check'],
       { state: stateFamily },
     ),
@@ -84,8 +84,8 @@ export const cdcReadyCollector = collectorOf<MysqlClient>()({
     if (isReplica.known) kept.isReplica = isReplica;
     const source = { server, client, filters, isReplica: kept.isReplica, grants };
     const needs = needsOf(config);
-    for (const { check, ok, state: current } of cdcFindings(source, needs)) {
-      if (ok !== 'unknown') emit.ready(ok ? 1 : 0, { check });
+    for (const { check, state: current } of cdcFindings(source, needs)) {
+      if (current === 'ready' || current === 'not_ready') emit.ready(current === 'ready' ? 1 : 0, { check });
       emitState(
         (value, state) => {
           emit.state(value, { check, state });

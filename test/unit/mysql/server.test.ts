@@ -135,6 +135,7 @@ test('version and conditions are served, and the state of each condition', async
   assert.equal(error, undefined);
   assert.equal(samples.get('mysql_binlog_cdc_ready{check="binlog_format"}'), 1);
   assert.equal(samples.get('mysql_binlog_cdc_ready{check="retention"}'), undefined, 'these variables do not say');
+  assert.equal(samples.get('mysql_binlog_cdc_ready{check="grants"}'), undefined, 'no account of a reader is known');
   assert.deepEqual(
     statesOf(samples, 'mysql_binlog_cdc_ready_state').filter((s) => s.includes('unknown')),
     ['log_replica_updates', 'retention'].map((c) => `mysql_binlog_cdc_ready_state{check="${c}",state="unknown"}`),
