@@ -45,11 +45,13 @@ const units: Readonly<Record<string, number>> = {
   w: 604_800_000,
 };
 
+const durationText = 'a duration such as 30s, 5m or 1h30m';
+
 /** `90s`, `1h30m`, `500ms` as Prometheus writes durations; the output is milliseconds. */
-export const durationMs = z.string().transform((text, context) => {
+export const durationMs = z.string({ error: durationText }).transform((text, context) => {
   const parts = [...text.matchAll(/(\d+)(ms|[smhdw])/g)];
   if (parts.length === 0 || parts.map(([whole]) => whole).join('') !== text) {
-    context.addIssue({ code: 'custom', message: 'a duration such as 30s, 5m or 1h30m' });
+    context.addIssue({ code: 'custom', message: durationText });
     return z.NEVER;
   }
   return parts.reduce((sum, [, n = '0', unit = '']) => sum + Number(n) * (units[unit] ?? 0), 0);

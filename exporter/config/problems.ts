@@ -49,10 +49,11 @@ function openReasonOf(issue: Issue, schema: z.ZodType, document: unknown): strin
   const written = valueAt(document, issue.path);
   switch (issue.code) {
     case 'invalid_type': {
-      if (written === undefined) return `missing. Add it: ${article(issue.expected)}`;
+      const wanted = issue.message.startsWith('Invalid input') ? article(issue.expected) : issue.message; // zod's own words
+      if (written === undefined) return `missing. Add it: ${wanted}`;
       return typeof written === 'object'
-        ? `${show(written)} cannot stand here. Write ${article(issue.expected)}`
-        : `${show(written)} is ${article(typeof written)}. Write ${article(issue.expected)}`;
+        ? `${show(written)} cannot stand here. Write ${wanted}`
+        : `${show(written)} is ${article(typeof written)}. Write ${wanted}`;
     }
     case 'invalid_value':
       return `${show(written)} is not known. Write ${issue.values.map(String).join(' or ')}`;

@@ -301,7 +301,7 @@ const invalid: readonly (readonly [name: string, yaml: string, problem: string])
   [
     'duration that is a number',
     `${all}pipelines: [{name: p, objective: 30, source: db1}]`,
-    'pipelines[0].objective: 30 is a number. Write a string',
+    'pipelines[0].objective: 30 is a number. Write a duration such as 30s, 5m or 1h30m',
   ],
   [
     'bad pipeline name',
