@@ -6,29 +6,24 @@ import type { Families, Sample } from './families.ts';
 import type { Finding } from './findings.ts';
 import type { Clock } from './runtime/clock.ts';
 import { pause, until, within } from './runtime/deadline.ts';
-import { classOf, messageOf } from './runtime/errors.ts';
 import { sourcesOf } from './scrape/rounds.ts';
+import { failureOf, type Failure } from './scrape/sweep.ts';
 import type { BoundCollector, BoundTarget, TargetClient } from './system.ts';
 
 export interface CollectorReport {
   readonly collector: string;
   /** Undefined when it succeeded. */
-  readonly failure: FailureReport | undefined;
+  readonly failure: Failure | undefined;
   readonly series: number;
   /** Numeric families without a sample whose state family says why. */
   readonly absent: readonly { readonly family: string; readonly because: string }[];
-}
-
-export interface FailureReport {
-  readonly class: string;
-  readonly why: string;
 }
 
 export interface TargetReport {
   readonly target: string;
   readonly kind: string;
   /** Undefined when it answered. */
-  readonly down: FailureReport | undefined;
+  readonly down: Failure | undefined;
   readonly collectors: readonly CollectorReport[];
   readonly findings: readonly Finding[];
 }
@@ -44,7 +39,7 @@ interface Examining {
 interface Opened {
   readonly target: Target;
   readonly bound: BoundTarget;
-  readonly down: FailureReport | undefined;
+  readonly down: Failure | undefined;
   /** Undefined when nothing can be asked. */
   readonly client: TargetClient | undefined;
 }
@@ -100,7 +95,7 @@ async function open(target: Target, call: Call): Promise<Opened> {
 
 interface Look {
   readonly collector: string;
-  readonly failure: FailureReport | undefined;
+  readonly failure: Failure | undefined;
   readonly samples: readonly Sample[];
 }
 
@@ -209,10 +204,6 @@ async function findingsOf(examination: Promise<readonly Finding[]>, signal: Abor
     const { class: found, why } = failureOf(error, signal);
     return [{ check: 'examination', ok: 'unknown', text: `${found}: ${why}` }];
   }
-}
-
-function failureOf(error: unknown, signal: AbortSignal): FailureReport {
-  return { class: signal.aborted ? 'deadline' : classOf(error), why: messageOf(error) };
 }
 
 /** Is there something that a person should mend? */

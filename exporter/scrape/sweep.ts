@@ -227,6 +227,6 @@ export function labelsOf(target: Target): Readonly<Record<string, string>> {
 }
 
 /** Whatever a client throws once its time is over, its time being over is the reason. */
-function failureOf(error: unknown, signal: AbortSignal): Failure {
+export function failureOf(error: unknown, signal: AbortSignal): Failure {
   return { class: signal.aborted ? 'deadline' : classOf(error), why: messageOf(error) };
 }

@@ -5,6 +5,7 @@ import {
   distinct,
   ratioAfterCollection,
   type JvmArea,
+  type JvmRuntime,
   type JvmPool,
   type JvmSeen,
   type JvmUse,
@@ -104,7 +105,6 @@ function collectionsOf(page: JvmPage): readonly { gc: string; count: number; sec
 
 function runtimeOf(page: JvmPage, spelling: Spelling): JvmSeen['runtime'] {
   const number = (name: string): number | undefined => amount(page.one(name));
-  const info = page.labels(spelling.info);
   const [used, capacity, buffers] = (['used_bytes', 'capacity_bytes', 'used_buffers'] as const).map((what) =>
     page.by(`jvm_buffer_pool_${what}`, 'pool'),
   );
@@ -132,14 +132,7 @@ function runtimeOf(page: JvmPage, spelling: Spelling): JvmSeen['runtime'] {
       }),
       ({ pool }) => pool,
     ),
-    info:
-      info === undefined
-        ? undefined
-        : {
-            runtime: info.get('runtime') ?? '',
-            vendor: info.get('vendor') ?? '',
-            version: info.get('version') ?? '',
-          },
+    info: infoOf(page, spelling.info),
   };
 }
 
@@ -176,4 +169,15 @@ export function buffersOf(
     count: amount(buffers.get(pool)),
   }));
   return distinct(pools, ({ pool }) => pool);
+}
+
+/** The runtime, as the labels of an info family name it. */
+export function infoOf(page: JvmPage, family: string): JvmRuntime['info'] {
+  const labels = page.labels(family);
+  if (labels === undefined) return undefined;
+  return {
+    runtime: labels.get('runtime') ?? '',
+    vendor: labels.get('vendor') ?? '',
+    version: labels.get('version') ?? '',
+  };
 }

@@ -10,7 +10,7 @@ import {
   type JvmPool,
   type JvmSeen,
 } from './facts-model.ts';
-import { buffersOf, countsOf, processOf } from './facts-page-beans.ts';
+import { buffersOf, countsOf, infoOf, processOf } from './facts-page-beans.ts';
 import type { JvmPage, PageFormat, Where } from './facts-page-view.ts';
 
 interface Names {
@@ -150,7 +150,6 @@ function micrometerRuntime(page: JvmPage): JvmSeen['runtime'] {
     number('jvm_classes_loaded_classes'),
     number('jvm_classes_unloaded_classes_total'),
   ];
-  const info = page.labels('jvm_info');
   const states = page.by('jvm_threads_states_threads', 'state');
   return {
     numbers: {
@@ -176,14 +175,7 @@ function micrometerRuntime(page: JvmPage): JvmSeen['runtime'] {
       page.by('jvm_buffer_total_capacity_bytes', 'id'),
       page.by('jvm_buffer_count_buffers', 'id'),
     ),
-    info:
-      info === undefined
-        ? undefined
-        : {
-            runtime: info.get('runtime') ?? '',
-            vendor: info.get('vendor') ?? '',
-            version: info.get('version') ?? '',
-          },
+    info: infoOf(page, 'jvm_info'),
   };
 }
 

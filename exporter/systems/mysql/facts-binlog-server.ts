@@ -5,6 +5,7 @@ import { TargetError } from '../../runtime/errors.ts';
 import type { MysqlClient } from './client.ts';
 import type { Binlogs } from './facts-binlogs.ts';
 import type { ReplicaChannel } from './facts-replication.ts';
+import { isManaged } from './facts-server.ts';
 
 /** What tells servers of one topology apart: MySQL by UUID, MariaDB by the id, which must be unique there. */
 export interface ServerIdentity {
@@ -64,12 +65,9 @@ export async function readBinlogServer(client: MysqlClient, call: Call): Promise
  * have a fraction. 0 is no limit. MySQL since 8.0.29 purges nothing with binlog_expire_logs_auto_purge=OFF.
  * https://dev.mysql.com/doc/refman/8.0/en/replication-options-binary-log.html,
  * https://mariadb.com/kb/en/replication-and-binary-log-system-variables/ (max_binlog_total_size: since 11.4)
- *
- * RDS and Aurora purge by 'binlog retention hours', whatever the variables say:
- * https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/mysql-stored-proc-configuring.html
  */
 export function retentionOf(variables: ReadonlyMap<string, string>): BinlogRetention {
-  if (variables.has('aurora_version') || variables.get('basedir')?.startsWith('/rdsdbbin/') === true) {
+  if (isManaged(variables)) {
     return { seconds: undefined, bytes: undefined, isManaged: true };
   }
   const positive = (name: (typeof names)[number], unit: number): number | undefined => {

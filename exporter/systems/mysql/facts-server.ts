@@ -136,8 +136,7 @@ function onOff(text: string | undefined): boolean | undefined {
  * days before; 0 keeps all.
  */
 export function retentionOf(variables: ReadonlyMap<string, string>): Retention {
-  if (variables.has('aurora_version') || variables.get('basedir')?.startsWith('/rdsdbbin/') === true) {
-    // https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/mysql-stored-proc-configuring.html
+  if (isManaged(variables)) {
     const why = "a managed server keeps its own setting, 'binlog retention hours': CALL mysql.rds_show_configuration";
     return { kind: 'unknown', why };
   }
@@ -152,6 +151,14 @@ export function retentionOf(variables: ReadonlyMap<string, string>): Retention {
   if (days !== undefined && days > 0) return { kind: 'seconds', seconds: days * 86_400, variable: 'expire_logs_days' };
   if (seconds === undefined && days === undefined) return { kind: 'unknown', why: 'the server has no such variable' };
   return { kind: 'forever' };
+}
+
+/**
+ * RDS and Aurora purge by 'binlog retention hours', whatever the variables say. Told by `aurora_version` and `basedir`.
+ * https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/mysql-stored-proc-configuring.html
+ */
+export function isManaged(variables: ReadonlyMap<string, string>): boolean {
+  return variables.has('aurora_version') || variables.get('basedir')?.startsWith('/rdsdbbin/') === true;
 }
 
 function numberOf(text: string | undefined): number | undefined {
