@@ -11,6 +11,7 @@ import {
   type Put,
 } from './families.ts';
 import type { Known } from './runtime/known.ts';
+import type { Log } from './runtime/log.ts';
 
 /** What every client call takes: who asks, until when, and the clock. */
 export interface Call {
@@ -42,6 +43,21 @@ export interface CollectorCall extends Call {
   readonly observed?: (atMonoMs: number) => void;
 }
 
+/**
+ * What a collector's work beside the sweeps gets: for what is too slow for a scrape, or must go on between scrapes (a
+ * canary, the reading of whole backups, a large cluster).
+ */
+export interface Background<Client> {
+  readonly target: string;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Aborts when the exporter stops, or reads an inventory that has this target otherwise or not at all. */
+  readonly signal: AbortSignal;
+  /** A connection of its own, never the sweep's; whoever opens it disposes of it. @throws TargetError */
+  readonly open: (call: Call) => Promise<Client>;
+  readonly peers?: Peers;
+}
+
 interface CollectorSpec<Client, C extends z.ZodType, F extends Families, S, O extends OpenFamilies> {
   /** snake_case; the key under `collectors:` in the inventory and the label of the success and duration series. */
   readonly name: string;
@@ -62,6 +78,16 @@ interface CollectorSpec<Client, C extends z.ZodType, F extends Families, S, O ex
     readonly state: S;
   }) => Promise<void>;
   /**
+   * Runs from the moment the exporter serves the target until `work.signal` aborts, and ends soon after that; what it finds
+   * it leaves in `state`. Never run by `check` and `doctor`. It bears with a target that is away (see runtime/repeat.ts):
+   * what it throws is logged, and it is begun anew after a pause.
+   */
+  readonly background?: (run: {
+    readonly config: z.output<C>;
+    readonly state: S;
+    readonly work: Background<Client>;
+  }) => Promise<void>;
+  /**
    * Called instead when the target could not be opened, and after `collect` failed or ran out of time (what it had
    * emitted is dropped then). Emits the state families that must never be silent, with `unknown`.
    */
@@ -78,6 +104,7 @@ interface CollectorSpec<Client, C extends z.ZodType, F extends Families, S, O ex
 export interface PreparedCollector<Client> {
   readonly collect: (client: Client, put: Put, call: CollectorCall) => Promise<void>;
   readonly unknown: (why: string, put: Put, call: CollectorCall) => void;
+  readonly background: ((work: Background<Client>) => Promise<void>) | undefined;
 }
 
 /** A collector whose config, families and state are its own business. Only the client type is left visible. */
@@ -111,7 +138,9 @@ export function collectorOf<Client>() {
       prepare: (raw) => {
         const config = spec.config.parse(raw);
         const state = spec.state();
+        const { background } = spec;
         return {
+          background: background === undefined ? undefined : (work) => background({ config, state, work }),
           collect: (client, put, call) =>
             spec.collect({
               client,

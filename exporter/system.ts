@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Call, Collector, CollectorCall } from './collector.ts';
+import type { Background, Call, Collector, CollectorCall } from './collector.ts';
 import { authField, tlsField, type Auth, type Tls } from './fields.ts';
 import type { Finding } from './findings.ts';
 import type { Family, Families, OpenFamilies, Put } from './families.ts';
@@ -98,6 +98,8 @@ export interface BoundCollector {
   readonly name: string;
   readonly collect: (client: TargetClient, put: Put, call: CollectorCall) => Promise<void>;
   readonly unknown: (why: string, put: Put, call: CollectorCall) => void;
+  /** Its work beside the sweeps, if it has any. */
+  readonly background?: ((work: Omit<Background<unknown>, 'open'>) => Promise<void>) | undefined;
 }
 
 export interface BoundTarget {
@@ -174,7 +176,12 @@ export function defineSystem<Client extends TargetClient, T extends z.ZodType>(s
           .filter((c) => written[c.name] !== false && (c.defaultOn || written[c.name] !== undefined))
           .map((c) => {
             const prepared = c.prepare(written[c.name] ?? {});
+            const { background } = prepared;
             return {
+              background:
+                background === undefined
+                  ? undefined
+                  : (work) => background({ ...work, open: (call) => spec.open(opening, call) }),
               name: c.name,
               // The sweep hands back the client that this target's own `open` made.
               collect: (client, put, call) => prepared.collect(client as Client, put, call),

@@ -210,15 +210,25 @@ export class Sweep {
   }
 
   #callOf(signal: AbortSignal, board: FactBoard): CollectorCall {
-    const { clock, others } = this.#parts.deps;
     const target = this.#parts.target.name;
-    if (others === undefined) return { signal, clock, target, board };
-    const peers: Peers = {
-      sources: others.sourcesOf(target),
-      fact: (of, key, waitMs) => others.facts.newest(of, key, { sinceMs: this.startedAtMs, waitMs, signal }),
-    };
-    return { signal, clock, target, board, peers };
+    const peers = peersOf(this.#parts.deps, target, { sinceMs: this.startedAtMs, signal });
+    return { signal, clock: this.#parts.deps.clock, target, board, ...peers };
   }
+}
+
+/** @param round what is shared since then is of the present round; until its signal aborts it is awaited */
+export function peersOf(
+  { others }: SweepDeps,
+  target: string,
+  round: { readonly sinceMs: number; readonly signal: AbortSignal },
+): { readonly peers?: Peers } {
+  if (others === undefined) return {};
+  return {
+    peers: {
+      sources: others.sourcesOf(target),
+      fact: (of, key, waitMs) => others.facts.newest(of, key, { ...round, waitMs }),
+    },
+  };
 }
 
 /** In front of every series of the target. */

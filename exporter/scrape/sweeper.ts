@@ -1,5 +1,6 @@
 import type { Target } from '../config/inventory.ts';
 import type { FactBoard } from '../facts.ts';
+import { BackgroundWork } from './background.ts';
 import { Connection } from './connection.ts';
 import { targetBlocks } from './report.ts';
 import { Sweep, type Failure, type SweepDeps } from './sweep.ts';
@@ -24,6 +25,7 @@ export class Sweeper {
   #target: Target;
   readonly #deps: SweepDeps;
   readonly #parts: Pick<ConstructorParameters<typeof Sweep>[0], 'bound' | 'connection' | 'busy'>;
+  readonly #background: BackgroundWork;
   #running: Sweep | undefined;
   #seen: TargetState['seen'];
 
@@ -33,6 +35,7 @@ export class Sweeper {
     this.#deps = { ...deps, log: deps.log.child({ target: target.name }) };
     const bound = target.bind();
     this.#parts = { bound, connection: new Connection(bound, this.#deps.log, after), busy: new Set() };
+    this.#background = new BackgroundWork(bound, target.name, this.#deps, after);
   }
 
   get state(): TargetState {
@@ -70,8 +73,10 @@ export class Sweeper {
 
   /** Lets a running sweep end, or not, and closes the connection. */
   async close({ abort }: { readonly abort: boolean }): Promise<void> {
+    const background = this.#background.stop();
     if (abort) this.#running?.abort();
     await this.#running?.done;
+    await background;
     await this.#parts.connection.closed();
   }
 

@@ -1,6 +1,6 @@
 // Systems made for tests: what a target does is a script that the test holds.
 import { z } from 'zod';
-import { collectorOf, type Call } from '../../exporter/collector.ts';
+import { collectorOf, type Background, type Call } from '../../exporter/collector.ts';
 import { inventoryOf, type Inventory } from '../../exporter/config/inventory.ts';
 import type { Finding } from '../../exporter/findings.ts';
 import { gauge, emitState } from '../../exporter/families.ts';
@@ -28,6 +28,7 @@ export interface Script {
   collect: (emit: EmitValue, call: Call) => Promise<void>;
   dispose: () => Promise<void>;
   examine: (call: Call) => Promise<readonly Finding[]>;
+  background: (work: Background<unknown>) => Promise<void>;
   opens: number;
   /** Connections open now, and the most there ever were. */
   connections: number;
@@ -46,6 +47,7 @@ export function script(parts: Partial<Script> = {}): Script {
     },
     dispose: () => Promise.resolve(),
     examine: () => Promise.resolve([]),
+    background: () => Promise.resolve(),
     opens: 0,
     connections: 0,
     mostConnections: 0,
@@ -112,6 +114,9 @@ export function fakeSystem(scripts: Readonly<Record<string, Script>>, kind = 'fa
           );
           call.board.publish(call.target, fakeFact, known(7, call.clock.wallMs()));
           await client.script.collect(emit.value, call);
+        },
+        background: async ({ work }) => {
+          await scripts[work.target]?.background(work);
         },
         unknown: ({ emit }) => {
           emitState(

@@ -20,6 +20,12 @@ export const rooms: readonly (readonly [room: string, files: RegExp, mayImport: 
   [
     'exporter/collectors',
     /^exporter\/systems\/[^/]+\/collector-[^/]+\.ts$/,
+    ['exporter/known', 'exporter/runtime', 'exporter/contract', 'exporter/facts', 'exporter/background'],
+  ],
+  // Work beside the sweeps: the only part of a system that may write to what it watches (a canary) or read it whole.
+  [
+    'exporter/background',
+    /^exporter\/systems\/[^/]+\/background-[^/]+\.ts$/,
     ['exporter/known', 'exporter/runtime', 'exporter/contract', 'exporter/facts'],
   ],
   [
