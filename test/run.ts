@@ -4,6 +4,7 @@ import { globSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { ReportLine } from './support/reporter.ts';
 
 const [major = 0] = process.versions.node.split('.').map(Number);
 if (major < 24) throw new Error(`tests need Node 24, this is ${process.version}: run them by \`make test\``);
@@ -68,7 +69,7 @@ async function runStage(stage: Stage, dir: string): Promise<Counts> {
     process.stdout.write(`FAILED: stage ${stage.name} has no test files (${stage.tests.files})\n`);
     return { passed: 0, failed: 1, skipped: 0 };
   }
-  const tap = join(dir, `${stage.name}.tap`);
+  const lines = join(dir, `${stage.name}.jsonl`);
   const code = await run([
     process.execPath,
     '--test',
@@ -76,21 +77,24 @@ async function runStage(stage: Stage, dir: string): Promise<Counts> {
     `--test-timeout=${String(stage.tests.timeoutMs)}`,
     '--test-reporter=spec',
     '--test-reporter-destination=stdout',
-    '--test-reporter=tap',
-    `--test-reporter-destination=${tap}`,
+    '--test-reporter=./test/support/reporter.ts',
+    `--test-reporter-destination=${lines}`,
     ...files,
   ]);
-  const report = await readFile(tap, 'utf8');
-  const total = (key: string): number => Number(new RegExp(`^# ${key} (\\d+)$`, 'm').exec(report)?.[1] ?? Number.NaN);
-  counts.passed = total('pass');
-  counts.failed = total('fail') + total('cancelled');
-  counts.skipped = total('skipped') + total('todo');
-  if (Number.isNaN(counts.passed + counts.failed) || (code !== 0 && counts.failed === 0)) {
-    return { ...counts, passed: 0, failed: 1 };
-  }
-  return counts;
+  const report = (await readFile(lines, 'utf8'))
+    .split('\n')
+    .filter((text) => text !== '')
+    .map((text) => JSON.parse(text) as ReportLine);
+  failures.push(...report.filter((line) => line.kind === 'failed'));
+  const slowest = report.filter((line) => line.kind === 'file').toSorted((a, b) => b.seconds - a.seconds);
+  for (const { file, seconds } of slowest.slice(0, 5)) process.stdout.write(`${seconds.toFixed(0)} s ${file}\n`);
+  const total = report.find((line) => line.kind === 'total');
+  // An end without counts, or with a code that they do not explain, is a failure too.
+  if (total === undefined || (code !== 0 && total.failed === 0)) return { ...counts, failed: 1 };
+  return total;
 }
 
+const failures: (ReportLine & { kind: 'failed' })[] = [];
 const wanted = process.argv.slice(2);
 for (const name of wanted) {
   if (!stages.some((s) => s.name === name)) {
@@ -117,6 +121,10 @@ try {
   }
 } finally {
   await rm(dir, { recursive: true, force: true });
+}
+// Last, where whoever reads only the end of a long log finds it.
+for (const { at, name, why } of failures.slice(0, 20)) {
+  process.stdout.write(`\nFAILED ${at} ${name}\n  ${why.slice(0, 800).replaceAll('\n', '\n  ')}\n`);
 }
 process.stdout.write(`\n${lines.join('\n')}\n`);
 process.stdout.write(`${String(sum.passed)} passed, ${String(sum.failed)} failed, ${String(sum.skipped)} skipped\n`);
