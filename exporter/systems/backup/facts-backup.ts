@@ -5,6 +5,7 @@ import { factKey } from '../../facts.ts';
 import { until } from '../../runtime/deadline.ts';
 import { messageOf } from '../../runtime/errors.ts';
 import { known, unknown, type Known } from '../../runtime/known.ts';
+import { mainTypeOf, maxAgeMsOf } from './address.ts';
 import type { BackupClient, BackupFile } from './client.ts';
 import { judgeDump, type Reading, type Verdict } from './facts-verdict.ts';
 import type { BackupState } from './state.ts';
@@ -83,7 +84,7 @@ export async function readBackup(
   forget(files, memory);
   readOn(finished, memory, { signal: client.closed, clock: call.clock });
   if (wait && memory.reading !== undefined) await until(call.signal, 'reading the newest backup', memory.reading);
-  return evidenceOf(files, finished, memory, client.address.max_age, call.clock.wallMs());
+  return evidenceOf(files, finished, memory, maxAgeMsOf(client.address, mainTypeOf(client.address)), call.clock.wallMs());
 }
 
 export function evidenceOf(

@@ -7,6 +7,10 @@ export const backup = defineSystem({
   kind: 'backup',
   help: 'A folder of backups.',
   address: backupAddress,
+  references: ({ source, archive }) => [
+    ...(source === undefined ? [] : [{ path: 'address.source', target: source, kind: 'mysql' }]),
+    ...(archive === undefined ? [] : [{ path: 'address.archive', target: archive, kind: 'backup' }]),
+  ],
   thresholds: { backup_max_age_seconds: 'age of the newest complete backup' },
   open: (opening) => Promise.resolve(openBackup(opening)),
   collectors: [backupFiles],
