@@ -32,6 +32,11 @@ export class FactBoard {
     this.#under = under;
   }
 
+  /** The same for all collectors of one sweep of one target, and another one in the next: what they share hangs on it. */
+  get root(): FactBoard {
+    return this.#under?.root ?? this;
+  }
+
   publish<T>(target: string, key: FactKey<T>, fact: Known<T>): void {
     this.#facts.set(idOf(target, key), fact);
   }

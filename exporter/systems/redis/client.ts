@@ -1,23 +1,39 @@
+import { createHash } from 'node:crypto';
 import { Redis, type RedisOptions } from 'ioredis';
 import type { Call } from '../../collector.ts';
+import type { FactBoard } from '../../facts.ts';
 import type { Tls } from '../../fields.ts';
 import { until } from '../../runtime/deadline.ts';
-import { asTargetError, messageOf, TargetError, type TargetErrorCode } from '../../runtime/errors.ts';
+import { asTargetError, codeOf, messageOf, TargetError, type TargetErrorCode } from '../../runtime/errors.ts';
 import { readSecret } from '../../runtime/secrets.ts';
 import { readTlsFiles } from '../../runtime/tls-files.ts';
 import type { Opening, TargetClient } from '../../system.ts';
 import { defaultPort, type RedisAddress } from './address.ts';
+import { commandName, Refusals, type CommandSeen } from './client-refusals.ts';
 
 export interface RedisClient extends TargetClient {
   /** As the inventory has it; undefined for a socket. */
   readonly host: string | undefined;
-  /** INFO with its default sections. */
-  readonly info: (call: Call) => Promise<string>;
-  /** Any command; the reply as ioredis gives it. @throws TargetError */
+  /** Whom it has logged in as; undefined for the default user. */
+  readonly user: string | undefined;
+  /**
+   * INFO ALL: every section but those of modules. The collectors of one sweep get the same reply, so that numbers that
+   * belong together are of one moment; a call without a board asks anew. @throws TargetError
+   */
+  readonly info: (call: Call & { readonly board?: FactBoard }) => Promise<string>;
+  /** What became of the commands that were sent, by name as ACL rules write it; kept over connections. */
+  readonly commands: ReadonlyMap<string, CommandSeen>;
+  /**
+   * Any command; the reply as ioredis gives it. One that was refused to this user, or that the server does not have, is
+   * not sent again for ten minutes: it fails as it did. @throws TargetError
+   */
   readonly send: (call: Call, command: string, ...args: readonly string[]) => Promise<unknown>;
 }
 
 const connectTimeoutMs = 3_000;
+
+/** By the target's opening, which stays the same while its connections come and go. */
+const refusalsOf = new WeakMap<Opening<RedisAddress>, Refusals>();
 
 /**
  * One connection: no pool, no reconnect, no replay, so that a command runs once or fails.
@@ -26,6 +42,8 @@ const connectTimeoutMs = 3_000;
  */
 export async function openRedis(opening: Opening<RedisAddress>, call: Call): Promise<RedisClient> {
   const redis = new Redis(await optionsOf(opening));
+  const refusals = refusalsOf.get(opening) ?? new Refusals();
+  refusalsOf.set(opening, refusals);
   // Without a listener ioredis prints to the console; the command or connect() that fails says the same
   let last: unknown;
   redis.on('error', (error: unknown) => {
@@ -41,26 +59,43 @@ export async function openRedis(opening: Opening<RedisAddress>, call: Call): Pro
   const reason = (error: unknown): unknown =>
     last !== undefined && messageOf(error) === 'Connection is closed.' ? last : error;
   const send = async (of: Call, command: string, ...args: readonly string[]): Promise<unknown> => {
+    const name = commandName(command, args);
+    const nowMs = of.clock.monoMs();
+    refusals.check(name, nowMs);
     try {
-      return await until(of.signal, command, redis.call(command, [...args]), end);
+      const reply = await until(of.signal, command, redis.call(command, [...args]), end);
+      refusals.accepted(name, nowMs);
+      return reply;
     } catch (error) {
-      throw redisError(reason(error), command);
+      const failure = redisError(reason(error), command);
+      refusals.failed(name, failure, nowMs);
+      throw failure;
     }
   };
+  const ask = async (of: Call): Promise<string> => {
+    const reply = await send(of, 'INFO', 'ALL');
+    if (typeof reply !== 'string') throw new TargetError('protocol', 'INFO: the reply is not a text');
+    return reply;
+  };
+  const replies = new WeakMap<FactBoard, Promise<string>>();
   try {
     await until(call.signal, 'connect', redis.connect(), end);
-    await authenticate(opening, (...args) => send(call, 'AUTH', ...args));
+    refusals.loggedInAs(await authenticate(opening, (...args) => send(call, 'AUTH', ...args)));
   } catch (error) {
     end();
     throw redisError(reason(error), 'connect');
   }
   return {
     host: opening.address.host,
-    info: async (of) => {
-      const reply = await send(of, 'INFO');
-      if (typeof reply !== 'string') throw new TargetError('protocol', 'INFO: the reply is not a text');
+    user: opening.auth?.user,
+    info: (of) => {
+      const sweep = of.board?.root;
+      if (sweep === undefined) return ask(of);
+      const reply = replies.get(sweep) ?? ask(of);
+      replies.set(sweep, reply);
       return reply;
     },
+    commands: refusals.commands,
     send,
     ping: async (of) => {
       try {
@@ -80,18 +115,23 @@ export async function openRedis(opening: Opening<RedisAddress>, call: Call): Pro
 /**
  * Not left to ioredis: it prints a warning to the console when the server wants no password, and goes on. We go on too:
  * whoever wrote a password down for a server that wants none has other worries than monitoring.
+ *
+ * @returns who that was: another text for another user or password
  */
 async function authenticate(
   { auth }: Opening<RedisAddress>,
   send: (...args: readonly string[]) => Promise<unknown>,
-): Promise<void> {
+): Promise<string> {
   const password = auth === undefined ? undefined : await readSecret(auth);
-  if (password === undefined) return;
+  if (password === undefined) return '';
   try {
     await send(...(auth?.user === undefined ? [] : [auth.user]), password);
   } catch (error) {
     if (!/no password is set|without any password configured/.test(messageOf(error))) throw error;
   }
+  return createHash('sha256')
+    .update(`${auth?.user ?? ''}\0${password}`)
+    .digest('base64');
 }
 
 /** disconnect() says goodbye and waits two seconds for the other side; one that hangs says nothing. */
@@ -137,14 +177,36 @@ const replyClasses: Readonly<Record<string, TargetErrorCode>> = {
   DENIED: 'denied', // protected mode: nobody from outside may come in without a password
 };
 
+/** What the words of the server leave open. */
+const hints: Readonly<Record<string, string>> = {
+  NOAUTH: 'the inventory has no auth for this target',
+  MASTERDOWN: 'a replica without a link to its primary answers little while replica-serve-stale-data is no',
+  BUSY: 'a script or function runs and everybody waits for it',
+};
+
 /** The class of what ioredis throws. */
 export function redisError(error: unknown, doing: string): TargetError {
-  if (!(error instanceof Error) || error.name !== 'ReplyError') return asTargetError(error, doing);
+  if (error instanceof TargetError) return error;
+  if (!(error instanceof Error) || error.name !== 'ReplyError') return wireError(error, doing);
   const { message } = error;
-  const code =
-    replyClasses[message.split(' ', 1)[0]?.replace(/^-/, '') ?? ''] ??
-    // Servers before 6 have no code word here
-    (message.includes('invalid password') ? 'auth' : 'failed');
+  const word = message.split(' ', 1)[0]?.replace(/^-/, '') ?? '';
+  const code = replyClasses[word] ?? classOfText(message);
+  const hint = hints[word];
   // The library's error carries the command with its arguments, so a password: it must not be the cause
-  return new TargetError(code, `${doing}: ${message}`);
+  return new TargetError(code, `${doing}: ${message}${hint === undefined ? '' : ` (${hint})`}`);
+}
+
+function classOfText(message: string): TargetErrorCode {
+  if (message.includes('invalid password')) return 'auth'; // servers before 6 have no code word here
+  return /^ERR unknown (sub)?command\b/i.test(message) ? 'unsupported' : 'failed';
+}
+
+/** Of the connection: OpenSSL's and Node's codes of TLS, and ioredis' word for the other side having hung up. */
+function wireError(error: unknown, doing: string): TargetError {
+  if (/^(ERR_SSL|ERR_TLS|ERR_OSSL|CERT_)/.test(codeOf(error) ?? '')) {
+    return new TargetError('tls', `${doing}: ${messageOf(error)}`, { cause: error });
+  }
+  if (messageOf(error) !== 'Connection is closed.') return asTargetError(error, doing);
+  const why = 'the server has closed the connection: it wants TLS, or has no room for another client';
+  return new TargetError('unreachable', `${doing}: ${doing === 'connect' ? why : 'the connection was closed'}`);
 }
