@@ -18,6 +18,7 @@ import type {
   GroupList,
   KafkaClient,
   ListedGroup,
+  OffsetAt,
   Offsets,
   TopicPartition,
 } from './facts-cluster.ts';
@@ -46,13 +47,15 @@ export class KafkaSession implements KafkaClient {
 
   async cluster(call: Call): Promise<Cluster> {
     const { clusterId, brokers, topics } = await this.#wire.metadata(call, null);
+    const failed = topics.filter((t) => t.errorCode !== 0);
     return {
       id: clusterId ?? undefined,
       brokers: brokers.map(brokerOf),
+      failed: new Map(failed.map((t) => [t.name ?? t.topicId, errorName(t.errorCode)])),
       topics: new Map(
         topics.flatMap((t) => {
           const { name } = t;
-          if (name === null || name === undefined || t.isInternal || t.errorCode !== 0) return [];
+          if (name === null || name === undefined || t.errorCode !== 0) return [];
           const partitions = t.partitions
             .map((p) => ({
               topic: name,
@@ -63,7 +66,7 @@ export class KafkaSession implements KafkaClient {
               inSync: p.isrNodes,
             }))
             .sort((a, b) => a.partition - b.partition);
-          return [[name, { name, partitions }] as const];
+          return [[name, { name, id: t.topicId, internal: t.isInternal, partitions }] as const];
         }),
       ),
     };
@@ -78,7 +81,7 @@ export class KafkaSession implements KafkaClient {
       brokers.map(async (broker) => {
         try {
           const answer = await this.#wire.send(call, 'ListGroups', broker, (c) =>
-            api.async(c, [], ['classic', 'consumer']),
+            api.async(c, [], ['classic', 'consumer', 'streams']),
           );
           if (answer.errorCode !== 0) throw new TargetError('failed', errorName(answer.errorCode));
           for (const g of answer.groups) {
@@ -135,8 +138,11 @@ export class KafkaSession implements KafkaClient {
 
   async describe(call: Call, groups: readonly ListedGroup[]): Promise<ReadonlyMap<string, Known<GroupDescription>>> {
     const found = new Map<string, Known<GroupDescription>>();
-    const kinds = new Map(groups.map((g) => [g.id, g.type]));
     const wallMs = call.clock.wallMs();
+    for (const { id, type, state } of groups) {
+      if (type === 'streams') found.set(id, known({ state, members: undefined, assigned: [] }, wallMs));
+    }
+    const kinds = new Map(groups.filter((g) => g.type !== 'streams').map((g) => [g.id, g.type]));
     const put = (id: string, errorCode: number, description: () => GroupDescription): void => {
       found.set(
         id,
@@ -186,13 +192,17 @@ export class KafkaSession implements KafkaClient {
     }
   }
 
-  async offsets(call: Call, partitions: readonly TopicPartition[], at: 'begin' | 'end' | number): Promise<Offsets> {
+  async offsets(call: Call, partitions: readonly TopicPartition[], at: OffsetAt): Promise<Offsets> {
     const found = new Map<string, Map<number, Known<number>>>();
     if (partitions.length === 0) return found;
     const wallMs = call.clock.wallMs();
     const api = await this.#wire.api(call, 'ListOffsets', listOffsetsV8, listOffsetsV7);
-    // KafkaApis: -1 latest, -2 earliest, else the first record at or after the time
-    const timestamp = at === 'end' ? -1n : at === 'begin' ? -2n : BigInt(Math.max(0, Math.floor(at)));
+    // KafkaApis: -1 latest (READ_COMMITTED: the last stable offset), -2 earliest, else the first record at or after the time
+    const readCommitted = 1;
+    const isolation = at === 'stable' ? readCommitted : 0;
+    const fixed = at === 'end' || at === 'stable' ? -1n : at === 'begin' ? -2n : undefined;
+    const timestampOf = (p: TopicPartition): bigint =>
+      fixed ?? BigInt(Math.max(0, Math.floor(typeof at === 'function' ? at(p) : Number(at))));
     const put = (topic: string, partition: number, offset: Known<number>): void => {
       const ofTopic = found.get(topic) ?? new Map<number, Known<number>>();
       found.set(topic, ofTopic.set(partition, offset));
@@ -211,10 +221,14 @@ export class KafkaSession implements KafkaClient {
         try {
           const topics = [...groupBy(wanted, (p) => p.topic)].map(([name, of]) => ({
             name,
-            partitions: of.map((p) => ({ partitionIndex: p.partition, currentLeaderEpoch: p.leaderEpoch, timestamp })),
+            partitions: of.map((p) => ({
+              partitionIndex: p.partition,
+              currentLeaderEpoch: p.leaderEpoch,
+              timestamp: timestampOf(p),
+            })),
           }));
           const epochs = new Map(wanted.map((p) => [`${p.topic}/${p.partition}`, p]));
-          const answer = await this.#wire.send(call, 'ListOffsets', broker, (c) => api.async(c, -1, 0, topics));
+          const answer = await this.#wire.send(call, 'ListOffsets', broker, (c) => api.async(c, -1, isolation, topics));
           for (const topic of answer.topics) {
             for (const p of topic.partitions) {
               const asked = epochs.get(`${topic.name}/${p.partitionIndex}`);
@@ -232,7 +246,7 @@ export class KafkaSession implements KafkaClient {
       }),
     );
     // No record is that new: the end stood there already
-    if (typeof at === 'number' && afterEnd.length > 0) {
+    if (fixed === undefined && afterEnd.length > 0) {
       for (const [topic, ends] of await this.offsets(call, afterEnd, 'end')) {
         for (const [partition, end] of ends) put(topic, partition, end);
       }

@@ -6,8 +6,10 @@ import type { TargetClient } from '../../system.ts';
 export interface Cluster {
   readonly id: string | undefined;
   readonly brokers: readonly Broker[];
-  /** Without Kafka's own topics (`__consumer_offsets`…). */
+  /** With Kafka's own topics (`__consumer_offsets`…). */
   readonly topics: ReadonlyMap<string, Topic>;
+  /** Topics that the brokers know and could not tell about, each with the reason; without one, nothing is missing. */
+  readonly failed?: ReadonlyMap<string, string>;
 }
 
 export interface Broker {
@@ -18,6 +20,10 @@ export interface Broker {
 
 export interface Topic {
   readonly name: string;
+  /** Another one when a topic of this name is made anew. */
+  readonly id?: string;
+  /** One of Kafka's own. */
+  readonly internal?: boolean;
   readonly partitions: readonly TopicPartition[];
 }
 
@@ -34,8 +40,9 @@ export interface TopicPartition {
 
 export interface ListedGroup {
   readonly id: string;
-  /** 'classic' or 'consumer' (KIP-848). */
+  /** 'classic', 'consumer' (KIP-848) or 'streams' (KIP-1071). */
   readonly type: string;
+  /** consumer, connect, …; empty for a group that only keeps commits. */
   readonly protocolType: string;
   /** As the broker names it: Stable, Empty, PreparingRebalance… */
   readonly state: string;
@@ -49,7 +56,8 @@ export interface GroupList {
 
 export interface GroupDescription {
   readonly state: string;
-  readonly members: number;
+  /** Undefined for a group of a type that is only listed (streams). */
+  readonly members: number | undefined;
   /** Topics that members have been given partitions of. */
   readonly assigned: readonly string[];
 }
@@ -69,10 +77,11 @@ export interface KafkaClient extends TargetClient {
     call: Call,
     groups: readonly ListedGroup[],
   ) => Promise<ReadonlyMap<string, Known<GroupDescription>>>;
-  /** 'begin', 'end', or a time in ms since the epoch: the first record of that time or later; the end when there is none. */
-  readonly offsets: (
-    call: Call,
-    partitions: readonly TopicPartition[],
-    at: 'begin' | 'end' | number,
-  ) => Promise<Offsets>;
+  readonly offsets: (call: Call, partitions: readonly TopicPartition[], at: OffsetAt) => Promise<Offsets>;
 }
+
+/**
+ * 'stable' is the last stable offset: the end for consumers that read committed transactions only. Else a time in ms since
+ * the epoch, the same or one for each partition: the first record of that time or later; the end when there is none.
+ */
+export type OffsetAt = 'begin' | 'end' | 'stable' | number | ((partition: TopicPartition) => number);
