@@ -16,9 +16,11 @@ export interface Family<L extends readonly string[] = readonly string[]> {
   readonly state?: string;
   /** See PassedFamilies. */
   readonly passed?: true;
+  /** Of a summary that has quantiles too. */
+  readonly quantiles?: true;
 }
 
-/** Without quantiles: a count and a sum, the series `<name>_count` and `<name>_sum`. */
+/** A count and a sum, the series `<name>_count` and `<name>_sum`, and if it is declared so, `<name>{quantile}`. */
 export interface SummaryFamily<L extends readonly string[] = readonly string[]> extends Family<L> {
   readonly type: 'summary';
 }
@@ -26,6 +28,8 @@ export interface SummaryFamily<L extends readonly string[] = readonly string[]> 
 export interface SummaryValue {
   readonly count: number;
   readonly sum: number;
+  /** By the text of the label. */
+  readonly quantiles?: ReadonlyMap<string, number>;
 }
 
 export type Families = Readonly<Record<string, Family>>;
@@ -89,6 +93,8 @@ export interface Sample {
   readonly labels: Readonly<Record<string, string>>;
   /** What the name of the series has behind that of the family: a summary has one sample of each. */
   readonly part?: '_count' | '_sum';
+  /** Of a summary, instead of a part. */
+  readonly quantile?: string;
 }
 
 export type Put = (sample: Sample) => void;
@@ -131,15 +137,20 @@ export function summary<const L extends readonly string[]>(
   name: string,
   help: string,
   labels: L,
-  options: FamilyOptions = {},
+  options: FamilyOptions & { readonly quantiles?: true } = {},
 ): SummaryFamily<L> {
   return { name, type: 'summary', help, labels, level: 'target', ...options };
 }
 
 /** The names of its series, each with the type that a query sees. */
-export function seriesOf({ name, type }: Family): readonly (readonly [name: string, type: OpenFamily['type']])[] {
+export function seriesOf({
+  name,
+  type,
+  quantiles,
+}: Family): readonly (readonly [name: string, type: OpenFamily['type']])[] {
   if (type !== 'summary') return [[name, type]];
   return [
+    ...(quantiles === true ? ([[name, 'gauge']] as const) : []),
     [`${name}_count`, 'counter'],
     [`${name}_sum`, 'counter'],
   ];
@@ -167,6 +178,7 @@ export function emitter<F extends Families>(families: F, put: Put): Emit<F> {
         put({ family, value, labels });
         return;
       }
+      for (const [quantile, at] of value.quantiles ?? []) put({ family, value: at, labels, quantile });
       put({ family, value: value.count, labels, part: '_count' });
       put({ family, value: value.sum, labels, part: '_sum' });
     },

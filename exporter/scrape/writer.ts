@@ -108,7 +108,7 @@ export class SampleWriter {
         this.#dropped += 1;
         return;
       }
-      family.add(key, value, sample.part ?? '');
+      family.add(key, value, sample);
       this.#room.left -= 1;
       this.#taken += 1;
     } catch (error) {
@@ -151,6 +151,7 @@ class FamilyWriter {
     for (const name of names) {
       if (!labelName.test(name)) throw new Error(`${family.name}: ${name} is not a label name`);
     }
+    if (family.quantiles === true && names.includes('quantile')) throw new Error(`${family.name}: quantile is taken`);
     if (new Set(names).size < names.length) throw new Error(`${family.name}: a label is there twice: ${names.join()}`);
     const prefix = Object.entries(constant).map(([name, value]) => `${name}="${escapeLabel(value)}"`);
     this.#family = family;
@@ -184,11 +185,14 @@ class FamilyWriter {
     return key;
   }
 
-  add(key: string, value: string, part: string): void {
-    const { name, type } = this.#family;
-    if ((type === 'summary') !== (part !== '')) throw new Error(`${name}: ${part} is no part of a ${type}`);
+  add(key: string, value: string, { part = '', quantile }: Pick<Sample, 'part' | 'quantile'>): void {
+    const { name, type, quantiles } = this.#family;
+    if (quantile !== undefined && (quantiles !== true || part !== '')) throw new Error(`${name} has no such quantile`);
+    if ((type === 'summary') !== (part !== '' || quantile !== undefined)) {
+      throw new Error(`${name}: ${part} is no part of a ${type}`);
+    }
     const head = part === '' ? this.#head : `${name}${part}${this.#head.slice(name.length)}`;
-    const series = `${head}${key}${this.#tail}`;
+    const series = `${head}${key}${quantile === undefined ? this.#tail : this.#quantileTail(quantile)}`;
     const begin = this.#at;
     this.#reserve(series.length + value.length + 1);
     this.#at += this.#buffer.write(series, begin);
@@ -198,6 +202,12 @@ class FamilyWriter {
     }
     this.#at += this.#buffer.write(`${value}\n`, this.#at, 'latin1');
     this.#count += 1;
+  }
+
+  /** `quantile` is the last label. */
+  #quantileTail(quantile: string): string {
+    const before = { ' ': '{', '} ': ',' }[this.#tail] ?? '",';
+    return `${before}quantile="${escapeLabel(quantile)}"} `;
   }
 
   #reserve(length: number): void {

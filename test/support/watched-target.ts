@@ -86,9 +86,10 @@ function measuredOf(samples: readonly Sample[], rest: Pick<Measured, 'failure' |
   };
 }
 
-function keyOf({ family, labels }: Sample): string {
-  const inside = Object.entries(labels)
+function keyOf({ family, labels, part = '', quantile }: Sample): string {
+  const inside = Object.entries({ ...labels, ...(quantile === undefined ? {} : { quantile }) })
     .map(([name, value]) => `${name}=${JSON.stringify(value)}`)
     .sort();
-  return inside.length === 0 ? family.name : `${family.name}{${inside.join(',')}}`;
+  const name = `${family.name}${part}`;
+  return inside.length === 0 ? name : `${name}{${inside.join(',')}}`;
 }

@@ -71,6 +71,33 @@ test('a sample of no part, of a part that is none, and one that is no number are
   }
 });
 
+test('quantiles are series of the name itself, with one more label', async () => {
+  const w = writer();
+  const bare = new SampleWriter({ level: 'target' });
+  const some = {
+    calls: summary('calls_usec', 'Calls.', ['cmd'], { quantiles: true }),
+    all: summary('all_usec', 'All.', [], { quantiles: true }),
+  };
+  const value = { count: 2, sum: 5, quantiles: new Map([['50', 1.5]]) };
+  emitter(some, w.put).calls(value, { cmd: 'get' });
+  emitter(some, w.put).all(value);
+  emitter(some, bare.put).all(value);
+  const text = (await join(w.finish(), 'text', systemClock)).toString();
+  const lines = text.split('\n').filter((line) => !line.startsWith('#'));
+  assert.equal(lines[3], 'calls_usec{target="a\\"b",cmd="get",quantile="50"} 1.5');
+  assert.equal(lines[4], 'calls_usec_count{target="a\\"b",cmd="get"} 2');
+  assert.equal(lines[0], 'all_usec{target="a\\"b",quantile="50"} 1.5');
+  assert.equal(parseExposition(text).get('calls_usec')?.samples.length, 3);
+  assert.match((await join(bare.finish(), 'text', systemClock)).toString(), /^all_usec\{quantile="50"\} 1\.5$/m);
+  assert.deepEqual(seriesOf(some.all)[0], ['all_usec', 'gauge']);
+  assert.throws(() => {
+    emitter(families, writer().put).all(value);
+  }, /has no such quantile/);
+  assert.throws(() => {
+    emitter(some, w.put).calls({ ...value, quantiles: new Map([['50', 2]]) }, { cmd: 'get' });
+  });
+});
+
 test('what does not fit is counted by series', () => {
   const w = writer(seriesRoom(1));
   emitter(families, w.put).all({ count: 1, sum: 1 });
