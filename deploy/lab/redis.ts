@@ -6,7 +6,15 @@ import { ProcessPart } from './processes.ts';
 
 export type RedisName = 'redis' | 'redisReplica';
 
-export function redisPart(lab: LabContext, name: RedisName): ProcessPart {
+export interface RedisOptions {
+  /** Another server than the machine's own. */
+  readonly server?: string;
+  /** Lines of its configuration, after the lab's own: the last one of a name counts. */
+  readonly settings?: readonly string[];
+}
+
+export function redisPart(lab: LabContext, name: RedisName, options: RedisOptions = {}): ProcessPart {
+  const { server = program('redis-server'), settings = [] } = options;
   const port = ports[name];
   const lines = [
     `bind ${lab.address}`,
@@ -21,11 +29,12 @@ export function redisPart(lab: LabContext, name: RedisName): ProcessPart {
     ...(name === 'redisReplica'
       ? [`replicaof ${lab.address} ${ports.redisReplicaToRedis}`, `replica-announce-ip ${lab.address}`]
       : []),
+    ...settings,
   ];
   const file = fileIn(lab, `${name}.conf`, `${lines.join('\n')}\n`);
   return new ProcessPart(lab, {
     name,
-    argv: [program('redis-server'), file],
+    argv: [server, file],
     ready: async (signal) => {
       const info = await withRedis(lab, name, (redis) => redis.info('replication'), signal);
       return name === 'redis' || info.includes('master_link_status:up');

@@ -99,11 +99,14 @@ function sameSource(before: Target, after: Target): boolean {
   return before.source === after.source;
 }
 
-/** Replica -> the sources that the pipelines name for it. */
+/** Replica -> the sources that the pipelines name for it; of a cache, its primary. */
 export function sourcesOf({ pipelines }: Pick<Inventory, 'pipelines'>): ReadonlyMap<string, readonly string[]> {
   const found = new Map<string, Set<string>>();
-  for (const { source, replicas } of pipelines) {
-    for (const replica of replicas) found.set(replica, (found.get(replica) ?? new Set()).add(source));
+  const pair = (replica: string, source: string): void =>
+    void found.set(replica, (found.get(replica) ?? new Set()).add(source));
+  for (const { source, replicas, cache } of pipelines) {
+    for (const replica of replicas) pair(replica, source);
+    for (const replica of cache?.replicas ?? []) pair(replica, cache?.primary ?? '');
   }
   return new Map([...found].map(([replica, sources]) => [replica, [...sources]]));
 }
