@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Admin } from '@platformatic/kafka';
 import { ports } from './address.ts';
 import { fileIn, folderIn, fromCache, program, type LabContext } from './context.ts';
-import { ProcessPart, runToEnd } from './processes.ts';
+import { ProcessPart, runToEnd, type LabFolder } from './processes.ts';
 
 export const topic = 'maxwell';
 export const partitions = 2;
@@ -19,14 +19,28 @@ const logging = `<Configuration status="WARN">
 </Configuration>
 `;
 
-export interface KafkaPart {
+export interface Broker {
   readonly part: ProcessPart;
   /** Makes the storage; once, before the first start. */
   readonly format: () => Promise<void>;
+}
+
+export interface KafkaPart extends Broker {
   readonly createTopic: () => Promise<void>;
 }
 
-export function kafkaPart(lab: LabContext): KafkaPart {
+export interface BrokerOptions {
+  /** Instead of, or beside, those of a plain broker. */
+  readonly properties?: Readonly<Record<string, string | number>>;
+  /** Users that are there from the first start: `SCRAM-SHA-512=[name=NAME,password=PASSWORD]`. */
+  readonly scram?: readonly string[];
+  readonly heapMb?: number;
+  readonly ready?: () => Promise<boolean>;
+}
+
+/** A broker that is its own controller. */
+export function brokerOf(lab: LabFolder & Pick<LabContext, 'address'>, options: BrokerOptions = {}): Broker {
+  const { scram = [], heapMb = 384 } = options;
   const clusterId = randomBytes(16).toString('base64url');
   const home = folderIn(lab, 'kafka');
   const properties: Record<string, string | number> = {
@@ -35,7 +49,6 @@ export function kafkaPart(lab: LabContext): KafkaPart {
     'controller.quorum.voters': `1@${lab.address}:${ports.kafkaController}`,
     'controller.listener.names': 'CONTROLLER',
     listeners: `PLAINTEXT://${lab.address}:${ports.kafka},CONTROLLER://${lab.address}:${ports.kafkaController}`,
-    'advertised.listeners': `PLAINTEXT://${lab.address}:${ports.kafka}`,
     'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT',
     'log.dirs': join(home, 'data'),
     'num.partitions': partitions,
@@ -46,6 +59,7 @@ export function kafkaPart(lab: LabContext): KafkaPart {
     'transaction.state.log.min.isr': 1,
     'group.initial.rebalance.delay.ms': 0,
     'controlled.shutdown.max.retries': 1,
+    ...options.properties,
   };
   const file = fileIn(
     lab,
@@ -59,20 +73,28 @@ export function kafkaPart(lab: LabContext): KafkaPart {
   const java = program('java');
   const part = new ProcessPart(lab, {
     name: 'kafka',
-    argv: [java, '-Xmx384m', ...jvm, log4j, ...classPath, 'kafka.Kafka', file],
+    argv: [java, `-Xmx${heapMb}m`, ...jvm, log4j, ...classPath, 'kafka.Kafka', file],
     cwd: home,
     // Two brokers on one port: the second fails silently and the first answers, so look at the cluster id
-    ready: async () => (await withAdmin(lab, (admin) => admin.metadata({ topics: [] }))).id === clusterId,
+    ready:
+      options.ready ?? (async () => (await withAdmin(lab, (admin) => admin.metadata({ topics: [] }))).id === clusterId),
   });
   return {
     part,
     format: async () => {
-      const format = ['format', `--cluster-id=${clusterId}`, '-c', file];
+      const users = scram.flatMap((user) => ['--add-scram', user]);
+      const format = ['format', `--cluster-id=${clusterId}`, '-c', file, ...users];
       await runToEnd([java, ...jvm, log4j, ...classPath, 'kafka.tools.StorageTool', ...format], {
         deadlineMs: 30_000,
         cwd: home,
       });
     },
+  };
+}
+
+export function kafkaPart(lab: LabContext): KafkaPart {
+  return {
+    ...brokerOf(lab),
     createTopic: async () => {
       await withAdmin(lab, (admin) => admin.createTopics({ topics: [topic], partitions, replicas: 1 }));
     },
