@@ -14,6 +14,13 @@ export interface OffsetAge {
   readonly atLeast: boolean;
 }
 
+/** What the samples prove of an age. */
+export interface AgeBounds {
+  readonly least: number;
+  /** Undefined: the offset is older than the history. */
+  readonly most: number | undefined;
+}
+
 export class OffsetHistory {
   readonly #capacity: number;
   #times: number[] = [];
@@ -78,6 +85,18 @@ export class OffsetHistory {
     const [o0 = offset, o1 = offset] = [this.#offsets[low], this.#offsets[low + 1]];
     const written = o1 === o0 ? t1 : t0 + ((offset - o0) / (o1 - o0)) * (t1 - t0);
     return { seconds: since(written, nowMs), atLeast: false };
+  }
+
+  /** Between which two ages the true one lies, in seconds: those of the samples before and after the offset. */
+  boundsAt(offset: number, nowMs: number): AgeBounds | undefined {
+    const n = this.#offsets.length;
+    const [oldest, newest] = [this.#offsets[0], this.#offsets[n - 1]];
+    if (oldest === undefined || newest === undefined) return undefined;
+    // What comes behind all that was seen has been written since the last look, if it is there at all.
+    if (offset >= newest) return { least: 0, most: since(this.#times[n - 1] ?? nowMs, nowMs) };
+    const after = this.#offsets.findIndex((end) => end > offset);
+    const least = since(this.#times[after] ?? nowMs, nowMs);
+    return { least, most: after === 0 ? undefined : since(this.#times[after - 1] ?? nowMs, nowMs) };
   }
 
   #reset(): void {

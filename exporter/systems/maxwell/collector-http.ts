@@ -2,9 +2,10 @@ import { z } from 'zod';
 import { collectorOf } from '../../collector.ts';
 import { counter, emitState, gauge, passedFamilies } from '../../families.ts';
 import { classOf } from '../../runtime/errors.ts';
-import type { Known } from '../../runtime/known.ts';
+import { known, unknown, type Known } from '../../runtime/known.ts';
 import type { MaxwellClient } from './client.ts';
 import { readMaxwellHttp, type Quantiles } from './facts-http.ts';
+import { HalvesMemory, maxwellHalvesFact } from './facts-passing.ts';
 
 const httpStates = ['answering', 'refused', 'silent', 'no_metrics', 'not_configured', 'unknown'] as const;
 type HttpState = (typeof httpStates)[number];
@@ -22,6 +23,7 @@ interface State {
   failed: number | undefined;
   /** As it said at the last look. */
   saidFailed: number | undefined;
+  readonly halves: HalvesMemory;
 }
 
 /** Numbers from its HTTP server. Its own lag and health say little: see facts-http.ts. */
@@ -96,11 +98,18 @@ export const httpCollector = collectorOf<MaxwellClient>()({
     ),
   },
   open: { own: passedFamilies('', 'Metrics of Maxwell under its own names, which begin with its metrics_prefix.') },
-  state: (): State => ({ isConfigured: false, failure: 'unknown', failed: undefined, saidFailed: undefined }),
+  state: (): State => ({
+    isConfigured: false,
+    failure: 'unknown',
+    failed: undefined,
+    saidFailed: undefined,
+    halves: new HalvesMemory(),
+  }),
   async collect({ client, config, emit, call, state }) {
     const { http, address } = client;
     state.failure = http === undefined ? 'not_configured' : 'unknown';
     if (http === undefined) {
+      call.board.publish(call.target, maxwellHalvesFact, unknown('its HTTP metrics are not in the inventory'));
       emitHttpState(emit.state, 'not_configured');
       return;
     }
@@ -112,7 +121,12 @@ export const httpCollector = collectorOf<MaxwellClient>()({
     });
     emit.up(found === undefined ? 0 : 1);
     emitHttpState(emit.state, found === undefined ? 'refused' : 'answering');
-    if (found === undefined) return;
+    if (found === undefined) {
+      call.board.publish(call.target, maxwellHalvesFact, unknown('nobody listens where its HTTP metrics should be'));
+      return;
+    }
+    const now = { monoMs: call.clock.monoMs(), wallMs: call.clock.wallMs() };
+    call.board.publish(call.target, maxwellHalvesFact, known(state.halves.look(found, now), now.wallMs));
     const put = (fact: Known<number>, number: (value: number) => void): void => {
       if (fact.known) number(fact.value);
     };
@@ -130,7 +144,8 @@ export const httpCollector = collectorOf<MaxwellClient>()({
     emitQuantiles(emit.queue, found.queueTime);
     if (config.own_names) for (const series of found.own) emit.own(series);
   },
-  unknown({ emit, state }) {
+  unknown({ emit, call, state, why }) {
+    call.board.publish(call.target, maxwellHalvesFact, unknown(why));
     if (state.isConfigured) emit.up(0);
     emitHttpState(emit.state, state.failure);
     if (state.isConfigured) state.failure = 'unknown';

@@ -15,6 +15,7 @@ import {
   type PositionMark,
 } from './facts-health.ts';
 import { layers, layersOf, layerStates } from './facts-layers.ts';
+import { maxwellPlaceFact, placeOf, type MaxwellPlace } from './facts-passing.ts';
 import { purgeSeconds, purgeStates, readRetention, type Retention } from './facts-retention.ts';
 import { readWitness } from './facts-witness.ts';
 import { duplicateStates, watchWriters, type DuplicateState, type WritersMark } from './facts-writers.ts';
@@ -24,6 +25,7 @@ const modes = ['binlog', 'gtid', 'unknown'] as const;
 
 interface Found {
   readonly health: MaxwellHealth;
+  readonly place: Known<MaxwellPlace>;
   readonly process: MaxwellEvidence['process'];
   readonly probe: HttpProbe;
   readonly purge: ReturnType<typeof purgeSeconds>;
@@ -94,7 +96,12 @@ async function look(client: MaxwellClient, state: State, call: CollectorCall): P
   const { position } = tables;
   const at = position.known ? { ...position, value: position.value.found ? position.value : undefined } : position;
   const purge = purgeSeconds(at, health, tables.binlogs, retention);
-  const found = { health, process, probe, purge, duplicate: writers.duplicate };
+  const place: Known<MaxwellPlace> = !position.known
+    ? position
+    : position.value.found
+      ? known(placeOf(position.value, position.observedAtMs), position.observedAtMs)
+      : unknown(position.value.why);
+  const found = { health, place, process, probe, purge, duplicate: writers.duplicate };
   if (tables.failure === undefined) return found;
   state.partial = found;
   throw tables.failure;
@@ -126,13 +133,14 @@ function withoutTables(process: MaxwellEvidence['process'], probe: HttpProbe): F
   const nothing = unknown(process.known ? 'its tables were not read in time' : process.why);
   const evidence = { process, position: nothing, binlogs: nothing, gtidsPurged: nothing, movement: nothing };
   const purge = { state: 'unknown', seconds: nothing } as const;
-  return { health: judgeMaxwell(evidence), process, probe, purge, duplicate: 'unknown' };
+  return { health: judgeMaxwell(evidence), place: nothing, process, probe, purge, duplicate: 'unknown' };
 }
 
 function emitFound(emit: Emit<typeof families>, state: State, found: Found, call: CollectorCall): void {
   const { health, process, probe, purge } = found;
   const client_id = state.clientId;
   call.board.publish(call.target, maxwellHealthFact, known(health, call.clock.wallMs()));
+  call.board.publish(call.target, maxwellPlaceFact, found.place);
   const of = (put: (value: number, labels: { client_id: string; state: string }) => void) => {
     return (value: number, s: string): void => {
       put(value, { client_id, state: s });

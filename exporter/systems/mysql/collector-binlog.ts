@@ -4,6 +4,7 @@ import { emitState, type Emit } from '../../families.ts';
 import { known, unknown } from '../../runtime/known.ts';
 import type { MysqlClient } from './client.ts';
 import { BinlogWatch } from './facts-binlog-growth.ts';
+import { binlogAges, binlogAgesFact, BinlogHistory } from './facts-binlog-history.ts';
 import { readBinlogServer, sourceLogFact, type BinlogServer } from './facts-binlog-server.ts';
 import { binlogsFact, readBinlogsSparingly, type Binlogs, type BinlogsRead } from './facts-binlogs.ts';
 import { binlogFamilies, binlogStates, retainedStates, retentionStates, type BinlogState } from './families-binlog.ts';
@@ -12,6 +13,7 @@ type EmitBinlog = Emit<typeof binlogFamilies>;
 
 interface State {
   readonly watch: BinlogWatch;
+  readonly history: BinlogHistory;
   read: BinlogsRead | undefined;
   server: { readonly of: MysqlClient; readonly readAtMs: number; readonly value: BinlogServer } | undefined;
 }
@@ -24,9 +26,10 @@ export const binlogCollector = collectorOf<MysqlClient>()({
   help: 'Number, size, growth and retention of the binary logs.',
   config: z.strictObject({}),
   families: binlogFamilies,
-  state: (): State => ({ watch: new BinlogWatch(), read: undefined, server: undefined }),
+  state: (): State => ({ watch: new BinlogWatch(), history: new BinlogHistory(), read: undefined, server: undefined }),
   async collect({ client, emit, call, state }) {
     const askedAtMs = call.clock.wallMs();
+    const askedAtMonoMs = call.clock.monoMs();
     const read = await readBinlogsSparingly(client, state.read, call);
     state.read = read;
     call.observed?.(read.listedAtMs);
@@ -35,6 +38,10 @@ export const binlogCollector = collectorOf<MysqlClient>()({
     const { serverId, serverUuid } = server;
     call.board.publish(call.target, binlogsFact, known(binlogs, askedAtMs));
     call.board.publish(call.target, sourceLogFact, known({ serverId, serverUuid, binlogs, askedAtMs }, askedAtMs));
+    if (binlogs.current !== undefined) {
+      state.history.add(askedAtMonoMs, binlogs.current, server);
+      call.board.publish(call.target, binlogAgesFact, known(binlogAges(state.history, server, call.clock), askedAtMs));
+    }
     if (binlogs.current === undefined) {
       emitStates(emit, 'off');
       return;
@@ -46,6 +53,7 @@ export const binlogCollector = collectorOf<MysqlClient>()({
   unknown({ emit, call, why }) {
     call.board.publish(call.target, binlogsFact, unknown(why));
     call.board.publish(call.target, sourceLogFact, unknown(why));
+    call.board.publish(call.target, binlogAgesFact, unknown(why));
     emitStates(emit, 'unknown');
   },
 });

@@ -1,8 +1,11 @@
 // What every CDC process tells a pipeline, whichever it is: Maxwell, the CDC service, Debezium.
 import type { FactBoard } from '../../facts.ts';
-import { unknown, type Known } from '../../runtime/known.ts';
+import { known, unknown, type Known } from '../../runtime/known.ts';
 import { cdcServiceHealthFact } from '../cdc-service/facts-health.ts';
+import type { OffsetAge } from '../../runtime/offset-history.ts';
 import { maxwellHealthFact } from '../maxwell/facts-health.ts';
+import { maxwellHalvesFact, maxwellPlaceFact, passingOf } from '../maxwell/facts-passing.ts';
+import { binlogAgesFact } from '../mysql/facts-binlog-history.ts';
 
 /** stalled: its process lives and passes nothing on. position_lost: what it has to read next is gone from the source. */
 export type CdcState = 'running' | 'stalled' | 'down' | 'position_lost' | 'unknown';
@@ -15,18 +18,36 @@ export interface CdcFacts {
   readonly lagSeconds: Known<number>;
   /** For when only this much of the lag is certain. */
   readonly lagAtLeastSeconds?: Known<number>;
+  /** Its two halves, where it tells them apart. */
+  readonly parts?: Known<CdcParts>;
 }
 
-/** One line per kind of CDC process. */
-const kinds: readonly ((board: FactBoard, target: string) => Known<CdcFacts>)[] = [
-  (board, target) => board.read(target, maxwellHealthFact),
+export interface CdcParts {
+  /** Age of the oldest change that it has not read. */
+  readonly readSeconds: Known<number>;
+  /** How long the oldest change that it has read waits to be taken by where it produces to. */
+  readonly publishing: OffsetAge;
+}
+
+/** One line per kind of CDC process. `source`: whose binary log it reads. */
+const kinds: readonly ((board: FactBoard, target: string, source: string) => Known<CdcFacts>)[] = [
+  maxwellOf,
   (board, target) => board.read(target, cdcServiceHealthFact),
 ];
 
+function maxwellOf(board: FactBoard, target: string, source: string): Known<CdcFacts> {
+  const health = board.read(target, maxwellHealthFact);
+  if (!health.known) return health;
+  const at = board.read(target, maxwellPlaceFact);
+  const halves = board.read(target, maxwellHalvesFact);
+  const passing = passingOf(health.value, at, halves, board.read(source, binlogAgesFact));
+  return known({ state: health.value.state, why: health.value.why, ...passing }, health.observedAtMs);
+}
+
 /** A target is of one kind: one of them has been published, when any was. */
-export function cdcFactsOf(board: FactBoard, target: string): Known<CdcFacts> {
+export function cdcFactsOf(board: FactBoard, target: string, source: string): Known<CdcFacts> {
   for (const read of kinds) {
-    const found = read(board, target);
+    const found = read(board, target, source);
     if (found.known) return found;
   }
   return unknown(`nothing about ${target} was collected`);

@@ -1,17 +1,19 @@
 // How far behind is the end of a pipeline, and which stage holds it up? Pure: made of what the collectors of its targets
 // found in the same sweep.
 //
-// The lag is the sum of what the stages of the chain add, each the age of the oldest change that waits in it. A change
-// that is in the CDC stage now has not begun to wait in the next one, so the sum is an upper bound: the oldest change of
-// all can be younger than the sum, never older. Of stages beside each other (several groups, several replicas) the
-// slowest counts.
+// The lag is the sum of what the stages of the chain add, each the time that the oldest change in it has waited there. A
+// change that is in the CDC stage now has not begun to wait in the next one, so the sum is an upper bound: the oldest
+// change of all can be younger than the sum, never older. Of stages beside each other (several groups, several replicas)
+// the slowest counts. The two halves of the CDC process, cdc_read and cdc_publish, count as one: as the age of the oldest
+// change that it has not passed on, which is no more than their sum. Where they are not told apart, cdc_read is that.
 import type { FactBoard } from '../../facts.ts';
 import { known, unknown, type Known } from '../../runtime/known.ts';
 import { kafkaLagFact } from '../kafka/facts-lag.ts';
+import { binlogAgesFact } from '../mysql/facts-binlog-history.ts';
 import { replicationFact } from '../mysql/facts-replication.ts';
 import { redisReplicationFact } from '../redis/facts-replication.ts';
 import { cdcFactsOf } from './facts-cdc.ts';
-import { cacheStage, cdcStage, consumeStage, larger, replicaStage, type StageFound } from './facts-stages.ts';
+import { cacheStage, cdcStages, consumeStage, larger, replicaStage, type StageFound } from './facts-stages.ts';
 
 /** A pipeline as the inventory has it; what is not needed here is left out. */
 export interface Pipeline {
@@ -26,7 +28,7 @@ export interface Pipeline {
   readonly cache?: { readonly primary: string; readonly replicas: readonly string[] } | undefined;
 }
 
-export type StageName = 'cdc_read' | 'consume' | 'cache_replicate' | 'replicate';
+export type StageName = 'cdc_read' | 'cdc_publish' | 'consume' | 'cache_replicate' | 'replicate';
 
 export interface Stage extends StageFound {
   readonly stage: StageName;
@@ -34,6 +36,8 @@ export interface Stage extends StageFound {
   readonly target: string;
   /** Empty but for `consume`. */
   readonly consumergroup: string;
+  /** What it counts for in the lag of the pipeline, when that is something else than its own. */
+  readonly counts?: Pick<StageFound, 'lagSeconds' | 'atLeastSeconds'>;
 }
 
 export interface PipelineLag {
@@ -58,7 +62,7 @@ export function pipelineLagOf(pipeline: Pipeline, board: FactBoard, nowMs: numbe
     lagSeconds: sumOf(stages, nowMs),
     atLeastSeconds: stages
       .filter((s) => (chain as readonly StageName[]).includes(s.stage))
-      .map((s) => s.atLeastSeconds)
+      .map((s) => (s.counts ?? s).atLeastSeconds)
       .reduce(larger, unknown('no stage of the chain is known')),
   };
 }
@@ -67,10 +71,16 @@ function stagesOf(pipeline: Pipeline, board: FactBoard): Stage[] {
   const objectiveSeconds = pipeline.objective / 1000;
   const { cdc, bus, cache } = pipeline;
   const stages: Stage[] = [];
+  const ages = board.read(pipeline.source, binlogAgesFact);
   for (const target of pipeline.replicas) {
-    stages.push(stage('replicate', target, replicaStage(board.read(target, replicationFact))));
+    stages.push(stage('replicate', target, replicaStage(board.read(target, replicationFact), ages)));
   }
-  if (cdc !== undefined) stages.push(stage('cdc_read', cdc, cdcStage(cdcFactsOf(board, cdc), objectiveSeconds)));
+  if (cdc !== undefined) {
+    const { read, publish, whole } = cdcStages(cdcFactsOf(board, cdc, pipeline.source), objectiveSeconds);
+    // Without a bus there is nothing between the process and the end to publish to.
+    stages.push({ ...stage('cdc_read', cdc, bus === undefined ? whole : read), counts: whole });
+    if (bus !== undefined) stages.push(stage('cdc_publish', cdc, publish));
+  }
   if (bus !== undefined) {
     const lag = board.read(bus.target, kafkaLagFact);
     for (const { group, topics = bus.topics } of pipeline.consumers) {
@@ -97,7 +107,8 @@ function sumOf(stages: readonly Stage[], nowMs: number): Known<number> {
   let any = false;
   for (const name of chain) {
     let slowest = 0;
-    for (const { lagSeconds, target } of stages.filter((s) => s.stage === name)) {
+    for (const { target, ...found } of stages.filter((s) => s.stage === name)) {
+      const { lagSeconds } = found.counts ?? found;
       if (!lagSeconds.known) return unknown(`${name} of ${target}: ${lagSeconds.why}`);
       any = true;
       slowest = Math.max(slowest, lagSeconds.value);

@@ -1,6 +1,8 @@
 // Each stage of a pipeline from its owner's facts: what it adds to the lag, and its state. Pure.
 import { known, unknown, type Known } from '../../runtime/known.ts';
 import type { GroupLag, KafkaLag, LagAge, PartitionLag } from '../kafka/facts-lag.ts';
+import { replicatesFrom } from '../mysql/facts-binlog-server.ts';
+import { ageWithin, type BinlogAges } from '../mysql/facts-binlog-history.ts';
 import type { ReplicaChannel } from '../mysql/facts-replication.ts';
 import type { RedisReplicaSeen, RedisReplication } from '../redis/facts-replication.ts';
 import type { CdcFacts } from './facts-cdc.ts';
@@ -15,7 +17,41 @@ export interface StageFound {
   readonly atLeastSeconds: Known<number>;
 }
 
-export function cdcStage(cdc: Known<CdcFacts>, objectiveSeconds: number): StageFound {
+/** Reading and publishing of a CDC process, and both together. */
+export interface CdcStages {
+  readonly read: StageFound;
+  readonly publish: StageFound;
+  /** From the source until it is published: what the pipeline's lag counts, as the two halves overlap. */
+  readonly whole: StageFound;
+}
+
+/**
+ * Where the process does not tell its halves apart, `read` carries both and `publish` says so (`unsplit`). What stands
+ * still is blamed on the half in which a change has waited for longer: a producer that is stuck stops the reader too, in
+ * the end, but never before itself.
+ */
+export function cdcStages(cdc: Known<CdcFacts>, objectiveSeconds: number): CdcStages {
+  const whole = cdcStage(cdc, objectiveSeconds);
+  if (!cdc.known) return { read: whole, publish: notKnown(cdc.why), whole };
+  const { parts = unknown('it does not tell reading from publishing') } = cdc.value;
+  if (!parts.known) return { read: whole, publish: { ...notKnown(parts.why), state: 'unsplit' }, whole };
+  const { readSeconds, publishing } = parts.value;
+  const reading = { lagSeconds: readSeconds, atLeastSeconds: readSeconds };
+  const published = boundOf(publishing, parts.observedAtMs, undefined, 'it was read before this was watched');
+  const isPublishing = publishing.seconds > 0 && readSeconds.known && publishing.seconds >= readSeconds.value;
+  const { state, why } = whole;
+  const stuck = state === 'stalled' ? { state, why } : undefined;
+  return {
+    read: {
+      ...moving(readSeconds.known ? reading : whole, objectiveSeconds),
+      ...(state === 'ok' || state === 'behind' || (isPublishing && state === 'stalled') ? {} : { state, why }),
+    },
+    publish: { ...moving(published, objectiveSeconds), ...(isPublishing ? stuck : {}) },
+    whole,
+  };
+}
+
+function cdcStage(cdc: Known<CdcFacts>, objectiveSeconds: number): StageFound {
   if (!cdc.known) return notKnown(cdc.why);
   const { state, why, lagSeconds, lagAtLeastSeconds = lagSeconds } = cdc.value;
   const lag = { lagSeconds, atLeastSeconds: lagSeconds.known ? lagSeconds : lagAtLeastSeconds };
@@ -43,21 +79,47 @@ function moving(lag: Pick<StageFound, 'lagSeconds' | 'atLeastSeconds'>, objectiv
   return { state: isMissed ? 'behind' : 'unknown', why: lagSeconds.why, ...lag };
 }
 
-/** Of a replica with several channels the worst counts. */
-export function replicaStage(channels: Known<readonly ReplicaChannel[]>): StageFound {
+/**
+ * Of a replica with several channels the worst counts.
+ *
+ * @param ages of the binary log of the source
+ */
+export function replicaStage(channels: Known<readonly ReplicaChannel[]>, ages: Known<BinlogAges>): StageFound {
   if (!channels.known) return notKnown(channels.why);
-  const [first, ...rest] = channels.value.map(channelStage);
+  const [first, ...rest] = channels.value.map((channel) => channelStage(channel, ages));
   if (first === undefined) {
     return { ...notKnown('it is no replica'), state: 'down', why: 'it does not replicate from anywhere' };
   }
   return rest.reduce(worse, first);
 }
 
-function channelStage({ state, why, lagSeconds }: ReplicaChannel): StageFound {
-  const lag = { lagSeconds, atLeastSeconds: lagSeconds };
+/**
+ * What the replica says is nothing while it stands still, and too little when its source is not heard of: the place that
+ * it has executed, in the log of its source, tells its age at any time, as exactly as the source is looked at. Between
+ * two looks what the replica says is the better number.
+ */
+function channelStage(channel: ReplicaChannel, ages: Known<BinlogAges>): StageFound {
+  const { state, why } = channel;
+  const { executed } = channel;
+  const isOfSource = ages.known && executed !== undefined && replicatesFrom(channel, ages.value) === true;
+  const age = isOfSource ? ages.value.ageOf(executed) : undefined;
+  let { lagSeconds } = channel;
+  let atLeastSeconds = lagSeconds;
+  if (age?.known === true) {
+    const { seconds, isBound } = ageWithin(age.value, lagSeconds);
+    const older = unknown(
+      `it is at least ${Math.floor(age.value.least)} s: what it executes next is older than what was seen of the log of its source`,
+    );
+    lagSeconds = isBound ? older : known(seconds, age.observedAtMs);
+    atLeastSeconds = isBound ? (age.value.least > 0 ? known(age.value.least, age.observedAtMs) : older) : lagSeconds;
+  }
+  const lag = { lagSeconds, atLeastSeconds };
   if (state === 'stopped') return { state: 'down', why, ...lag };
   if (state === 'stalled' || state === 'connecting') return { state: 'stalled', why, ...lag };
-  return lagSeconds.known ? { state: 'ok', why: undefined, ...lag } : notKnown(lagSeconds.why);
+  return {
+    ...lag,
+    ...(lagSeconds.known ? { state: 'ok', why: undefined } : { state: 'unknown', why: lagSeconds.why }),
+  };
 }
 
 const order: readonly StageState[] = ['ok', 'behind', 'unknown', 'stalled', 'down'];
@@ -147,10 +209,10 @@ function boundOf(
   { seconds, atLeast }: LagAge,
   observedAtMs: number,
   unseen?: string,
+  older = 'the oldest record is older than the history of the log',
 ): Pick<StageFound, 'lagSeconds' | 'atLeastSeconds'> {
   const value = known(seconds, observedAtMs);
-  const bounded = `it is at least ${Math.floor(seconds)} s: the oldest record is older than the history of the log`;
-  const why = unseen ?? (atLeast ? bounded : undefined);
+  const why = unseen ?? (atLeast ? `it is at least ${Math.floor(seconds)} s: ${older}` : undefined);
   if (why === undefined) return { lagSeconds: value, atLeastSeconds: value };
   return { lagSeconds: unknown(why), atLeastSeconds: seconds > 0 ? value : unknown(why) };
 }

@@ -1,6 +1,6 @@
 import { gauge } from '../../families.ts';
 
-export const stageStates = ['ok', 'behind', 'stalled', 'down', 'unknown'] as const;
+export const stageStates = ['ok', 'behind', 'stalled', 'down', 'unsplit', 'unknown'] as const;
 export type StageState = (typeof stageStates)[number];
 
 const stage = ['pipeline', 'stage', 'target', 'consumergroup'] as const;
@@ -27,7 +27,7 @@ export const pipelineFamilies = {
   ),
   stageState: gauge(
     'pipeline_stage_state',
-    'State of each stage: one series per state, 1 for the present one. behind: by how much is unknown, but it is more than the objective.',
+    'State of each stage: one series per state, 1 for the present one. behind: by how much is unknown, but it is more than the objective. unsplit: nothing tells it from the stage before it, which carries the lag of both.',
     [...stage, 'state'] as const,
     { level: 'pipeline' },
   ),

@@ -13,7 +13,7 @@ import { maxwellHealthFact, type MaxwellHealth } from '../../../exporter/systems
 import { replicationFact, type ReplicaChannel } from '../../../exporter/systems/mysql/facts-replication.ts';
 import { collectPipelines } from '../../../exporter/systems/pipeline/collector-pipeline.ts';
 import { pipelineLagOf, type Pipeline, type Stage } from '../../../exporter/systems/pipeline/facts-pipeline.ts';
-import { consumeStage, cacheStage, cdcStage, replicaStage } from '../../../exporter/systems/pipeline/facts-stages.ts';
+import { consumeStage, cacheStage, cdcStages, replicaStage } from '../../../exporter/systems/pipeline/facts-stages.ts';
 import { stageStates } from '../../../exporter/systems/pipeline/families.ts';
 import { redisReplicationFact, type RedisReplication } from '../../../exporter/systems/redis/facts-replication.ts';
 
@@ -104,7 +104,11 @@ for (const [fact, expected] of [
   [no, ['unknown', 'unknown']],
 ] as const) {
   test(`cdc_read of ${JSON.stringify(fact)}`, () => {
-    assert.deepEqual(short(cdcStage(fact, 30)), expected);
+    const { read, publish, whole } = cdcStages(fact, 30);
+    assert.deepEqual(short(read), expected);
+    assert.deepEqual(read, whole, 'nothing tells the two halves apart');
+    assert.equal(publish.state, fact.known ? 'unsplit' : 'unknown');
+    assert.equal(publish.lagSeconds.known, false);
   });
 }
 
@@ -118,7 +122,7 @@ for (const [channels, expected] of [
   [no, ['unknown', 'unknown']],
 ] as const) {
   test(`replicate of ${JSON.stringify(channels)}`, () => {
-    assert.deepEqual(short(replicaStage(channels)), expected);
+    assert.deepEqual(short(replicaStage(channels, no)), expected);
   });
 }
 
@@ -213,6 +217,7 @@ test('the lag is the sum of the chain, of stages side by side the slowest; the r
     [
       ['replicate', 'db-2', '', 'ok', 40],
       ['cdc_read', 'maxwell', '', 'ok', 1],
+      ['cdc_publish', 'maxwell', '', 'unsplit', 'unknown'],
       ['consume', 'kafka', 'g', 'ok', 7],
       ['consume', 'kafka', 'h', 'ok', 20],
       ['cache_replicate', 'r2', '', 'ok', 2],
@@ -254,7 +259,7 @@ test('while any stage of the chain is unknown, so is the lag: every combination'
       broken.every((name) => name === 'replica'),
       broken.join(),
     );
-    assert.equal(stages.length, 5);
+    assert.equal(stages.length, 6);
     assert.equal(stages.find((s) => s.stage === 'replicate')?.state, broken.includes('replica') ? 'unknown' : 'ok');
     if (!lagSeconds.known) assert.match(lagSeconds.why, /^(cdc_read|consume|cache_replicate) of /);
   }
@@ -284,8 +289,8 @@ test('series: objective and states are always there, the lag only while it is kn
     assert.deepEqual(values('pipeline_lag_seconds'), lag);
     assert.deepEqual(values('pipeline_stage_lag_at_least_seconds'), []);
     assert.deepEqual(values('pipeline_lag_objective_seconds'), [60]);
-    assert.equal(values('pipeline_stage_state').length, 5 * stageStates.length);
-    assert.equal(values('pipeline_stage_state').filter((v) => v === 1).length, 5);
+    assert.equal(values('pipeline_stage_state').length, 6 * stageStates.length);
+    assert.equal(values('pipeline_stage_state').filter((v) => v === 1).length, 6);
     assert.equal(values('pipeline_stage_lag_seconds').length, lag.length * 5);
     assert.ok(samples.every((s) => Number.isFinite(s.value)));
   }
@@ -308,7 +313,7 @@ test('the pipeline is at least as late as its latest stage, whatever is unknown 
   const states = found.filter((s) => s.family.name === 'pipeline_stage_state' && s.value === 1);
   assert.deepEqual(
     states.map((s) => s.labels['state']),
-    ['ok', 'ok', 'ok', 'behind', 'unknown'],
+    ['ok', 'ok', 'unsplit', 'ok', 'behind', 'unknown'],
   );
   for (const { value, labels } of found.filter((s) => s.family.name === 'pipeline_stage_lag_seconds')) {
     assert.ok(labels['consumergroup'] !== 'h', `a bound served as a lag: ${String(value)}`);
@@ -325,7 +330,7 @@ test('a bound that is within the objective, and the lag of a replica, say nothin
 
 test('a CDC process that knows only what its lag is at least', () => {
   const of = (state: MaxwellHealth['state'], bound: Known<number>): unknown[] =>
-    short(cdcStage(known({ state, why: state, lagSeconds: no, lagAtLeastSeconds: bound }, 0), 30));
+    short(cdcStages(known({ state, why: state, lagSeconds: no, lagAtLeastSeconds: bound }, 0), 30).read);
   assert.deepEqual(of('running', seconds(31)), ['behind', '>= 31']);
   assert.deepEqual(of('running', seconds(30)), ['unknown', '>= 30']);
   assert.deepEqual(of('running', no), ['unknown', 'unknown']);
