@@ -359,7 +359,9 @@ test('kill -9: down, with its numbers as they stand; purged meanwhile: the posit
 
   await assert.rejects(lab.part('maxwell').start());
   const ended = await sweepWhen('its end to be read', (s) => s.samples.get('maxwell_starts_total{}') === 2);
-  assert.equal(ended.samples.get('maxwell_last_exit_code{}'), isOld() ? 1 : 2);
+  // 1.22.6 ends with 1. 1.44.1 ends with 2, or with 1 when its HTTP server is not up yet: its shutdown fails then (seen in
+  // 4 of 9 runs: `Cannot invoke "Server.stop()" because "this.server" is null`). The class goes by what it wrote.
+  assert.ok((isOld() ? [1] : [1, 2]).includes(ended.samples.get('maxwell_last_exit_code{}') ?? NaN));
   assert.equal(stateOf(ended, 'maxwell_last_exit_class_info', '', 'class'), 'position_lost');
   assert.ok((ended.samples.get('maxwell_log_events_total{class="position_lost"}') ?? 0) > 0);
   assert.equal(ended.samples.get('maxwell_log_gaps_total{}'), 0);
