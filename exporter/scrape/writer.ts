@@ -185,8 +185,9 @@ class FamilyWriter {
     return key;
   }
 
-  add(key: string, value: string, { part = '', quantile }: Pick<Sample, 'part' | 'quantile'>): void {
+  add(key: string, value: string, { part: named, quantile }: Pick<Sample, 'part' | 'quantile'>): void {
     const { name, type, quantiles } = this.#family;
+    const part: string = named ?? '';
     if (quantile !== undefined && (quantiles !== true || part !== '')) throw new Error(`${name} has no such quantile`);
     if ((type === 'summary') !== (part !== '' || quantile !== undefined)) {
       throw new Error(`${name}: ${part} is no part of a ${type}`);

@@ -86,10 +86,10 @@ function measuredOf(samples: readonly Sample[], rest: Pick<Measured, 'failure' |
   };
 }
 
-function keyOf({ family, labels, part = '', quantile }: Sample): string {
+function keyOf({ family, labels, part, quantile }: Sample): string {
   const inside = Object.entries({ ...labels, ...(quantile === undefined ? {} : { quantile }) })
     .map(([name, value]) => `${name}=${JSON.stringify(value)}`)
     .sort();
-  const name = `${family.name}${part}`;
+  const name = `${family.name}${part ?? ''}`;
   return inside.length === 0 ? name : `${name}{${inside.join(',')}}`;
 }
