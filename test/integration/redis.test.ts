@@ -111,7 +111,10 @@ test('nobody listens: refused, and the state says unknown', async () => {
   const measured = await target.measure();
   assert.equal(measured.failure?.class, 'refused');
   assert.equal(measured.state('redis_replication_state'), 'unknown');
-  assert.deepEqual([...new Set(measured.series.map((s) => s.replace(/\{.*/, '')))], ['redis_replication_state']);
+  assert.ok(
+    measured.series.every((s) => /_state\{/.test(s)),
+    'only states are told',
+  );
 });
 
 test('a socket that was half open: ends at the deadline, and a new connection is made afterwards', async () => {

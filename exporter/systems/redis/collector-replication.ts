@@ -25,7 +25,6 @@ export const redisReplication = collectorOf<RedisClient>()({
   async collect({ client, emit, call, state }) {
     const found = await readRedisReplication(client, call, state);
     call.board.publish(call.target, redisReplicationFact, known(found, call.clock.wallMs()));
-    emitServer(emit, found.fields);
     emitStream(emit, found.fields);
     emitReplicationState(emit, found.state);
     emitLink(emit, found);
@@ -36,27 +35,6 @@ export const redisReplication = collectorOf<RedisClient>()({
     emitReplicationState(emit, 'unknown');
   },
 });
-
-function emitServer(emit: RedisEmit, fields: RedisFields): void {
-  const text = (name: string): string => fields.get(name) ?? '';
-  emit.instanceInfo(1, {
-    role: text('role'),
-    redis_version: text('redis_version'),
-    redis_build_id: text('redis_build_id'),
-    redis_mode: text('redis_mode'),
-    os: text('os'),
-    maxmemory_policy: text('maxmemory_policy'),
-    tcp_port: text('tcp_port'),
-    run_id: text('run_id'),
-    process_id: text('process_id'),
-    master_replid: text('master_replid'),
-  });
-  passOn(fields, 'rdb_last_save_time', emit.lastSave);
-  passOn(fields, 'used_memory', emit.memoryUsed);
-  passOn(fields, 'maxmemory', emit.memoryMax);
-  passOn(fields, 'uptime_in_seconds', emit.uptime);
-  passOn(fields, 'connected_clients', emit.clients);
-}
 
 function emitStream(emit: RedisEmit, fields: RedisFields): void {
   passOn(fields, 'connected_slaves', emit.connectedSlaves);

@@ -9,18 +9,6 @@ export const redisUp = gauge('redis_up', '1 when the server answered and accepte
 
 /** Names, labels and values of oliver006/redis_exporter 1.88, up to redis_replication_state. */
 export const redisFamilies = {
-  instanceInfo: gauge('redis_instance_info', 'About the server: 1.', [
-    'role',
-    'redis_version',
-    'redis_build_id',
-    'redis_mode',
-    'os',
-    'maxmemory_policy',
-    'tcp_port',
-    'run_id',
-    'process_id',
-    'master_replid',
-  ]),
   slaveInfo: gauge('redis_slave_info', 'About the replica: 1.', [...primary, 'read_only'] as const),
   linkUp: gauge('redis_master_link_up', '1 when the link to the primary is up.', primary, state),
   lastIo: gauge(
@@ -55,11 +43,6 @@ export const redisFamilies = {
   resyncsFull: gauge('redis_replica_resyncs_full', 'Full copies to replicas since the start.', []),
   partialAccepted: gauge('redis_replica_partial_resync_accepted', 'Partial copies since the start.', []),
   partialDenied: gauge('redis_replica_partial_resync_denied', 'Partial copies refused since the start.', []),
-  lastSave: gauge('redis_rdb_last_save_timestamp_seconds', 'When the data set was last saved to disk.', []),
-  memoryUsed: gauge('redis_memory_used_bytes', 'Memory that the server has allocated.', []),
-  memoryMax: gauge('redis_memory_max_bytes', 'The limit of memory; 0 without one.', []),
-  uptime: gauge('redis_uptime_in_seconds', 'Time since the start.', []),
-  clients: gauge('redis_connected_clients', 'Clients that are connected, without replicas.', []),
   replicationState: gauge(
     'redis_replication_state',
     'State of the replication: one series per state, 1 for the present one.',

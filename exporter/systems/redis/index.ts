@@ -1,5 +1,7 @@
 import { defineSystem } from '../../system.ts';
 import { redisAddress } from './address.ts';
+import { redisConfig } from './collector-info-config.ts';
+import { redisInfo } from './collector-info.ts';
 import { redisReplication } from './collector-replication.ts';
 import { redisUp } from './families.ts';
 
@@ -13,5 +15,5 @@ export const redis = defineSystem({
   },
   up: redisUp,
   open: async (opening, call) => (await import('./client.ts')).openRedis(opening, call),
-  collectors: [redisReplication],
+  collectors: [redisReplication, redisInfo, redisConfig],
 });
