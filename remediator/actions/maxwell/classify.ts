@@ -52,8 +52,14 @@ export function classifyEnd(last: ServiceEnd, log: Known<ServiceLog>, around: Su
   const says = (marker: string): boolean => log.value.text.includes(marker);
   if (says('OutOfMemoryError')) return deny('memory', 'its heap was too small: a restart only repeats that', inputs);
   if (signal === 'SIGKILL' || exitCode === 137) return allow('killed', 'it was killed', inputs);
+  // 2 stands for a lost position; a 1.44.1 whose HTTP server is not up yet ends with 1 all the same (seen)
+  const lost = exitCode === 1 || exitCode === 2 ? lostPosition(says, inputs) : undefined;
+  if (lost !== undefined) return lost;
   if (exitCode === 1) return classifyOne(says, around, inputs);
-  if (exitCode === 2) return classifyTwo(says, inputs);
+  if (exitCode === 2) {
+    const why = 'it ended with code 2, which stands for a lost position, without a known reason';
+    return deny('unknown_exit_2', why, inputs);
+  }
   return deny(
     'unknown_end',
     `it ended with ${signal ?? `code ${exitCode ?? 'unknown'}`}, which is of no known class`,
@@ -83,7 +89,7 @@ function classifyOne(says: (marker: string) => boolean, around: Surroundings, in
   return deny('unknown_error', 'it ended with code 1 for a reason that is of no known class', inputs);
 }
 
-function classifyTwo(says: (marker: string) => boolean, inputs: Verdict['inputs']): Verdict {
+function lostPosition(says: (marker: string) => boolean, inputs: Verdict['inputs']): Verdict | undefined {
   if (says('server_uuid/server_id')) {
     return deny(
       'second_owner',
@@ -98,13 +104,8 @@ function classifyTwo(says: (marker: string) => boolean, inputs: Verdict['inputs'
     'purged required binary logs',
     "couldn't find the requested binlog",
   ].find(says);
-  if (lost !== undefined)
-    return deny('binlog_purged', `its position is no longer on the source: ${lost}`, { ...inputs, marker: lost });
-  return deny(
-    'unknown_exit_2',
-    'it ended with code 2, which stands for a lost position, without a known reason',
-    inputs,
-  );
+  if (lost === undefined) return undefined;
+  return deny('binlog_purged', `its position is no longer on the source: ${lost}`, { ...inputs, marker: lost });
 }
 
 function classifyRunning(
