@@ -5,6 +5,7 @@ import type { FactBoard } from '../../facts.ts';
 import type { Tls } from '../../fields.ts';
 import { until } from '../../runtime/deadline.ts';
 import { asTargetError, codeOf, messageOf, TargetError, type TargetErrorCode } from '../../runtime/errors.ts';
+import type { LogTail } from '../../runtime/log-tail.ts';
 import { readSecret } from '../../runtime/secrets.ts';
 import { readTlsFiles } from '../../runtime/tls-files.ts';
 import type { Opening, TargetClient } from '../../system.ts';
@@ -14,6 +15,10 @@ import { commandName, Refusals, type CommandSeen } from './client-refusals.ts';
 export interface RedisClient extends TargetClient {
   /** As the inventory has it; undefined for a socket. */
   readonly host: string | undefined;
+  /** Of the inventory; undefined without. */
+  readonly logFile: string | undefined;
+  /** Its log, opened once and closed with this client. */
+  readonly logTail: (open: () => LogTail) => LogTail;
   /** Whom it has logged in as; undefined for the default user. */
   readonly user: string | undefined;
   /**
@@ -77,6 +82,7 @@ export async function openRedis(opening: Opening<RedisAddress>, call: Call): Pro
     if (typeof reply !== 'string') throw new TargetError('protocol', 'INFO: the reply is not a text');
     return reply;
   };
+  let tail: LogTail | undefined;
   const replies = new WeakMap<FactBoard, Promise<string>>();
   try {
     await until(call.signal, 'connect', redis.connect(), end);
@@ -87,6 +93,8 @@ export async function openRedis(opening: Opening<RedisAddress>, call: Call): Pro
   }
   return {
     host: opening.address.host,
+    logFile: opening.address.log_file,
+    logTail: (open) => (tail ??= open()),
     user: opening.auth?.user,
     info: (of) => {
       const sweep = of.board?.root;
@@ -105,9 +113,9 @@ export async function openRedis(opening: Opening<RedisAddress>, call: Call): Pro
       }
     },
     usable: () => !ended && redis.status === 'ready',
-    [Symbol.asyncDispose]: () => {
+    [Symbol.asyncDispose]: async () => {
       end();
-      return Promise.resolve();
+      await tail?.close();
     },
   };
 }

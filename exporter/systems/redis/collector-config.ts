@@ -1,0 +1,59 @@
+import { z } from 'zod';
+import { collectorOf } from '../../collector.ts';
+import { emitState, type Emit } from '../../families.ts';
+import { durationMs } from '../../fields.ts';
+import type { RedisClient } from './client.ts';
+import {
+  checkConfig,
+  configChecks,
+  configStates,
+  readSettings,
+  recommended,
+  type ConfigState,
+} from './facts-config.ts';
+import { readRedisReplication } from './facts-replication.ts';
+import { StreamRateMemory } from './facts-replication-rate.ts';
+import { configFamilies } from './families-config.ts';
+
+/** Needs CONFIG GET for some of it; where that is refused, what INFO tells is still told. */
+export const replicationConfig = collectorOf<RedisClient>()({
+  name: 'replication_config',
+  help: 'Settings against what replication needs.',
+  config: z.strictObject({
+    /** How long a link may be broken without a full copy, at the present write rate. */
+    cover: durationMs.default(recommended.coverMs),
+    min_backlog_bytes: z.int().min(16_384).default(recommended.minBacklogBytes),
+    min_replica_buffer_bytes: z.int().min(1_048_576).default(recommended.replicaBuffer.hardBytes),
+  }),
+  families: configFamilies,
+  state: () => new StreamRateMemory(),
+  async collect({ client, config, emit, call, state }) {
+    const found = await readRedisReplication(client, call);
+    const { bytesPerSecond } = state.see(found, call.clock.monoMs(), call.clock.wallMs());
+    const settings = await readSettings(client, call, found.server.version);
+    const checks = checkConfig(found, settings, bytesPerSecond.known ? bytesPerSecond.value : undefined, {
+      ...recommended,
+      minBacklogBytes: config.min_backlog_bytes,
+      coverMs: config.cover,
+      replicaBuffer: { ...recommended.replicaBuffer, hardBytes: config.min_replica_buffer_bytes },
+    });
+    for (const check of configChecks) {
+      const { state: of } = checks[check];
+      emitCheck(emit, check, of);
+      if (of === 'ok' || of === 'wrong') emit.ok(of === 'ok' ? 1 : 0, { check });
+    }
+  },
+  unknown({ emit }) {
+    for (const check of configChecks) emitCheck(emit, check, 'unknown');
+  },
+});
+
+function emitCheck(emit: Emit<typeof configFamilies>, check: string, state: ConfigState): void {
+  emitState(
+    (value, of) => {
+      emit.state(value, { check, state: of });
+    },
+    configStates,
+    state,
+  );
+}

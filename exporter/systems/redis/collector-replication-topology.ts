@@ -1,0 +1,68 @@
+import { z } from 'zod';
+import { collectorOf, type CollectorCall } from '../../collector.ts';
+import { emitState, type Emit } from '../../families.ts';
+import { known, unknown, type Known } from '../../runtime/known.ts';
+import type { RedisClient } from './client.ts';
+import { readRedisReplication, redisReplicationFact, type RedisReplication } from './facts-replication.ts';
+import {
+  nextSyncStates,
+  primaryWaitMs,
+  redisTopologyFact,
+  topologyChecks,
+  topologyOf,
+  topologyStates,
+  type NextSyncState,
+  type TopologyState,
+} from './facts-replication-topology.ts';
+import { topologyFamilies } from './families-replication.ts';
+
+type TopologyEmit = Emit<typeof topologyFamilies>;
+
+/** Whether another server is the primary of one is a matter of both: the primary's own collector has looked at it. */
+export const replicationTopology = collectorOf<RedisClient>()({
+  name: 'replication_topology',
+  help: 'Whether a replica is what the inventory says, and what its next connection would cost; needs its primary in the same pipeline.',
+  config: z.strictObject({}),
+  families: topologyFamilies,
+  state: () => undefined,
+  async collect({ client, emit, call }) {
+    const [own, primary] = await Promise.all([readRedisReplication(client, call), primaryFor(call)]);
+    const found = topologyOf(own, primary, call.clock.wallMs());
+    call.board.publish(call.target, redisTopologyFact, known(found, call.clock.wallMs()));
+    for (const check of topologyChecks) emitCheck(emit, check, found.checks[check].state);
+    emitNext(emit, found.nextSync.state);
+  },
+  unknown({ emit, call, why }) {
+    call.board.publish(call.target, redisTopologyFact, unknown(why));
+    const isPaired = (call.peers?.sources.length ?? 0) > 0;
+    for (const check of topologyChecks) emitCheck(emit, check, isPaired || check === 'chain' ? 'unknown' : 'none');
+    emitNext(emit, 'unknown');
+  },
+});
+
+/** Two pipelines may name two primaries for it: the one that it knows, else any. */
+async function primaryFor({ peers }: CollectorCall): Promise<Known<RedisReplication> | undefined> {
+  if (peers === undefined || peers.sources.length === 0) return undefined;
+  const facts = await Promise.all(peers.sources.map((name) => peers.fact(name, redisReplicationFact, primaryWaitMs)));
+  return facts.find((f) => f.known) ?? facts[0];
+}
+
+function emitCheck(emit: TopologyEmit, check: string, state: TopologyState): void {
+  emitState(
+    (value, of) => {
+      emit.topology(value, { check, state: of });
+    },
+    topologyStates,
+    state,
+  );
+}
+
+function emitNext(emit: TopologyEmit, state: NextSyncState): void {
+  emitState(
+    (value, of) => {
+      emit.nextSync(value, { state: of });
+    },
+    nextSyncStates,
+    state,
+  );
+}
