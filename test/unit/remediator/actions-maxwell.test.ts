@@ -64,6 +64,19 @@ const ends: readonly (readonly [what: string, end: ServiceEnd, text: Known<Servi
   ['a position within an event', ended(2), log('binlog truncated in the middle of event'), 'deny binlog_purged'],
   ['purged GTIDs', ended(2), log('because the source purged required binary logs'), 'deny binlog_purged'],
   ['RESET MASTER', ended(2), log("couldn't find the requested binlog"), 'deny binlog_purged'],
+  // 1.44.1 whose HTTP server is not up yet ends with 1 instead of 2; Kafka may have been complained about before
+  [
+    'a purged binlog, with 1',
+    ended(1),
+    log("Expiring 3 record(s)\ncouldn't find the requested binlog"),
+    'deny binlog_purged',
+  ],
+  [
+    'a second one, with 1',
+    ended(1),
+    log('Communications link failure\nsame server_uuid/server_id'),
+    'deny second_owner',
+  ],
   ['a second one', ended(2), log('A replica with the same server_uuid/server_id as this one'), 'deny second_owner'],
   ['code 2 without a reason', ended(2), log('something else'), 'deny unknown_exit_2'],
   ['another signal', ended(null, 'SIGSEGV'), log(''), 'deny unknown_end'],
