@@ -1,10 +1,11 @@
 import { gauge } from '../../families.ts';
+import { ownFamilies } from './families-own.ts';
 
 const partition = ['topic', 'partition'] as const;
 const groupTopic = ['consumergroup', 'topic'] as const;
 const groupPartition = ['consumergroup', 'topic', 'partition'] as const;
 const state = { state: 'kafka_consumergroup_state' };
-const answered = { state: 'pipemedic_collector_success' };
+const answered = { state: 'kafka_sweep_complete' };
 
 export const kafkaUp = gauge('kafka_up', '1 when metadata of the cluster was answered with at least one broker.', []);
 
@@ -27,7 +28,7 @@ export const kafkaFamilies = {
   ),
   leader: gauge(
     'kafka_topic_partition_leader',
-    'Broker that leads the partition; absent without one.',
+    'Broker that leads the partition; absent without one, and with granularity topic.',
     partition,
     answered,
   ),
@@ -35,7 +36,7 @@ export const kafkaFamilies = {
   inSync: gauge('kafka_topic_partition_in_sync_replica', 'Replicas that are in sync.', partition),
   leaderIsPreferred: gauge(
     'kafka_topic_partition_leader_is_preferred',
-    '1 when the preferred broker leads the partition.',
+    '1 when the preferred broker leads the partition; not with granularity topic.',
     partition,
   ),
   underReplicated: gauge(
@@ -76,7 +77,7 @@ export const kafkaFamilies = {
   ),
   groupLagSeconds: gauge(
     'kafka_consumergroup_lag_seconds',
-    'Age of the oldest record that waits, from when the end of the log passed it: exact to one sweep interval for recent records, in proportion to the age for older ones; a lower bound when the record is older than a week.',
+    'Age of the oldest record that waits, 0 when none does: from the history of the end of the log, and at the first look from the timestamps of its records. Wrong by at most two sweep intervals plus a third of the age; a lower bound when the record is older than a week.',
     groupPartition,
     state,
   ),
@@ -91,4 +92,5 @@ export const kafkaFamilies = {
     'State of each group seen in the last ten minutes: one series per state, 1 for the present one.',
     ['consumergroup', 'state'],
   ),
+  ...ownFamilies,
 } as const;

@@ -5,6 +5,7 @@ import type {
   GroupDescription,
   KafkaClient,
   ListedGroup,
+  OffsetAt,
   Offsets,
   TopicPartition,
 } from '../../../exporter/systems/kafka/facts-cluster.ts';
@@ -13,6 +14,11 @@ export interface FakePartition {
   readonly begin?: number | string;
   /** A text: why it is unknown. */
   readonly end: number | string;
+  /** The last stable offset, when it is not the end. */
+  readonly stable?: number | string;
+  readonly leader?: number;
+  readonly replicas?: readonly number[];
+  readonly inSync?: readonly number[];
   /** Ends at times in the past: [wall ms, offset], ascending. */
   readonly past?: readonly (readonly [atMs: number, offset: number])[];
 }
@@ -21,7 +27,7 @@ export interface FakeGroup {
   readonly type?: string;
   readonly protocolType?: string;
   readonly state?: string;
-  readonly members?: number;
+  readonly members?: number | undefined;
   readonly assigned?: readonly string[];
   /** topic -> offsets by partition; undefined: nothing is committed; a text: why it is unknown. */
   readonly commits?: Readonly<Record<string, readonly (number | string | undefined)[]>> | string;
@@ -34,6 +40,9 @@ export interface FakeCluster {
   /** Names of groups that the brokers list; all of them when left out. */
   listed?: readonly string[];
   failedBrokers?: readonly number[];
+  /** Names of topics that were made anew: anything new. */
+  ids?: Record<string, string>;
+  failedTopics?: Record<string, string>;
   readonly asked: string[];
 }
 
@@ -47,13 +56,13 @@ function knownOr(value: number | string): Known<number> {
 
 export function clientOf(cluster: FakeCluster): KafkaClient {
   const partitionsOf = (name: string): TopicPartition[] =>
-    (cluster.topics[name] ?? []).map((_, partition) => ({
+    (cluster.topics[name] ?? []).map(({ leader = 1, replicas = [1], inSync = [1] }, partition) => ({
       topic: name,
       partition,
-      leader: 1,
+      leader,
       leaderEpoch: 0,
-      replicas: [1],
-      inSync: [1],
+      replicas,
+      inSync,
     }));
   return {
     cluster: () => {
@@ -62,7 +71,10 @@ export function clientOf(cluster: FakeCluster): KafkaClient {
       return Promise.resolve({
         id: 'fake',
         brokers: [{ id: 1, host: 'broker', port: 9092 }],
-        topics: new Map(names.map((name) => [name, { name, partitions: partitionsOf(name) }])),
+        failed: new Map(Object.entries(cluster.failedTopics ?? {})),
+        topics: new Map(
+          names.map((name) => [name, { name, id: cluster.ids?.[name] ?? 'first', partitions: partitionsOf(name) }]),
+        ),
       });
     },
     groups: () => {
@@ -82,7 +94,7 @@ export function clientOf(cluster: FakeCluster): KafkaClient {
       return Promise.resolve(new Map(groups.map(({ id }) => [id, descriptionOf(cluster.groups[id])])));
     },
     offsets: (_call, partitions, at) => {
-      cluster.asked.push(typeof at === 'number' ? 'past' : at);
+      cluster.asked.push(typeof at === 'string' ? at : 'past');
       return Promise.resolve(offsetsOf(cluster, partitions, at));
     },
     ping: () => Promise.resolve(),
@@ -121,13 +133,22 @@ function descriptionOf(group: FakeGroup | undefined): Known<GroupDescription> {
   return known({ state, members, assigned }, 0);
 }
 
-function offsetsOf(cluster: FakeCluster, partitions: readonly TopicPartition[], at: 'begin' | 'end' | number): Offsets {
+function offsetsOf(cluster: FakeCluster, partitions: readonly TopicPartition[], at: OffsetAt): Offsets {
   const found = new Map<string, Map<number, Known<number>>>();
-  for (const { topic, partition } of partitions) {
+  for (const asked of partitions) {
+    const { topic, partition } = asked;
     const of = cluster.topics[topic]?.[partition];
     if (of === undefined) continue;
-    const { begin = 0, end, past = [] } = of;
-    const value = at === 'end' ? end : at === 'begin' ? begin : (past.findLast(([atMs]) => atMs <= at)?.[1] ?? begin);
+    const { begin = 0, end, stable = end, past = [] } = of;
+    const pastAt = (atMs: number): number | string => past.findLast(([since]) => since <= atMs)?.[1] ?? begin;
+    const value =
+      at === 'end'
+        ? end
+        : at === 'begin'
+          ? begin
+          : at === 'stable'
+            ? stable
+            : pastAt(typeof at === 'function' ? at(asked) : at);
     found.set(topic, (found.get(topic) ?? new Map<number, Known<number>>()).set(partition, knownOr(value)));
   }
   return found;

@@ -1,0 +1,42 @@
+// Which topics and groups are looked at, from the collector's options. Pure.
+import { z } from 'zod';
+
+/** A regular expression that has to match the whole name. */
+const pattern = z.string().min(1).transform((text, context): RegExp => {
+  try {
+    return new RegExp(`^(?:${text})$`);
+  } catch {
+    context.addIssue({ code: 'custom', message: `not a regular expression: ${text}` });
+    return z.NEVER;
+  }
+}); // prettier-ignore
+
+const names = z
+  .strictObject({
+    /** One of them must match; without it every name does. */
+    include: z.array(pattern).min(1).optional(),
+    /** None of them may match. */
+    exclude: z.array(pattern).default([]),
+  })
+  .prefault({});
+
+/** Options of a collector: `topics: {include: [REGEX], exclude: [REGEX]}`, `groups: {…}`. */
+export const selectionFields = { topics: names, groups: names };
+
+export type Names = z.output<typeof names>;
+
+export interface Selection {
+  readonly topics: Names;
+  readonly groups: Names;
+}
+
+export const everything: Selection = { topics: { exclude: [] }, groups: { exclude: [] } };
+
+export function isSelected({ include, exclude }: Names, name: string): boolean {
+  return (include?.some((p) => p.test(name)) ?? true) && !exclude.some((p) => p.test(name));
+}
+
+/** The patterns that match no name, as written. */
+export function idlePatterns({ include = [], exclude }: Names, found: readonly string[]): readonly string[] {
+  return [...include, ...exclude].filter((p) => !found.some((name) => p.test(name))).map((p) => p.source.slice(4, -2));
+}
