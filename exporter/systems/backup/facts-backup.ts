@@ -1,16 +1,21 @@
 // Is there a backup, is it complete, how old is it? A file that is there proves nothing: a dump that was cut off looks
-// fresh. What counts is evidence inside the file (facts-verdict.ts), which is read in the background, once per file.
+// fresh. What counts is evidence inside (facts-judge.ts), which is read beside the sweeps, once per file.
 import type { Call } from '../../collector.ts';
 import { factKey } from '../../facts.ts';
 import { until } from '../../runtime/deadline.ts';
-import { messageOf } from '../../runtime/errors.ts';
 import { known, unknown, type Known } from '../../runtime/known.ts';
-import { mainTypeOf, maxAgeMsOf } from './address.ts';
+import { mainTypeOf, maxAgeMsOf, type BackupAddress, type BackupType } from './address.ts';
 import type { BackupClient, BackupFile } from './client.ts';
-import { judgeDump, type Reading, type Verdict } from './facts-verdict.ts';
+import { growingOf } from './facts-growth.ts';
+import { stateOf, type Reading, type Verdict, type VerifiedState } from './facts-verdict.ts';
+import { BackupMemory, readOn, versionOf, type Verified } from './facts-verifying.ts';
 import type { BackupState } from './state.ts';
 
-export interface BackupEvidence {
+export { BackupMemory } from './facts-verifying.ts';
+
+/** What is known of the backups of one type. */
+export interface TypeEvidence {
+  readonly type: BackupType;
   readonly state: BackupState;
   /** For people. */
   readonly why: string;
@@ -20,59 +25,53 @@ export interface BackupEvidence {
   readonly newest: BackupFile | undefined;
   /** The newest file that is no longer being written. */
   readonly newestFinished: JudgedFile | undefined;
+  /** Whether that one was verified. `pending` until it has been read. */
+  readonly verified: VerifiedState;
+  /** All that are no longer being written, newest first; older ones than the newest complete one may stay unread. */
+  readonly finished: readonly JudgedFile[];
   /** The newest file with evidence of completion. */
   readonly lastSuccess: SuccessfulBackup | undefined;
 }
 
+/** That of the main type (see `mainTypeOf`), and of every type that is there. */
+export interface BackupEvidence extends TypeEvidence {
+  readonly types: readonly TypeEvidence[];
+}
+
 export interface JudgedFile {
   readonly file: BackupFile;
-  /** Unknown until it has been read, and when it cannot be. */
+  /** Unknown until it has been read, and when it cannot be. Observed when it was read. */
   readonly verdict: Known<Verdict>;
 }
 
 export interface SuccessfulBackup {
   readonly file: BackupFile;
+  readonly verdict: Verdict;
   /**
-   * The time in the trailer (`-- Dump completed on …`, the writer's local time, read as local time here), or the file's
-   * own time when there is none or it is later than that: a dump cannot have ended after its file was last written.
+   * The time that the tool wrote into it (`-- Dump completed on …`, the writer's local time, read as local time here), or
+   * the file's own time when there is none or it is later than that: a dump cannot have ended after its file was last
+   * written.
    */
   readonly completedAtMs: number;
   readonly completedAtFrom: 'trailer' | 'mtime';
-  /** From the file's creation to its last write, where both belong to the dump and not to a copy of it. */
+  /** What the tool says, or from the file's creation to its last write where both belong to the dump and not to a copy. */
   readonly durationSeconds: Known<number>;
 }
 
 export const backupFact = factKey<BackupEvidence>('backup.evidence');
 
-/** A file is being written while it was changed less than this ago, or since it was last looked at. */
-const settleMs = 10_000;
-/** A file that could not be read is tried again after this. */
-const retryMs = 300_000;
 /** Trailer and last write this close: the file was written by the dump itself, here. */
 const sameMomentMs = 5_000;
-
-export type Judge = (path: string, reading: Reading) => Promise<Verdict>;
-
-/** What is kept from sweep to sweep: each file is read once. One per folder and pattern. */
-export class BackupMemory {
-  /** By name, size, time and inode: a file that changes is another one. */
-  readonly verdicts = new Map<string, Verdict>();
-  readonly failures = new Map<string, { readonly why: string; readonly atMs: number }>();
-  readonly seen = new Map<string, { readonly version: string; readonly sinceMs: number }>();
-  reading: Promise<void> | undefined;
-  readonly judge: Judge;
-
-  constructor(judge: Judge = judgeDump) {
-    this.judge = judge;
-  }
-}
 
 interface Options {
   /** Waits until the newest finished file has been read (or the call is over). For repairs, never for a scrape. */
   readonly wait?: boolean;
 }
 
-/** @throws TargetError when the folder cannot be listed: that says nothing about the backups in it */
+/**
+ * Lists, and tells what is known of what is listed; reading goes on beside it (background-verify.ts), or here with `wait`.
+ * @throws TargetError when the folder cannot be listed: that says nothing about the backups in it
+ */
 export async function readBackup(
   client: BackupClient,
   call: Call,
@@ -80,31 +79,66 @@ export async function readBackup(
   { wait = false }: Options = {},
 ): Promise<BackupEvidence> {
   const files = await client.list(call);
-  const finished = finishedOf(files, memory, call);
-  forget(files, memory);
-  readOn(finished, memory, { signal: client.closed, clock: call.clock });
-  if (wait && memory.reading !== undefined) await until(call.signal, 'reading the newest backup', memory.reading);
-  return evidenceOf(files, finished, memory, maxAgeMsOf(client.address, mainTypeOf(client.address)), call.clock.wallMs());
+  const growing = growingOf(files, memory.growth, call);
+  const finished = files.filter((file) => !growing.has(file.inode));
+  memory.offer(files, finished);
+  if (wait) {
+    const reading: Reading = { signal: client.closed, clock: call.clock };
+    await until(call.signal, 'reading the newest backup', readOn(memory, reading));
+  }
+  return evidenceOf(files, finished, memory, { address: client.address, nowMs: call.clock.wallMs() });
+}
+
+interface Now {
+  readonly address: BackupAddress;
+  readonly nowMs: number;
 }
 
 export function evidenceOf(
   files: readonly BackupFile[],
   finished: readonly BackupFile[],
   memory: Pick<BackupMemory, 'verdicts' | 'failures'>,
-  maxAgeMs: number,
-  nowMs: number,
+  now: Now,
 ): BackupEvidence {
-  const [first] = finished;
-  const newestFinished = first === undefined ? undefined : { file: first, verdict: verdictOf(first, memory, nowMs) };
-  const good = finished.find((file) => memory.verdicts.get(versionOf(file))?.class === 'complete');
+  const main = mainTypeOf(now.address);
+  const types = new Set<BackupType>([main, ...files.map((f) => f.type)]);
+  if (now.address.incremental !== undefined) types.add('incremental');
+  const all = [...types].map((type) => {
+    const of = (list: readonly BackupFile[]): readonly BackupFile[] => list.filter((f) => f.type === type);
+    return typeEvidence(type, of(files), of(finished), memory, now);
+  });
+  const [first] = all;
+  if (first === undefined) throw new Error('there is no main type');
+  return { ...first, types: all };
+}
+
+function typeEvidence(
+  type: BackupType,
+  files: readonly BackupFile[],
+  finished: readonly BackupFile[],
+  memory: Pick<BackupMemory, 'verdicts' | 'failures'>,
+  { address, nowMs }: Now,
+): TypeEvidence {
+  const judged = finished.map((file): JudgedFile => ({ file, verdict: verdictOf(file, memory) }));
+  const [newestFinished] = judged;
+  const good = finished.find((file) => memory.verdicts.get(versionOf(file))?.verdict.class === 'complete');
   const lastSuccess = good === undefined ? undefined : successOf(good, memory.verdicts.get(versionOf(good)));
   return {
-    ...judge(files, newestFinished, lastSuccess, maxAgeMs, nowMs),
+    type,
+    ...judge(files, newestFinished, lastSuccess, maxAgeMsOf(address, type), nowMs),
     files: files.length,
     newest: files[0],
     newestFinished,
+    verified: verifiedOf(newestFinished, memory),
+    finished: judged,
     lastSuccess,
   };
+}
+
+function verifiedOf(newest: JudgedFile | undefined, { failures }: Pick<BackupMemory, 'failures'>): VerifiedState {
+  if (newest === undefined) return 'unknown';
+  if (newest.verdict.known) return stateOf(newest.verdict.value);
+  return failures.has(versionOf(newest.file)) ? 'unknown' : 'pending';
 }
 
 function judge(
@@ -113,15 +147,16 @@ function judge(
   last: SuccessfulBackup | undefined,
   maxAgeMs: number,
   nowMs: number,
-): Pick<BackupEvidence, 'state' | 'why'> {
+): Pick<TypeEvidence, 'state' | 'why'> {
   if (newest === undefined) {
     return { state: 'never', why: files.length === 0 ? 'there is no backup' : 'the first backup is being written' };
   }
-  if (newest.verdict.known && newest.verdict.value.class !== 'complete') {
+  if (newest.verdict.known && stateOf(newest.verdict.value) === 'failed') {
     return { state: 'incomplete', why: `${newest.file.name}: ${newest.verdict.value.why}` };
   }
+  // With a complete one before it, how old that is; a newest one that cannot be looked into makes no claim.
   if (last === undefined) {
-    const why = newest.verdict.known ? 'nothing was found' : newest.verdict.why;
+    const why = newest.verdict.known ? newest.verdict.value.why : newest.verdict.why;
     return { state: 'unknown', why: `${newest.file.name}: ${why}` };
   }
   const ageMs = nowMs - last.completedAtMs;
@@ -131,96 +166,35 @@ function judge(
   return { state: 'ok', why: `${last.file.name} is complete` };
 }
 
-function verdictOf(
-  file: BackupFile,
-  memory: Pick<BackupMemory, 'verdicts' | 'failures'>,
-  nowMs: number,
-): Known<Verdict> {
-  const verdict = memory.verdicts.get(versionOf(file));
-  if (verdict !== undefined) return known(verdict, nowMs);
+function verdictOf(file: BackupFile, memory: Pick<BackupMemory, 'verdicts' | 'failures'>): Known<Verdict> {
+  const found = memory.verdicts.get(versionOf(file));
+  if (found !== undefined) return known(found.verdict, found.verifiedAtMs);
   return unknown(memory.failures.get(versionOf(file))?.why ?? 'it has not been read yet');
 }
 
-function successOf(file: BackupFile, verdict: Verdict | undefined): SuccessfulBackup {
-  const trailerAtMs = verdict?.trailerAtMs;
-  const trusted = trailerAtMs !== undefined && trailerAtMs <= file.modifiedAtMs + sameMomentMs;
+function successOf(file: BackupFile, found: Verified | undefined): SuccessfulBackup | undefined {
+  if (found === undefined) return undefined;
+  const { verdict } = found;
+  const toldAtMs = verdict.told.finishedAtMs;
+  const trusted = toldAtMs !== undefined && toldAtMs <= file.modifiedAtMs + sameMomentMs;
   return {
     file,
-    completedAtMs: trusted ? trailerAtMs : file.modifiedAtMs,
+    verdict,
+    completedAtMs: trusted ? toldAtMs : file.modifiedAtMs,
     completedAtFrom: trusted ? 'trailer' : 'mtime',
-    durationSeconds: durationOf(file, trusted ? trailerAtMs : undefined),
+    durationSeconds: durationOf(file, verdict, trusted ? toldAtMs : undefined),
   };
 }
 
-function durationOf(file: BackupFile, trailerAtMs: number | undefined): Known<number> {
+function durationOf(file: BackupFile, { told }: Verdict, finishedAtMs: number | undefined): Known<number> {
   const { createdAtMs, modifiedAtMs } = file;
+  if (told.startedAtMs !== undefined && finishedAtMs !== undefined && told.startedAtMs <= finishedAtMs) {
+    return known((finishedAtMs - told.startedAtMs) / 1000, modifiedAtMs);
+  }
   if (createdAtMs === undefined) return unknown('the file system keeps no time of creation');
-  if (trailerAtMs === undefined) return unknown('the dump does not say when it was completed');
-  if (Math.abs(trailerAtMs - modifiedAtMs) > sameMomentMs || createdAtMs > modifiedAtMs) {
+  if (finishedAtMs === undefined) return unknown('the backup does not say when it was completed');
+  if (Math.abs(finishedAtMs - modifiedAtMs) > sameMomentMs || createdAtMs > modifiedAtMs) {
     return unknown('the file is a copy: its times are not those of the dump');
   }
   return known((modifiedAtMs - createdAtMs) / 1000, modifiedAtMs);
-}
-
-/** Newest first. A time in the future (a clock that is off) does not make a file unfinished for ever. */
-function finishedOf(files: readonly BackupFile[], memory: BackupMemory, { clock }: Call): BackupFile[] {
-  const [wallMs, monoMs] = [clock.wallMs(), clock.monoMs()];
-  return files.filter((file) => {
-    const version = versionOf(file);
-    const before = memory.seen.get(file.inode);
-    const sinceMs = before?.version === version ? before.sinceMs : monoMs;
-    memory.seen.set(file.inode, { version, sinceMs });
-    const changed = before !== undefined && before.version !== version;
-    return monoMs - sinceMs >= settleMs || (!changed && wallMs - file.modifiedAtMs >= settleMs);
-  });
-}
-
-function versionOf(file: BackupFile): string {
-  return [file.name, file.sizeBytes, file.modifiedAtMs, file.inode].join('\0');
-}
-
-function forget(files: readonly BackupFile[], memory: BackupMemory): void {
-  const inodes = new Set(files.map((f) => f.inode));
-  const versions = new Set(files.map(versionOf));
-  for (const inode of memory.seen.keys()) if (!inodes.has(inode)) memory.seen.delete(inode);
-  for (const map of [memory.verdicts, memory.failures]) {
-    for (const version of map.keys()) if (!versions.has(version)) map.delete(version);
-  }
-}
-
-/** From the newest back to the first complete one: older files need not be read. One at a time, one run at a time. */
-function readOn(finished: readonly BackupFile[], memory: BackupMemory, reading: Reading): void {
-  if (memory.reading !== undefined || nextToRead(finished, memory, reading) === undefined) return;
-  memory.reading = (async () => {
-    for (;;) {
-      const file = nextToRead(finished, memory, reading);
-      if (file === undefined || over(reading)) return;
-      try {
-        memory.verdicts.set(versionOf(file), await memory.judge(file.path, reading));
-        memory.failures.delete(versionOf(file));
-      } catch (error) {
-        if (over(reading)) return;
-        // Not a verdict: the disk, a permission, or the file was taken away
-        memory.failures.set(versionOf(file), {
-          why: `it cannot be read: ${messageOf(error)}`,
-          atMs: reading.clock.monoMs(),
-        });
-      }
-    }
-  })().finally(() => (memory.reading = undefined));
-}
-
-function over({ signal }: Reading): boolean {
-  return signal.aborted;
-}
-
-function nextToRead(finished: readonly BackupFile[], memory: BackupMemory, { clock }: Reading): BackupFile | undefined {
-  for (const file of finished) {
-    const version = versionOf(file);
-    const verdict = memory.verdicts.get(version);
-    if (verdict?.class === 'complete') return undefined;
-    const failure = memory.failures.get(version);
-    if (verdict === undefined && (failure === undefined || clock.monoMs() - failure.atMs > retryMs)) return file;
-  }
-  return undefined;
 }

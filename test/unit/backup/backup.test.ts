@@ -9,14 +9,20 @@ import { TargetError } from '../../../exporter/runtime/errors.ts';
 import { backupAddress } from '../../../exporter/systems/backup/address.ts';
 import { isTemporary, openBackup, patternOf, type BackupClient } from '../../../exporter/systems/backup/client.ts';
 import { BackupMemory, readBackup, type BackupEvidence } from '../../../exporter/systems/backup/facts-backup.ts';
-import { judgeDump, type Verdict } from '../../../exporter/systems/backup/facts-verdict.ts';
+import { judgeBackup } from '../../../exporter/systems/backup/facts-judge.ts';
+import type { Reading, Verdict } from '../../../exporter/systems/backup/facts-verdict.ts';
+import { readOn } from '../../../exporter/systems/backup/facts-verifying.ts';
 
 const header = '/*M!999999\\- enable the sandbox mode */ \n-- MariaDB dump 10.19  Distrib 10.11.19-MariaDB\n--\n';
 const body = "INSERT INTO `orders` VALUES (1,'-- Dump completed on 2020-01-01 00:00:00');\n".repeat(2_000);
 const trailer = '\n-- Dump completed on 2026-11-21 12:25:31\n';
 const dump = header + body + trailer;
 const trailerAtMs = new Date(2026, 10, 21, 12, 25, 31).getTime();
-const reading = { signal: new AbortController().signal, clock: systemClock };
+const reading: Reading = { signal: new AbortController().signal, clock: systemClock };
+
+function judgeDump(path: string, how: Reading): Promise<Verdict> {
+  return judgeBackup(path, 'mysqldump', how);
+}
 
 function folder(t: TestContext): string {
   const dir = mkdtempSync(join(tmpdir(), 'pipemedic-backup-'));
@@ -67,11 +73,11 @@ for (const [what, name, content, expected] of ladder) {
 test('the time in the trailer is local time; MySQL pads the hour with a blank', async (t) => {
   const path = join(folder(t), 'a.sql');
   writeFileSync(path, dump);
-  assert.equal((await judgeDump(path, reading)).trailerAtMs, trailerAtMs);
+  assert.equal((await judgeDump(path, reading)).told.finishedAtMs, trailerAtMs);
   writeFileSync(path, `${header}-- Dump completed on 2026-11-21  1:02:03\n`);
-  assert.equal((await judgeDump(path, reading)).trailerAtMs, new Date(2026, 10, 21, 1, 2, 3).getTime());
+  assert.equal((await judgeDump(path, reading)).told.finishedAtMs, new Date(2026, 10, 21, 1, 2, 3).getTime());
   writeFileSync(path, `${header}-- Dump completed\n`);
-  assert.equal((await judgeDump(path, reading)).trailerAtMs, undefined);
+  assert.equal((await judgeDump(path, reading)).told.finishedAtMs, undefined);
 });
 
 test('a file that cannot be read is no verdict', async (t) => {
@@ -129,17 +135,24 @@ class Folder {
   }
 
   async look(wait = false): Promise<BackupEvidence> {
-    const clock = {
-      wallMs: () => Date.now() + this.laterMs,
-      monoMs: () => performance.now() + this.laterMs,
-    };
-    return await readBackup(this.client, { signal: AbortSignal.timeout(5_000), clock }, this.memory, { wait });
+    const call = { signal: AbortSignal.timeout(5_000), clock: this.clock };
+    return await readBackup(this.client, call, this.memory, { wait });
   }
 
-  /** Until nothing is being read. */
+  clock = {
+    wallMs: (): number => Date.now() + this.laterMs,
+    monoMs: (): number => performance.now() + this.laterMs,
+  };
+
+  /** What goes on beside the sweeps, until there is nothing left to read. */
+  async readOn(): Promise<void> {
+    await readOn(this.memory, { signal: this.client.closed, clock: this.clock });
+  }
+
+  /** Until nothing is left to read. */
   async settled(): Promise<BackupEvidence> {
     await this.look();
-    await this.memory.reading;
+    await this.readOn();
     return await this.look();
   }
 }
@@ -171,7 +184,7 @@ test('the first look does not wait for the evidence, the next one has it', async
   assert.equal(first.state, 'unknown');
   assert.equal(first.newestFinished?.verdict.known, false);
   assert.equal(first.lastSuccess, undefined);
-  await backups.memory.reading;
+  await backups.readOn();
   const second = await backups.look();
   assert.equal(second.state, 'ok');
   assert.equal(second.lastSuccess?.file.name, 'orders-1.sql.gz');
@@ -338,8 +351,9 @@ test('what reads in the background ends with the client', async (t) => {
   Object.assign(backups, { memory });
   backups.write('orders-1.sql.gz');
   await backups.look();
+  const reads = backups.readOn();
   await backups.client[Symbol.asyncDispose]();
-  await memory.reading;
+  await reads;
   assert.equal(aborted, true);
   assert.equal(memory.failures.size, 0);
 });

@@ -1,0 +1,50 @@
+// Reads the backups of a folder to their end, beside the sweeps: once each, one at a time, no faster than allowed.
+import { messageOf } from '../../runtime/errors.ts';
+import type { Log } from '../../runtime/log.ts';
+import { paused } from '../../runtime/repeat.ts';
+import type { Clock } from '../../runtime/clock.ts';
+import { loadVerdicts, saveVerdicts } from './background-verify-store.ts';
+import type { BackupMemory } from './facts-verifying.ts';
+import { readOn } from './facts-verifying.ts';
+
+/** Where no sweep comes along: a file that could not be read is due again some time. */
+const lookEveryMs = 30_000;
+
+interface Verifying {
+  readonly signal: AbortSignal;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly bytesPerSecond: number;
+  readonly stateFile: string | undefined;
+}
+
+/** Until the signal aborts. What there is to read is what the sweeps have listed. */
+export async function verifyInBackground(memory: BackupMemory, verifying: Verifying): Promise<void> {
+  const { signal, clock, log, bytesPerSecond, stateFile } = verifying;
+  if (stateFile !== undefined) {
+    const why = await loadVerdicts(stateFile, memory);
+    memory.keeping = why === undefined ? 'kept' : 'failed';
+    if (why !== undefined)
+      log.warn({ stateFile, why }, 'verdicts that were kept cannot be used, backups are read anew');
+  }
+  const save = async (): Promise<void> => {
+    if (stateFile === undefined) return;
+    try {
+      await saveVerdicts(stateFile, memory);
+      memory.keeping = 'kept';
+    } catch (error) {
+      if (memory.keeping !== 'failed') log.warn({ stateFile, why: messageOf(error) }, 'verdicts cannot be kept');
+      memory.keeping = 'failed';
+    }
+  };
+  while (!signal.aborted) {
+    await readOn(memory, { signal, clock, bytesPerSecond }, save);
+    await waitFor(memory.offered(), signal);
+  }
+}
+
+async function waitFor(offered: Promise<void>, signal: AbortSignal): Promise<void> {
+  const enough = new AbortController();
+  await Promise.race([offered, paused(lookEveryMs, AbortSignal.any([signal, enough.signal]))]);
+  enough.abort();
+}
