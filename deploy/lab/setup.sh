@@ -35,9 +35,11 @@ quietly() {
 # binary:package; a package is asked for only when its binary is missing
 tools='mariadbd:mariadb-server mariadb-install-db:mariadb-server mariadb-backup:mariadb-backup mariadb-dump:mariadb-client
 redis-server:redis-server prometheus:prometheus promtool:prometheus prometheus-alertmanager:prometheus-alertmanager
-amtool:prometheus-alertmanager prometheus-mysqld-exporter:prometheus-mysqld-exporter java:default-jre-headless
+amtool:prometheus-alertmanager prometheus-mysqld-exporter:prometheus-mysqld-exporter
+prometheus-redis-exporter:prometheus-redis-exporter java:default-jre-headless
 javac:default-jdk-headless mvn:maven strace:strace ps:procps flock:util-linux
-faketime:faketime'
+faketime:faketime prometheus-node-exporter:prometheus-node-exporter
+prometheus-process-exporter:prometheus-process-exporter'
 
 policy=/usr/sbin/policy-rc.d
 policy_is_ours=''
@@ -81,7 +83,7 @@ install_packages() {
     for package in $missing; do
       case $package in
         mariadb-server) as_root systemctl --quiet disable mariadb ;;
-        redis-server | prometheus | prometheus-alertmanager | prometheus-mysqld-exporter)
+        redis-server | prometheus | prometheus-alertmanager | prometheus-*-exporter)
           as_root systemctl --quiet disable "$package" ;;
       esac
     done

@@ -1,8 +1,17 @@
 import { defineSystem } from '../../system.ts';
 import { redisAddress } from './address.ts';
+import { redisCluster } from './collector-cluster.ts';
 import { redisConfig } from './collector-info-config.ts';
 import { redisInfo } from './collector-info.ts';
+import { commandsCollector } from './collector-commands.ts';
+import { replicationConfig } from './collector-config.ts';
+import { logCollector } from './collector-log.ts';
+import { datasetCollector } from './collector-replication-dataset.ts';
+import { replicationStream } from './collector-replication-stream.ts';
+import { replicationTopology } from './collector-replication-topology.ts';
 import { redisReplication } from './collector-replication.ts';
+import { redisSentinel } from './collector-sentinel.ts';
+import { redisSlowlog } from './collector-slowlog.ts';
 import { redisUp } from './families.ts';
 
 export const redis = defineSystem({
@@ -15,5 +24,18 @@ export const redis = defineSystem({
   },
   up: redisUp,
   open: async (opening, call) => (await import('./client.ts')).openRedis(opening, call),
-  collectors: [redisReplication, redisInfo, redisConfig],
+  collectors: [
+    replicationStream,
+    replicationTopology,
+    replicationConfig,
+    datasetCollector,
+    logCollector,
+    commandsCollector,
+    redisReplication,
+    redisInfo,
+    redisConfig,
+    redisSlowlog,
+    redisCluster,
+    redisSentinel,
+  ],
 });
