@@ -33,7 +33,8 @@ export interface DebeziumAddress {
   readonly source: string | undefined;
 }
 
-const url = z
+/** Without a slash at its end. */
+export const url = z
   .string()
   .refine((text) => {
     const parsed = URL.parse(text);

@@ -10,7 +10,7 @@ import { lazyMysql } from '../mysql/client-lazy.ts';
 import type { CdcServiceAddress, DebeziumAddress } from './address.ts';
 import { componentStateOf, type ComponentState } from './facts-api.ts';
 import { chosenServer, debeziumNumbersOf, serverOf } from './facts-debezium.ts';
-import { connectStatusOf, hindranceOf, type ConnectStatus } from './facts-connect.ts';
+import { connectStatusOf, hindranceOf, type ConnectStatus } from '../kafka-connect/facts-status.ts';
 import { endpoints, readEndpoint, type Endpoint } from './facts-endpoint.ts';
 import type { CdcReading } from './facts-health.ts';
 import { debeziumPrefix, readMetricsPage, serviceNumbersOf, servicePrefix } from './facts-page.ts';

@@ -1,9 +1,10 @@
 // What Kafka Connect says of a connector: https://kafka.apache.org/documentation/#connect_rest, GET /connectors/{name}/status
 import { TargetError } from '../../runtime/errors.ts';
-import { fieldOf, isObject, jsonObjectOf } from './facts-endpoint.ts';
+import { fieldOf, isObject, jsonObjectOf } from '../cdc-service/facts-endpoint.ts';
 
-const states = ['RUNNING', 'FAILED', 'PAUSED', 'STOPPED', 'UNASSIGNED', 'RESTARTING'] as const;
-export type ConnectState = (typeof states)[number];
+/** org.apache.kafka.connect.runtime.AbstractStatus.State, without DESTROYED: what is deleted is not listed. */
+export const connectStates = ['RUNNING', 'FAILED', 'PAUSED', 'STOPPED', 'UNASSIGNED', 'RESTARTING'] as const;
+export type ConnectState = (typeof connectStates)[number];
 
 export interface ConnectStatus {
   readonly connector: ConnectState;
@@ -22,10 +23,15 @@ export function connectStatusOf(text: string): ConnectStatus {
 }
 
 function stateOf(value: unknown): ConnectState {
-  const written = isObject(value) ? fieldOf(value, 'state') : undefined;
-  const found = states.find((state) => state === written);
+  const found = connectStateOf(value);
   if (found === undefined) throw new TargetError('protocol', 'the status of the connector has a state that is unknown');
   return found;
+}
+
+/** Of a connector or task, `{state: 'RUNNING', …}`; undefined when it is none that is known here. */
+export function connectStateOf(value: unknown): ConnectState | undefined {
+  const written = isObject(value) ? fieldOf(value, 'state') : undefined;
+  return connectStates.find((state) => state === written);
 }
 
 /** What is in the way of its work; undefined when all of it runs, or is on its way to. */

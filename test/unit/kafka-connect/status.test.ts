@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { classOf } from '../../../exporter/runtime/errors.ts';
-import { connectStatusOf, hindranceOf } from '../../../exporter/systems/cdc-service/facts-connect.ts';
+import { connectStatusOf, hindranceOf } from '../../../exporter/systems/kafka-connect/facts-status.ts';
 
 const status = (connector: unknown, ...tasks: readonly unknown[]): string =>
   JSON.stringify({ name: 'c', connector: { state: connector }, tasks: tasks.map((state, id) => ({ id, state, trace: 'x' })) }); // prettier-ignore
