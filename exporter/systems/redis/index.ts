@@ -24,6 +24,7 @@ export const redis = defineSystem({
   },
   up: redisUp,
   open: async (opening, call) => (await import('./client.ts')).openRedis(opening, call),
+  examine: async (client, call) => (await import('./facts-doctor.ts')).examineRedis(client, call),
   collectors: [
     replicationStream,
     replicationTopology,

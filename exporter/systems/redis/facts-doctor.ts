@@ -1,0 +1,91 @@
+// What `doctor` says of a Redis: how it is, its settings, and what the user may not ask.
+import { access, constants } from 'node:fs/promises';
+import type { Call } from '../../collector.ts';
+import type { Finding } from '../../findings.ts';
+import { messageOf } from '../../runtime/errors.ts';
+import { grantOf } from './client-refusals.ts';
+import type { RedisClient } from './client.ts';
+import { checkConfig, configChecks, readSettings, recommended, type ConfigFinding } from './facts-config.ts';
+import { readRedisReplication, type RedisReplication } from './facts-replication.ts';
+
+/** The oldest version of which replies were seen. */
+const oldestSeen = 7;
+
+export async function examineRedis(client: RedisClient, call: Call): Promise<readonly Finding[]> {
+  const text = await client.info(call);
+  // A Sentinel has no replication of its own
+  if (/^redis_mode:sentinel\r?$/m.test(text)) return [...commandsOf(client)];
+  const found = await readRedisReplication(client, call);
+  return [
+    versionOf(found),
+    stateOf(found),
+    backlogOf(found),
+    ...(await settingsOf(found, client, call)),
+    await logOf(client),
+    ...commandsOf(client),
+  ];
+}
+
+function versionOf({ server, fields }: RedisReplication): Finding {
+  const product = fields.get('server_name') === 'valkey' || fields.has('valkey_version') ? 'Valkey' : 'Redis';
+  const mode = server.mode === '' ? '' : `, ${server.mode}`;
+  const text = `${product} ${server.version}${mode}`;
+  const isSeen = Number(server.version.split('.')[0]) >= oldestSeen;
+  if (isSeen) return { check: 'redis_version', ok: true, text };
+  return { check: 'redis_version', ok: 'unknown', text: `${text}: older than what pipemedic was tried with` };
+}
+
+/** A link that is down is told by its metric. */
+function stateOf({ state, why, role, link, replicas }: RedisReplication): Finding {
+  const check = 'redis_role';
+  if (why !== undefined) return { check, ok: 'unknown', text: why };
+  if (role === 'primary') return { check, ok: true, text: `a primary with ${String(replicas.length)} replicas` };
+  const of = link === undefined ? '' : ` of ${link.host}:${link.port}`;
+  return { check, ok: state === 'replica_up' ? true : 'unknown', text: `a replica${of}: ${state}` };
+}
+
+function backlogOf({ backlog, replicas, role, syncs }: RedisReplication): Finding {
+  const check = 'redis_full_copies';
+  const text = `${String(syncs.full)} full and ${String(syncs.partialOk)} partial copies were given, ${String(syncs.partialRefused)} partial ones refused`;
+  if (role === 'replica' || backlog.active) return { check, ok: true, text };
+  const none = replicas.length === 0 ? 'no replica has connected lately' : 'there is no backlog';
+  return { check, ok: true, text: `${text}; ${none}: bytes behind and write rate are not known` };
+}
+
+async function settingsOf(found: RedisReplication, client: RedisClient, call: Call): Promise<readonly Finding[]> {
+  const settings = await readSettings(client, call, found.server.version);
+  const checks = checkConfig(found, settings, undefined, recommended);
+  return configChecks.flatMap((name) => findingOf(`redis_replication_config_${name}`, checks[name]));
+}
+
+/** What is refused is told once, with the command. */
+function findingOf(check: string, { state, text, fix }: ConfigFinding): readonly Finding[] {
+  if (state === 'denied' || state === 'missing' || state === 'not_applicable') return [];
+  const ok = state === 'ok' ? true : state === 'wrong' ? false : 'unknown';
+  return [{ check, ok, text, ...(fix === undefined ? {} : { fix }) }];
+}
+
+async function logOf({ logFile }: RedisClient): Promise<Finding> {
+  const check = 'redis_log';
+  if (logFile === undefined) {
+    const text = 'what its log says of broken links and refused copies is not counted';
+    return { check, ok: 'unknown', text, fix: 'set log_file, where the exporter can read it' };
+  }
+  try {
+    await access(logFile, constants.R_OK);
+    return { check, ok: true, text: `${logFile} can be read` };
+  } catch (error) {
+    return { check, ok: false, text: messageOf(error), fix: `let the user of this program read ${logFile}` };
+  }
+}
+
+function commandsOf({ commands, user }: RedisClient): readonly Finding[] {
+  return [...commands].flatMap(([name, { state, why }]): Finding[] => {
+    const check = `redis_command_${name.replace('|', '_')}`;
+    if (state === 'accepted') return [];
+    if (state === 'denied') {
+      return [{ check, ok: 'unknown', text: `what ${name} tells is not served: ${why}`, fix: grantOf(name, user) }];
+    }
+    return [{ check, ok: 'unknown', text: `the server has no ${name}, or not under this name: ${why}` }];
+  });
+}
