@@ -3,7 +3,7 @@ import type { PipelineConfig } from './schema.ts';
 export interface Member {
   readonly pipeline: string;
   readonly target: string;
-  readonly role: 'source' | 'replica' | 'cdc' | 'bus' | 'cache_primary' | 'cache_replica' | 'backup';
+  readonly role: 'source' | 'replica' | 'cdc' | 'bus' | 'cache_primary' | 'cache_replica' | 'backup' | 'canary';
 }
 
 /** A place in the file that names a target, with the kinds that may stand there. */
@@ -58,12 +58,35 @@ export function dependenciesOf(
         depends(replica, p.cache.primary);
       }
     }
+    if (p.canary !== undefined) take('canary', p.canary, 'canary', ['canary']);
     for (const [j, backup] of p.backups.entries()) {
       take('backup', backup, `backups[${String(j)}]`, ['backup']);
       depends(backup, p.source);
     }
   }
   return { members, edges, roles };
+}
+
+/** A canary measures its pipeline only when it goes in at the source and is looked for where the pipeline ends. */
+export function wrongCanaries(
+  pipelines: readonly PipelineConfig[],
+  references: ReadonlyMap<string, readonly { readonly path: string; readonly target: string }[]>,
+): string[] {
+  return pipelines.flatMap(({ canary, source, cache }, i) => {
+    const named = canary === undefined ? undefined : references.get(canary);
+    if (canary === undefined || named === undefined) return [];
+    const path = `pipelines[${String(i)}].canary`;
+    const written = named.find((reference) => reference.path === 'write.target')?.target;
+    if (written === undefined) return []; // of another kind, which is told elsewhere
+    if (written !== source) {
+      return [`${path}: ${canary} is written to ${written}, not to the source. Name one that is written to ${source}`];
+    }
+    if (cache === undefined) return [];
+    const ends = [cache.primary, ...cache.replicas];
+    const isSeen = named.some((reference) => reference.path !== 'write.target' && ends.includes(reference.target));
+    if (isSeen) return [];
+    return [`${path}: ${canary} is looked for at no end of the pipeline. Add to its seen_at one of ${ends.join(', ')}`];
+  });
 }
 
 /** Transitive closure, or the first circle found. */

@@ -1,9 +1,9 @@
 import { graphFamilies } from '../graph.ts';
 import { ConfigError } from '../runtime/errors.ts';
-import type { BoundTarget, Referenced, System } from '../system.ts';
+import type { BoundTarget, Reference, Referenced, System } from '../system.ts';
 import type { Auth, Tls } from '../fields.ts';
 import { configSchemaOf, type PipelineConfig } from './schema.ts';
-import { closureOf, dependenciesOf, type Member } from './graph.ts';
+import { closureOf, dependenciesOf, wrongCanaries, type Member } from './graph.ts';
 import { problemsOf } from './problems.ts';
 
 /** One target, as written and as parsed. */
@@ -76,8 +76,10 @@ export function inventoryOf(document: unknown, source: string, systems: readonly
   const read = parsed.data.targets as unknown as readonly ParsedTarget[];
   const { targets, references, problems } = targetsOf(read, written, systems);
   const { pipelines, remediation } = parsed.data;
-  const { members, edges, roles } = dependenciesOf(pipelines, references);
+  const names = new Map([...references].map(([target, named]) => [target, named.map((r) => r.target)]));
+  const { members, edges, roles } = dependenciesOf(pipelines, names);
   for (const { path, target, kinds } of roles) problems.push(...wrongReference(path, target, kinds, targets));
+  problems.push(...wrongCanaries(pipelines, references));
   const seen = new Set<string>();
   for (const [i, { name }] of pipelines.entries()) {
     if (seen.has(name)) problems.push(`pipelines[${String(i)}].name: ${name} is there twice. Give each its own name`);
@@ -98,10 +100,10 @@ function targetsOf(
   parsed: readonly ParsedTarget[],
   written: readonly WrittenTarget[],
   systems: readonly System[],
-): { targets: ReadonlyMap<string, Target>; references: ReadonlyMap<string, readonly string[]>; problems: string[] } {
+): { targets: ReadonlyMap<string, Target>; references: ReadonlyMap<string, readonly Reference[]>; problems: string[] } {
   const problems: string[] = [];
   const targets = new Map<string, Target>();
-  const references = new Map<string, readonly string[]>();
+  const references = new Map<string, readonly Reference[]>();
   const checks: (() => readonly string[])[] = [];
   const resolve = (name: string): Referenced => {
     const target = targets.get(name);
@@ -123,10 +125,7 @@ function targetsOf(
     for (const r of named) {
       checks.push(() => wrongReference(`${path}.address.${r.path}`, r.target, [r.kind], targets));
     }
-    references.set(
-      target.name,
-      named.map((r) => r.target),
-    );
+    references.set(target.name, named);
     targets.set(target.name, {
       name: target.name,
       kind: target.kind,

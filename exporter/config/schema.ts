@@ -31,6 +31,8 @@ const pipeline = z
     cache: z.strictObject({ primary: targetName, replicas: z.array(targetName).default([]) }).optional(),
     /** kind backup */
     backups: z.array(targetName).default([]),
+    /** kind canary: written to the source and looked for at the end */
+    canary: targetName.optional(),
   })
   .refine((p) => p.bus !== undefined || p.consumers.length === 0, {
     path: ['consumers'],

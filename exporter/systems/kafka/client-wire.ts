@@ -1,4 +1,4 @@
-// The only files that know the Kafka library are this one and client-session.ts. The library's Admin rejects a whole call
+// The only files that know the Kafka library are this one, client-session.ts and client-tail.ts. The library's Admin rejects a whole call
 // when one group, partition or broker is at fault, and throws inside the socket's callback for groups of Kafka Connect;
 // so only its connections and its list of versions are used, with the protocol's own requests: each is sent once per
 // broker, and each item keeps its own error.

@@ -13,9 +13,18 @@ export type { KafkaClient } from './facts-cluster.ts';
  * @throws TargetError for credentials that cannot be read
  */
 export async function openKafka(opening: Opening<KafkaAddress>): Promise<KafkaClient> {
+  const options = await wireOptionsOf(opening);
+  const { KafkaSession } = await import('./client-session.ts');
+  return new KafkaSession(options);
+}
+
+/** @throws TargetError for credentials that cannot be read */
+export async function wireOptionsOf(
+  opening: Pick<Opening<KafkaAddress>, 'address' | 'auth' | 'tls'>,
+): Promise<WireOptions> {
   const { address, auth, tls } = opening;
   const password = auth === undefined ? undefined : await readSecret(auth);
-  const options: WireOptions = {
+  return {
     brokers: address.brokers.map((text) => {
       const at = text.lastIndexOf(':');
       return { host: text.slice(0, at).replace(/^\[(.*)\]$/, '$1'), port: Number(text.slice(at + 1)) };
@@ -26,6 +35,4 @@ export async function openKafka(opening: Opening<KafkaAddress>): Promise<KafkaCl
         ? undefined
         : { mechanism: address.sasl, username: auth.user, password },
   };
-  const { KafkaSession } = await import('./client-session.ts');
-  return new KafkaSession(options);
 }

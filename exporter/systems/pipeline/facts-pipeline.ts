@@ -26,6 +26,8 @@ export interface Pipeline {
   readonly bus?: { readonly target: string; readonly topics: readonly string[] } | undefined;
   readonly consumers: readonly { readonly group: string; readonly topics?: readonly string[] | undefined }[];
   readonly cache?: { readonly primary: string; readonly replicas: readonly string[] } | undefined;
+  /** Of kind canary: written to the source and looked for at the end. */
+  readonly canary?: string | undefined;
 }
 
 export type StageName = 'cdc_read' | 'cdc_publish' | 'consume' | 'cache_replicate' | 'replicate';
