@@ -11,4 +11,16 @@ import { mysql } from './mysql/index.ts';
 import { redis } from './redis/index.ts';
 
 /** The registry: one line per system. */
-export const systems: readonly System[] = [mysql, maxwell, cdcService, debezium, jvm, kafka, kafkaConnect, redis, backup, host, canary];
+export const systems: readonly System[] = [
+  mysql,
+  maxwell,
+  cdcService,
+  debezium,
+  jvm,
+  kafka,
+  kafkaConnect,
+  redis,
+  backup,
+  host,
+  canary,
+];
