@@ -14,6 +14,8 @@ import { packageVersion } from './runtime/version.ts';
 import { defaultDeadline } from './scrape/deadline.ts';
 import { serve } from './serve.ts';
 import { collectPipelines } from './systems/pipeline/collector-pipeline.ts';
+import { FlowMemory } from './systems/pipeline/facts-flow.ts';
+import { backupText, isComplete, verifyBackup } from './verify-backup.ts';
 
 const usage = `Usage: pipemedic-exporter COMMAND [OPTIONS]
 
@@ -21,11 +23,13 @@ Commands:
   serve      measure the targets of the inventory and serve /metrics
   check      validate the inventory and show what it says
   doctor     look at each target once: what it is, what is wrong, what mends it, and why a series is absent
+  verify-backup FILE|NAME
+             read one backup to its end, or the newest one of a target, and show every step of evidence
   catalogue  print every metric family as JSON; those named by the target have a prefix instead of a name
 
 Options:
-  --config.file=FILE               the inventory, pipemedic.yml (serve, check, doctor)
-  --json                           for programs instead of for eyes (doctor)
+  --config.file=FILE               the inventory, pipemedic.yml (serve, check, doctor; verify-backup NAME)
+  --json                           for programs instead of for eyes (doctor, verify-backup)
   --verbose                        show what is well too, and which series are absent (doctor)
   --web.listen-address=HOST:PORT   where to serve (default 127.0.0.1:9930)
   --timeout-offset=SECONDS         kept back from Prometheus' scrape timeout (default 0.25)
@@ -34,7 +38,8 @@ Options:
   --help                           print this text
 
 Signals: SIGHUP reads the inventory again, SIGTERM and SIGINT stop.
-Exit status: 0 done, 1 failed or (doctor) something is wrong, 2 wrong usage or inventory.
+Exit status: 0 done, 1 failed, (doctor) something is wrong or (verify-backup) not shown to be complete, 2 wrong usage or
+inventory.
 `;
 
 const levels = ['trace', 'debug', 'info', 'warn', 'error'];
@@ -66,13 +71,15 @@ async function command(args: readonly string[]): Promise<void> {
   if (values.help) print(usage);
   else if (values.version) print(`${packageVersion()}\n`);
   else if (name === undefined)
-    throw new UsageError('which command? serve, check, doctor or catalogue; --help shows more');
+    throw new UsageError('which command? serve, check, doctor, verify-backup or catalogue; --help shows more');
+  else if (name === 'verify-backup') await verifyCommand(more, values);
   else if (more.length > 0) throw new UsageError(`${more.join(' ')} is too much: one command at a time`);
   else if (name === 'serve') await serveCommand(values);
   else if (name === 'check') print(summaryOf(await loadWithSecrets(fileOf(values))));
   else if (name === 'doctor') await doctorCommand(values);
   else if (name === 'catalogue') print(`${JSON.stringify([...catalogue.values(), ...openCatalogue], undefined, 2)}\n`);
-  else throw new UsageError(`${name} is no command: serve, check, doctor or catalogue; --help shows more`);
+  else
+    throw new UsageError(`${name} is no command: serve, check, doctor, verify-backup or catalogue; --help shows more`);
 }
 
 function parse(args: readonly string[]) {
@@ -102,6 +109,7 @@ async function serveCommand(options: Options): Promise<void> {
   const log = createLog('exporter', levelOf(options));
   let reload = (): Promise<unknown> => Promise.resolve(); // until there is something to reload
   process.on('SIGHUP', () => void reload());
+  const flows = new FlowMemory();
   const serving = await serve({
     load: () => loadWithSecrets(file),
     listen: listenAddressOf(options),
@@ -110,7 +118,7 @@ async function serveCommand(options: Options): Promise<void> {
     log,
     deadline: { ...defaultDeadline, offsetMs: offsetMsOf(options) },
     pipelines: (pipelines, board, put) => {
-      collectPipelines(pipelines, board, put, systemClock);
+      collectPipelines(pipelines, board, put, systemClock, flows);
     },
   });
   reload = serving.reload;
@@ -123,6 +131,17 @@ async function doctorCommand(options: Options): Promise<void> {
   const reports = await examineAll(inventory, { clock: systemClock, deadlineMs: doctorDeadlineMs });
   print(options.json ? `${JSON.stringify(reports, undefined, 2)}\n` : doctorText(reports, options.verbose));
   if (!isHealthy(reports)) process.exitCode = 1;
+}
+
+async function verifyCommand([what, ...more]: readonly string[], options: Options): Promise<void> {
+  if (what === undefined || more.length > 0) throw new UsageError('verify-backup wants one file, folder or target');
+  const config = options['config.file'];
+  const inventory = config === undefined ? undefined : await loadInventory(config);
+  const { signal } = new AbortController(); // until it is read, or Ctrl-C
+  const report = await verifyBackup(what, { clock: systemClock, signal, inventory });
+  if (typeof report === 'string') throw new UsageError(report);
+  print(options.json ? `${JSON.stringify(report, undefined, 2)}\n` : backupText(report));
+  if (!isComplete(report)) process.exitCode = 1;
 }
 
 /** @throws ConfigError also for a secret that is not there: better now than at the first login */

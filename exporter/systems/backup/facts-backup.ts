@@ -8,7 +8,7 @@ import { mainTypeOf, maxAgeMsOf, type BackupAddress, type BackupType } from './a
 import type { BackupClient, BackupFile } from './client.ts';
 import { growingOf } from './facts-growth.ts';
 import { stateOf, type Reading, type Verdict, type VerifiedState } from './facts-verdict.ts';
-import { BackupMemory, readOn, versionOf, type Verified } from './facts-verifying.ts';
+import { readOn, versionOf, type BackupMemory, type Verified } from './facts-verifying.ts';
 import type { BackupState } from './state.ts';
 
 export { BackupMemory } from './facts-verifying.ts';

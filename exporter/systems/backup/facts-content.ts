@@ -72,7 +72,8 @@ export async function readContent(
   // A file whose content is wrong, or cannot be seen, may still be or not be what its check sum says.
   if (fault !== undefined && hash !== undefined && counted.bytes < before.size) {
     const rest = createHash(sum?.algorithm ?? 'sha256');
-    for await (const chunk of paced(file, reading, { bytes: 0 }, rest)) void chunk;
+    const again = paced(file, reading, { bytes: 0 }, rest);
+    while ((await again.next()).done !== true);
     throw withSum(fault, sum, rest);
   }
   const after = await file.stat();

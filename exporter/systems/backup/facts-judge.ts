@@ -1,5 +1,6 @@
 // The ladder: one backup, file or folder, read to its end and judged.
 import { stat } from 'node:fs/promises';
+import { judgeStatusFile } from './facts-judge-status.ts';
 import { aofFolder } from './facts-folder-aof.ts';
 import { xtrabackupFolder } from './facts-folder-xtrabackup.ts';
 import { folderOf, type FolderFormat, type Progress } from './facts-folder.ts';
@@ -41,7 +42,8 @@ export async function judgeBackup(path: string, tool: BackupTool | undefined, re
   });
   const isFolder = (await stat(path)).isDirectory();
   try {
-    const { told, why } = await (isFolder ? judgeFolder : judgeFile)(path, tool, reading, progress);
+    const judge = isFolder ? judgeFolder : tool === 'status_file' ? judgeStatus : judgeFile;
+    const { told, why } = await judge(path, tool, reading, progress);
     progress.rungs.push({ rung: 'end', ok: true, why });
     return done({ class: 'complete', why, told });
   } catch (error) {
@@ -49,8 +51,10 @@ export async function judgeBackup(path: string, tool: BackupTool | undefined, re
     if (error instanceof SummedFault) progress.rungs.push(checksumRung(error.checksum));
     const ok = error.class === 'encrypted' || error.class === 'unreadable' ? 'unknown' : false;
     const rung: Rung = { rung: error.rung, ok, why: error.message };
-    const rungs = progress.rungs.filter((r) => r.rung !== error.rung);
-    progress.rungs.splice(0, Infinity, ...rungs, rung);
+    const before = progress.rungs.filter((r) => r.rung !== error.rung);
+    const read: Rung = { rung: 'file', ok: true, why: 'it can be read' };
+    const isNoted = error.rung === 'file' || before.some((r) => r.rung === 'file');
+    progress.rungs.splice(0, Infinity, ...(isNoted ? [] : [read]), ...before, rung);
     return done({ class: error.class, why: error.message, told: {} });
   }
 }
@@ -58,6 +62,15 @@ export async function judgeBackup(path: string, tool: BackupTool | undefined, re
 interface Judged {
   readonly told: Told;
   readonly why: string;
+}
+
+async function judgeStatus(
+  path: string,
+  tool: BackupTool | undefined,
+  reading: Reading,
+  progress: Progress,
+): Promise<Judged> {
+  return await judgeStatusFile(path, reading, progress, (backup) => judgeFile(backup, tool, reading, progress));
 }
 
 async function judgeFile(
