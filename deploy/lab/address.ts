@@ -13,6 +13,9 @@ export const ports = {
   maxwellHttp: 18_080,
   kafka: 19_192,
   kafkaController: 19_193,
+  /** The broker tells its own address to whoever comes by this one: that of the link. */
+  kafkaBehindLink: 19_194,
+  maxwellToKafka: 19_195,
   redis: 16_379,
   redisReplica: 16_380,
   redisReplicaToRedis: 16_389,

@@ -93,8 +93,17 @@ export function brokerOf(lab: LabFolder & Pick<LabContext, 'address'>, options: 
 }
 
 export function kafkaPart(lab: LabContext): KafkaPart {
+  const { address: host } = lab;
   return {
-    ...brokerOf(lab),
+    ...brokerOf(lab, {
+      properties: {
+        // A second door, whose address is that of Maxwell's link: a client goes where the broker says, not where it asked
+        listeners: `PLAINTEXT://${host}:${ports.kafka},LINK://${host}:${ports.kafkaBehindLink},CONTROLLER://${host}:${ports.kafkaController}`,
+        'advertised.listeners': `PLAINTEXT://${host}:${ports.kafka},LINK://${host}:${ports.maxwellToKafka}`,
+        'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,LINK:PLAINTEXT,CONTROLLER:PLAINTEXT',
+        'inter.broker.listener.name': 'PLAINTEXT',
+      },
+    }),
     createTopic: async () => {
       await withAdmin(lab, (admin) => admin.createTopics({ topics: [topic], partitions, replicas: 1 }));
     },

@@ -1,4 +1,4 @@
-// Maxwell's Daemon, reading the source through a link that can be broken, writing to Kafka.
+// Maxwell's Daemon, reading the source and writing to Kafka through links that can be broken.
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ports } from './address.ts';
@@ -31,7 +31,7 @@ export function maxwellSpec(lab: LabContext): ProcessSpec & { readonly cwd: stri
     'maxwell/config.properties',
     [
       `password=${lab.secret('maxwell')}`,
-      `kafka.bootstrap.servers=${lab.address}:${ports.kafka}`,
+      `kafka.bootstrap.servers=${lab.address}:${ports.maxwellToKafka}`,
       'kafka.acks=all',
       // With the default a loss in Kafka is silent: the position moves past the lost rows (seen on 1.44.1)
       'ignore_producer_error=false',

@@ -29,7 +29,7 @@ export interface LabOptions extends Partial<MonitoringOptions> {
   readonly onReady?: (name: string, tookMs: number) => void;
 }
 
-export type LinkName = 'replica->source' | 'maxwell->source' | 'redisReplica->redis';
+export type LinkName = 'replica->source' | 'maxwell->source' | 'maxwell->kafka' | 'redisReplica->redis';
 
 /** Filled while the lab starts. */
 export interface Started {
@@ -123,6 +123,7 @@ export async function startParts(lab: LabContext, plan: Plan, { parts, links }: 
     maxwell: async () => {
       await Promise.all([up('source'), up('kafka'), up('supervisor')]);
       await link('maxwell->source', ports.maxwellToSource, ports.source);
+      await link('maxwell->kafka', ports.maxwellToKafka, ports.kafkaBehindLink);
       const parent = parts.get('supervisor');
       await add(parent === undefined ? new ProcessPart(lab, spec()) : new SupervisedPart(lab, spec(), parent)).start();
     },
