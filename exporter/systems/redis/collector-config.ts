@@ -11,7 +11,7 @@ import {
   recommended,
   type ConfigState,
 } from './facts-config.ts';
-import { readRedisReplication } from './facts-replication.ts';
+import { readUnlessSentinel } from './facts-replication.ts';
 import { StreamRateMemory } from './facts-replication-rate.ts';
 import { configFamilies } from './families-config.ts';
 
@@ -28,7 +28,11 @@ export const replicationConfig = collectorOf<RedisClient>()({
   families: configFamilies,
   state: () => new StreamRateMemory(),
   async collect({ client, config, emit, call, state }) {
-    const found = await readRedisReplication(client, call);
+    const found = await readUnlessSentinel(client, call);
+    if (found === undefined) {
+      for (const check of configChecks) emitCheck(emit, check, 'not_applicable');
+      return;
+    }
     const { bytesPerSecond } = state.see(found, call.clock.monoMs(), call.clock.wallMs());
     const settings = await readSettings(client, call, found.server.version);
     const checks = checkConfig(found, settings, bytesPerSecond.known ? bytesPerSecond.value : undefined, {

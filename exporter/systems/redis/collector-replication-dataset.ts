@@ -3,7 +3,7 @@ import { collectorOf } from '../../collector.ts';
 import { emitState, type Emit } from '../../families.ts';
 import { durationMs } from '../../fields.ts';
 import type { RedisClient } from './client.ts';
-import { readRedisReplication } from './facts-replication.ts';
+import { readUnlessSentinel } from './facts-replication.ts';
 import { DatasetMemory, datasetStates, shrinkCauses, type DatasetState } from './facts-replication-dataset.ts';
 import { datasetFamilies } from './families-replication.ts';
 
@@ -25,7 +25,11 @@ export const datasetCollector = collectorOf<RedisClient>()({
   families: datasetFamilies,
   state: () => new DatasetMemory(),
   async collect({ client, config, emit, call, state }) {
-    const found = await readRedisReplication(client, call);
+    const found = await readUnlessSentinel(client, call);
+    if (found === undefined) {
+      emitDataset(emit, 'none');
+      return;
+    }
     const now = { monoMs: call.clock.monoMs(), wallMs: call.clock.wallMs() };
     const dataset = state.see(found, now, {
       windowMs: config.window,

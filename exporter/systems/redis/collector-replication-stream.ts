@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { collectorOf } from '../../collector.ts';
 import { emitState, type Emit } from '../../families.ts';
 import type { RedisClient } from './client.ts';
-import { readRedisReplication, type RedisReplication } from './facts-replication.ts';
+import { readUnlessSentinel, type RedisReplication } from './facts-replication.ts';
 import { headroomSeconds, rateStates, StreamRateMemory, type RateState } from './facts-replication-rate.ts';
 import { streamFamilies } from './families-replication.ts';
 
@@ -15,7 +15,11 @@ export const replicationStream = collectorOf<RedisClient>()({
   families: streamFamilies,
   state: () => new StreamRateMemory(),
   async collect({ client, emit, call, state }) {
-    const found = await readRedisReplication(client, call);
+    const found = await readUnlessSentinel(client, call);
+    if (found === undefined) {
+      emitRate(emit, 'no_stream');
+      return;
+    }
     const { clock } = call;
     const rate = state.see(found, clock.monoMs(), clock.wallMs());
     emitRate(emit, rate.state);

@@ -3,7 +3,7 @@ import { collectorOf, type CollectorCall } from '../../collector.ts';
 import { emitState, type Emit } from '../../families.ts';
 import { known, unknown, type Known } from '../../runtime/known.ts';
 import type { RedisClient } from './client.ts';
-import { readRedisReplication, redisReplicationFact, type RedisReplication } from './facts-replication.ts';
+import { readUnlessSentinel, redisReplicationFact, type RedisReplication } from './facts-replication.ts';
 import {
   nextSyncStates,
   primaryWaitMs,
@@ -26,7 +26,12 @@ export const replicationTopology = collectorOf<RedisClient>()({
   families: topologyFamilies,
   state: () => undefined,
   async collect({ client, emit, call }) {
-    const [own, primary] = await Promise.all([readRedisReplication(client, call), primaryFor(call)]);
+    const [own, primary] = await Promise.all([readUnlessSentinel(client, call), primaryFor(call)]);
+    if (own === undefined) {
+      for (const check of topologyChecks) emitCheck(emit, check, 'none');
+      emitNext(emit, 'none');
+      return;
+    }
     const found = topologyOf(own, primary, call.clock.wallMs());
     call.board.publish(call.target, redisTopologyFact, known(found, call.clock.wallMs()));
     for (const check of topologyChecks) emitCheck(emit, check, found.checks[check].state);

@@ -4,7 +4,7 @@ import { emitState, type Emit } from '../../families.ts';
 import { known, unknown } from '../../runtime/known.ts';
 import type { RedisClient } from './client.ts';
 import {
-  readRedisReplication,
+  readUnlessSentinel,
   redisReplicationFact,
   StreamMemory,
   type RedisReplicaSeen,
@@ -23,7 +23,12 @@ export const redisReplication = collectorOf<RedisClient>()({
   families: redisFamilies,
   state: () => new StreamMemory(),
   async collect({ client, emit, call, state }) {
-    const found = await readRedisReplication(client, call, state);
+    const found = await readUnlessSentinel(client, call, state);
+    if (found === undefined) {
+      call.board.publish(call.target, redisReplicationFact, unknown('a Sentinel has no replication'));
+      emitReplicationState(emit, 'sentinel');
+      return;
+    }
     call.board.publish(call.target, redisReplicationFact, known(found, call.clock.wallMs()));
     emitStream(emit, found.fields);
     emitReplicationState(emit, found.state);

@@ -6,16 +6,14 @@ import { messageOf } from '../../runtime/errors.ts';
 import { grantOf } from './client-refusals.ts';
 import type { RedisClient } from './client.ts';
 import { checkConfig, configChecks, readSettings, recommended, type ConfigFinding } from './facts-config.ts';
-import { readRedisReplication, type RedisReplication } from './facts-replication.ts';
+import { readUnlessSentinel, type RedisReplication } from './facts-replication.ts';
 
 /** The oldest version of which replies were seen. */
 const oldestSeen = 7;
 
 export async function examineRedis(client: RedisClient, call: Call): Promise<readonly Finding[]> {
-  const text = await client.info(call);
-  // A Sentinel has no replication of its own
-  if (/^redis_mode:sentinel\r?$/m.test(text)) return [...commandsOf(client)];
-  const found = await readRedisReplication(client, call);
+  const found = await readUnlessSentinel(client, call);
+  if (found === undefined) return commandsOf(client);
   return [
     versionOf(found),
     stateOf(found),

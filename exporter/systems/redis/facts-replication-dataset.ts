@@ -3,7 +3,8 @@
 import { known, unknown, type Known } from '../../runtime/known.ts';
 import type { RedisReplication, RedisFields } from './facts-replication.ts';
 
-export const datasetStates = ['steady', 'shrank', 'loading', 'unknown'] as const;
+/** `none`: a Sentinel has none. */
+export const datasetStates = ['steady', 'shrank', 'loading', 'none', 'unknown'] as const;
 export type DatasetState = (typeof datasetStates)[number];
 
 /** `flush`: FLUSHALL, FLUSHDB. `restart`: another process. `copy`: a full copy from its primary. `other`: DEL, expiry, eviction. */

@@ -6,7 +6,12 @@ import { TargetError } from '../../runtime/errors.ts';
 import { known, unknown, type Known } from '../../runtime/known.ts';
 import { OffsetHistory } from '../../runtime/offset-history.ts';
 import type { RedisClient } from './client.ts';
+import { flagOf, numberOf, parseInfo, textOf, type RedisFields } from './facts-replication-fields.ts';
+import { replicasOf, type RedisBacklog, type RedisReplicaSeen } from './facts-replication-replicas.ts';
 import type { RedisReplicationState } from './state.ts';
+
+export { parseInfo, type RedisFields } from './facts-replication-fields.ts';
+export type { RedisBacklog, RedisLag, RedisReplicaSeen } from './facts-replication-replicas.ts';
 
 export interface RedisReplication {
   readonly role: 'primary' | 'replica';
@@ -51,36 +56,6 @@ export interface RedisServer {
   readonly keys: Known<number>;
 }
 
-export interface RedisBacklog {
-  readonly active: boolean;
-  readonly sizeBytes: number;
-  readonly firstByteOffset: number;
-  readonly historyBytes: number;
-}
-
-export interface RedisReplicaSeen {
-  readonly ip: string;
-  readonly port: string;
-  /** online, or wait_bgsave, send_bulk, send_bulk_and_stream… while it is being copied to */
-  readonly state: string;
-  /** Last offset that it acknowledged (once a second); 0 while it is not online. */
-  readonly offset: number;
-  /** Seconds since the last acknowledgement; 0 while it is not online. Says nothing about data. */
-  readonly ackAgeSeconds: number | undefined;
-  /** Bytes of the stream that it has not acknowledged. Unknown while it is not online: its offset is 0 then. */
-  readonly behindBytes: Known<number>;
-  /** How much further it may fall behind before a reconnect costs a full copy; below 0 it would already. */
-  readonly backlogHeadroomBytes: Known<number>;
-  /** Age of the oldest byte that it has not acknowledged. Needs the history of an earlier sweep. */
-  readonly lag: Known<RedisLag>;
-}
-
-export interface RedisLag {
-  readonly seconds: number;
-  /** True: the lag is older than the history, and at least this. */
-  readonly atLeast: boolean;
-}
-
 export interface RedisLink {
   readonly host: string;
   readonly port: string;
@@ -104,8 +79,6 @@ export interface RedisSyncs {
   readonly partialRefused: number;
 }
 
-export type RedisFields = ReadonlyMap<string, string>;
-
 export const redisReplicationFact = factKey<RedisReplication>('redis.replication');
 
 /** How the stream of one server grew, kept from sweep to sweep: without it there are no lags in seconds. */
@@ -127,23 +100,27 @@ export async function readRedisReplication(
   call: Call,
   memory?: StreamMemory,
 ): Promise<RedisReplication> {
-  const text = await client.info(call);
+  return replicationIn(await client.info(call), client, call, memory);
+}
+
+function replicationIn(
+  text: string,
+  client: RedisClient,
+  call: Call,
+  memory: StreamMemory | undefined,
+): RedisReplication {
   const now = { nowMs: call.clock.wallMs(), monoMs: call.clock.monoMs() };
   return redisReplicationOf(parseInfo(text), { ...now, host: client.host, memory });
 }
 
-/** https://redis.io/docs/latest/commands/info/: `field:value` lines under `# Section` headings, CRLF. */
-export function parseInfo(text: string): RedisFields {
-  const fields = new Map<string, string>();
-  for (const line of text.split(/\r?\n/)) {
-    if (line.startsWith('# ')) {
-      fields.set(line.trim().toLowerCase(), '');
-      continue;
-    }
-    const at = line.indexOf(':');
-    if (at > 0) fields.set(line.slice(0, at), line.slice(at + 1));
-  }
-  return fields;
+/** For what looks at any kind of server: undefined for a Sentinel, which has neither data nor replication. */
+export async function readUnlessSentinel(
+  client: RedisClient,
+  call: Call,
+  memory?: StreamMemory,
+): Promise<RedisReplication | undefined> {
+  const text = await client.info(call);
+  return /^redis_mode:sentinel\r?$/m.test(text) ? undefined : replicationIn(text, client, call, memory);
 }
 
 export interface ReplicationContext {
@@ -156,21 +133,21 @@ export interface ReplicationContext {
 /** @throws TargetError `protocol` when the reply has no replication section */
 export function redisReplicationOf(fields: RedisFields, context: ReplicationContext): RedisReplication {
   const role = roleOf(fields);
-  const loading = flag(fields, 'loading');
-  const offset = number(fields, 'master_repl_offset') ?? 0;
+  const loading = flagOf(fields, 'loading');
+  const offset = numberOf(fields, 'master_repl_offset') ?? 0;
   const backlog: RedisBacklog = {
-    active: flag(fields, 'repl_backlog_active'),
-    sizeBytes: number(fields, 'repl_backlog_size') ?? 0,
-    firstByteOffset: number(fields, 'repl_backlog_first_byte_offset') ?? 0,
-    historyBytes: number(fields, 'repl_backlog_histlen') ?? 0,
+    active: flagOf(fields, 'repl_backlog_active'),
+    sizeBytes: numberOf(fields, 'repl_backlog_size') ?? 0,
+    firstByteOffset: numberOf(fields, 'repl_backlog_first_byte_offset') ?? 0,
+    historyBytes: numberOf(fields, 'repl_backlog_histlen') ?? 0,
   };
-  const replId = text(fields, 'master_replid') ?? '';
+  const replId = textOf(fields, 'master_replid') ?? '';
   const history = context.memory?.of(replId);
   // While it loads, the offset is not yet that of the stream that it will serve
   if (!loading) history?.add(context.monoMs, offset);
   const link = role === 'replica' ? linkOf(fields) : undefined;
-  const second = number(fields, 'second_repl_offset');
-  const replId2 = text(fields, 'master_replid2');
+  const second = numberOf(fields, 'second_repl_offset');
+  const replId2 = textOf(fields, 'master_replid2');
   return {
     role,
     ...stateOf(role, link, loading),
@@ -183,9 +160,9 @@ export function redisReplicationOf(fields: RedisFields, context: ReplicationCont
     replicas: replicasOf(fields, offset, backlog, history, context),
     link,
     syncs: {
-      full: number(fields, 'sync_full') ?? 0,
-      partialOk: number(fields, 'sync_partial_ok') ?? 0,
-      partialRefused: number(fields, 'sync_partial_err') ?? 0,
+      full: numberOf(fields, 'sync_full') ?? 0,
+      partialOk: numberOf(fields, 'sync_partial_ok') ?? 0,
+      partialRefused: numberOf(fields, 'sync_partial_err') ?? 0,
     },
     fields,
   };
@@ -219,33 +196,33 @@ function linkOf(fields: RedisFields): RedisLink | undefined {
   const host = fields.get('master_host');
   const port = fields.get('master_port');
   if (status === undefined || host === undefined || port === undefined) return undefined;
-  const downSince = number(fields, 'master_link_down_since_seconds');
+  const downSince = numberOf(fields, 'master_link_down_since_seconds');
   return {
     host,
     port,
     up: status === 'up',
-    lastIoSecondsAgo: number(fields, 'master_last_io_seconds_ago'),
-    syncInProgress: flag(fields, 'master_sync_in_progress'),
-    offset: number(fields, 'slave_repl_offset') ?? 0,
-    readOffset: number(fields, 'slave_read_repl_offset'),
+    lastIoSecondsAgo: numberOf(fields, 'master_last_io_seconds_ago'),
+    syncInProgress: flagOf(fields, 'master_sync_in_progress'),
+    offset: numberOf(fields, 'slave_repl_offset') ?? 0,
+    readOffset: numberOf(fields, 'slave_read_repl_offset'),
     downSinceSeconds: downSince === undefined || downSince < 0 ? undefined : downSince,
-    readOnly: flag(fields, 'slave_read_only'),
+    readOnly: flagOf(fields, 'slave_read_only'),
   };
 }
 
 function serverOf(fields: RedisFields, context: ReplicationContext): RedisServer {
   return {
     host: context.host,
-    port: number(fields, 'tcp_port'),
-    runId: text(fields, 'run_id') ?? '',
-    version: text(fields, 'valkey_version') ?? text(fields, 'redis_version') ?? '',
-    uptimeSeconds: number(fields, 'uptime_in_seconds') ?? 0,
-    mode: text(fields, 'redis_mode') ?? text(fields, 'server_mode') ?? '',
-    clusterEnabled: flag(fields, 'cluster_enabled'),
-    loading: flag(fields, 'loading'),
-    bgsaveInProgress: flag(fields, 'rdb_bgsave_in_progress'),
-    usedMemoryBytes: number(fields, 'used_memory') ?? 0,
-    maxMemoryBytes: number(fields, 'maxmemory') ?? 0,
+    port: numberOf(fields, 'tcp_port'),
+    runId: textOf(fields, 'run_id') ?? '',
+    version: textOf(fields, 'valkey_version') ?? textOf(fields, 'redis_version') ?? '',
+    uptimeSeconds: numberOf(fields, 'uptime_in_seconds') ?? 0,
+    mode: textOf(fields, 'redis_mode') ?? textOf(fields, 'server_mode') ?? '',
+    clusterEnabled: flagOf(fields, 'cluster_enabled'),
+    loading: flagOf(fields, 'loading'),
+    bgsaveInProgress: flagOf(fields, 'rdb_bgsave_in_progress'),
+    usedMemoryBytes: numberOf(fields, 'used_memory') ?? 0,
+    maxMemoryBytes: numberOf(fields, 'maxmemory') ?? 0,
     keys: keysOf(fields, context.nowMs),
   };
 }
@@ -258,81 +235,4 @@ function keysOf(fields: RedisFields, nowMs: number): Known<number> {
     if (/^db\d+$/.test(name)) keys += Number(/keys=(\d+)/.exec(value)?.[1] ?? 0);
   }
   return known(keys, nowMs);
-}
-
-/** `slave0:ip=127.0.0.1,port=6380,state=online,offset=70,lag=1` */
-function replicasOf(
-  fields: RedisFields,
-  end: number,
-  backlog: RedisBacklog,
-  history: OffsetHistory | undefined,
-  context: ReplicationContext,
-): RedisReplicaSeen[] {
-  const replicas: RedisReplicaSeen[] = [];
-  for (const [name, value] of fields) {
-    if (!/^slave\d+$/.test(name)) continue;
-    const parts = new Map(
-      value.split(',').map((part) => {
-        const at = part.indexOf('=');
-        return [part.slice(0, at), part.slice(at + 1)] as const;
-      }),
-    );
-    const offset = number(parts, 'offset') ?? 0;
-    const state = parts.get('state') ?? '';
-    const online = state === 'online';
-    const behind = Math.max(0, end - offset);
-    const notOnline = unknown(`the replica is not online but ${state}: its offset is not known`);
-    replicas.push({
-      ip: parts.get('ip') ?? '',
-      port: parts.get('port') ?? '',
-      state,
-      offset,
-      ackAgeSeconds: number(parts, 'lag'),
-      behindBytes: online ? known(behind, context.nowMs) : notOnline,
-      backlogHeadroomBytes: !online
-        ? notOnline
-        : backlog.active
-          ? known(headroomOf(offset, end, backlog), context.nowMs)
-          : unknown('there is no replication backlog'),
-      lag: online ? lagOf(offset, behind, history, context) : notOnline,
-    });
-  }
-  return replicas;
-}
-
-/**
- * Bytes that may still be written until the byte after `offset` leaves the backlog (it keeps the last `sizeBytes`).
- * Below 0 it has left already: the next reconnect is a full copy.
- */
-function headroomOf(offset: number, end: number, backlog: RedisBacklog): number {
-  const kept = offset + 1 - backlog.firstByteOffset;
-  return kept < 0 ? kept : backlog.sizeBytes - (end - offset);
-}
-
-function lagOf(
-  offset: number,
-  behind: number,
-  history: OffsetHistory | undefined,
-  context: ReplicationContext,
-): Known<RedisLag> {
-  if (behind === 0) return known({ seconds: 0, atLeast: false }, context.nowMs);
-  const age = history?.ageAt(offset, context.monoMs);
-  if (age === undefined) return unknown('there is no history of the stream');
-  if (age.atLeast && age.seconds === 0) return unknown('the history of the stream begins only now');
-  return known(age, context.nowMs);
-}
-
-function text(fields: RedisFields, name: string): string | undefined {
-  const value = fields.get(name);
-  return value === '' ? undefined : value;
-}
-
-function number(fields: RedisFields, name: string): number | undefined {
-  const value = fields.get(name);
-  if (value === undefined || !/^-?\d+(\.\d+)?$/.test(value)) return undefined;
-  return Number(value);
-}
-
-function flag(fields: RedisFields, name: string): boolean {
-  return fields.get(name) === '1';
 }
