@@ -26,6 +26,7 @@ export class OffsetHistory {
   #times: number[] = [];
   #offsets: number[] = [];
   #backfilled = false;
+  #ownSinceMs: number | undefined;
 
   /** @param capacity samples kept, at least 4 */
   constructor(capacity = 120) {
@@ -37,10 +38,16 @@ export class OffsetHistory {
     return this.#backfilled;
   }
 
+  /** When the first sample of our own was taken, since the log started over last. */
+  get ownSinceMs(): number | undefined {
+    return this.#ownSinceMs;
+  }
+
   /** `atMs` from a monotonic clock. A smaller end than before (log recreated, unclean leader, failover) starts over. */
   add(atMs: number, endOffset: number): void {
     const last = this.#offsets.at(-1);
     if (last !== undefined && endOffset < last) this.#reset();
+    this.#ownSinceMs ??= atMs;
     // An end that did not move only lengthens its plateau: keep its first and its newest sample.
     if (last === endOffset && this.#offsets.at(-2) === endOffset) {
       this.#times[this.#times.length - 1] = atMs;
@@ -60,6 +67,17 @@ export class OffsetHistory {
       this.#offsets.unshift(endOffset);
     }
     while (this.#times.length > this.#capacity) this.#dropOne(this.#times.at(-1) ?? 0);
+  }
+
+  /** One more sample known from elsewhere, between the others; false when it contradicts them, and is left out. */
+  insert(atMs: number, endOffset: number): boolean {
+    const i = this.#times.findIndex((time) => time >= atMs);
+    if (i < 1 || this.#times[i] === atMs) return false;
+    if (endOffset < (this.#offsets[i - 1] ?? Infinity) || endOffset > (this.#offsets[i] ?? -1)) return false;
+    this.#times.splice(i, 0, atMs);
+    this.#offsets.splice(i, 0, endOffset);
+    if (this.#times.length > this.#capacity) this.#dropOne(this.#times.at(-1) ?? 0);
+    return true;
   }
 
   /**
@@ -103,6 +121,7 @@ export class OffsetHistory {
     this.#times = [];
     this.#offsets = [];
     this.#backfilled = false;
+    this.#ownSinceMs = undefined;
   }
 
   /**

@@ -11,17 +11,22 @@ const historySamples = 60;
 /** Ages that a history is begun with: when the exporter starts, the group may have been behind for hours. */
 const backfillAgesMs = [60_000, 300_000, 900_000, 3_600_000, 21_600_000, 86_400_000, 604_800_000];
 
-/** Then the time in which the next record of a group was written is halved this often: 7 times become 1.3 times the age. */
-const bisections = 3;
+/**
+ * Then the two times around the record that a group reads next are halved, so often in one sweep: seven times become 1.3
+ * times the age. Of several groups of a partition one has its turn in each round.
+ */
+const rounds = 3;
 
-/** For so many groups of a partition, the furthest behind first. */
-const bisectedGroups = 3;
+/** So close is enough; and a third of the age is. */
+const closeMs = 10_000;
 
 /** Of the partitions that a group reads. */
 export class EndHistories {
   /** topic -> partition */
   readonly #histories = new Map<string, Map<number, OffsetHistory>>();
   readonly #ids = new Map<string, string>();
+  /** Partitions whose records have timestamps that do not ascend: more of them say nothing more. */
+  readonly #unclear = new Map<string, Set<number>>();
 
   has(topic: string): boolean {
     return this.#histories.has(topic);
@@ -39,6 +44,7 @@ export class EndHistories {
       gone.push(name);
       this.#ids.delete(name);
       this.#histories.delete(name);
+      this.#unclear.delete(name);
     }
     for (const name of this.#histories.keys()) if (!topics.has(name) && failed?.has(name) !== true) this.#histories.delete(name); // prettier-ignore
     for (const { name, id } of topics.values()) if (id !== undefined) this.#ids.set(name, id);
@@ -50,36 +56,75 @@ export class EndHistories {
   }
 
   /**
-   * Where the log ended at some times in the past, by the timestamps of its records (ListOffsets by time): once per
-   * partition, one request per broker and time, for all partitions together. The ages from it trust the producers' clocks.
+   * Where the log ended at times before our own first look, by the timestamps of its records (ListOffsets by time): for all
+   * partitions together, and only as far as the ages of the records that wait are not known closely enough. The ages from
+   * it trust the producers' clocks.
    * @param waiting partitions, each with the offsets of the records that the groups read next
    */
-  async backfill(
+  async learn(
     client: KafkaClient,
     call: Call,
     waiting: ReadonlyMap<TopicPartition, readonly number[]>,
     now: Moment,
   ): Promise<void> {
-    const asked: Asked[] = [...waiting].map(([partition, offsets]) => ({
-      partition,
-      offsets: [...new Set(offsets)].sort((a, b) => a - b).slice(0, bisectedGroups),
-      ends: new Map(),
-      failed: false,
-    }));
-    await Promise.all(backfillAgesMs.map((ageMs) => askAges(client, call, asked, () => ageMs, now)));
-    const ranks = Array.from({ length: bisectedGroups }, (_, rank) => rank);
-    await Promise.all(
-      ranks.map(async (rank) => {
-        for (let i = 0; i < bisections; i++) {
-          await askAges(client, call, asked, (one) => ageBetween(one.ends, one.offsets[rank]), now);
-        }
-      }),
-    );
-    for (const { partition: p, ends, failed } of asked) {
-      if (failed) continue; // asked again in the next sweep
-      const samples = [...ends].map(([ageMs, endOffset]) => ({ atMs: now.monoMs - ageMs, endOffset }));
-      this.#made(p.topic, p.partition).backfill(samples);
+    const cold = [...waiting].flatMap(([p, offsets]) => (this.#isTooYoung(p, offsets, now) ? [p] : []));
+    if (cold.length > 0) await this.#backfill(client, call, cold, now);
+    for (let round = 0; round < rounds; round++) {
+      const ages = new Map<TopicPartition, number>();
+      for (const [partition, offsets] of waiting) {
+        const ageMs = this.#worthAsking(partition, offsets, now);
+        if (ageMs !== undefined) ages.set(partition, ageMs);
+      }
+      if (ages.size === 0) return;
+      const found = await client.offsets(call, [...ages.keys()], (p) => now.wallMs - (ages.get(p) ?? 0));
+      for (const [p, ageMs] of ages) {
+        const offset = at(found, p);
+        if (!offset.known) continue; // asked again in the next sweep
+        const isTaken = this.of(p.topic, p.partition)?.insert(now.monoMs - ageMs, offset.value);
+        if (isTaken === false) this.#unclear.set(p.topic, (this.#unclear.get(p.topic) ?? new Set()).add(p.partition));
+      }
     }
+  }
+
+  #isTooYoung({ topic, partition }: TopicPartition, offsets: readonly number[], now: Moment): boolean {
+    const history = this.of(topic, partition);
+    if (history?.backfilled !== false) return false;
+    return offsets.some((offset) => history.ageAt(offset, now.monoMs)?.atLeast !== false);
+  }
+
+  async #backfill(client: KafkaClient, call: Call, partitions: readonly TopicPartition[], now: Moment): Promise<void> {
+    const answers = await Promise.all(
+      backfillAgesMs.map(async (ageMs) => ({
+        ageMs,
+        offsets: await client.offsets(call, partitions, now.wallMs - ageMs),
+      })),
+    );
+    for (const p of partitions) {
+      const samples = answers.flatMap(({ ageMs, offsets }) => {
+        const offset = at(offsets, p);
+        return offset.known ? [{ atMs: now.monoMs - ageMs, endOffset: offset.value }] : [];
+      });
+      if (samples.length === backfillAgesMs.length) this.#made(p.topic, p.partition).backfill(samples);
+    }
+  }
+
+  /** An age half way, in proportion, between the two around one of the records, where these are too far apart. */
+  #worthAsking({ topic, partition }: TopicPartition, offsets: readonly number[], now: Moment): number | undefined {
+    const history = this.of(topic, partition);
+    if (history?.backfilled !== true || this.#unclear.get(topic)?.has(partition) === true) return undefined;
+    const ownAgeMs = now.monoMs - (history.ownSinceMs ?? 0);
+    let widest: number | undefined;
+    let widestMs = closeMs;
+    for (const offset of offsets) {
+      const { least = 0, most } = history.boundsAt(offset, now.monoMs) ?? {};
+      if (most === undefined) continue;
+      const [leastMs, mostMs] = [least * 1000, most * 1000];
+      // Between two looks of our own the records' timestamps are not asked for: that is a sweep interval, or its share
+      if (mostMs <= ownAgeMs || mostMs - leastMs <= Math.max(widestMs, leastMs / 3)) continue;
+      widestMs = mostMs - leastMs;
+      widest = Math.round(Math.sqrt(Math.max(leastMs, 2_000) * mostMs));
+    }
+    return widest;
   }
 
   #made(topic: string, partition: number): OffsetHistory {
@@ -89,51 +134,6 @@ export class EndHistories {
     ofTopic.set(partition, history);
     return history;
   }
-}
-
-interface Asked {
-  readonly partition: TopicPartition;
-  /** Ascending. */
-  readonly offsets: readonly number[];
-  /** age -> where the log ended then */
-  readonly ends: Map<number, number>;
-  failed: boolean;
-}
-
-async function askAges(
-  client: KafkaClient,
-  call: Call,
-  asked: readonly Asked[],
-  ageOf: (one: Asked) => number | undefined,
-  now: Moment,
-): Promise<void> {
-  const ages = new Map<TopicPartition, number>();
-  for (const one of asked) {
-    const ageMs = ageOf(one);
-    if (ageMs !== undefined) ages.set(one.partition, ageMs);
-  }
-  if (ages.size === 0) return;
-  const offsets = await client.offsets(call, [...ages.keys()], (p) => now.wallMs - (ages.get(p) ?? 0));
-  for (const one of asked) {
-    const ageMs = ages.get(one.partition);
-    if (ageMs === undefined) continue;
-    const offset = at(offsets, one.partition);
-    if (offset.known) one.ends.set(ageMs, offset.value);
-    else one.failed = true;
-  }
-}
-
-/** Half way, in proportion, between the two known ages around the record; undefined where it is younger or older than all. */
-function ageBetween(ends: ReadonlyMap<number, number>, offset: number | undefined): number | undefined {
-  if (offset === undefined) return undefined;
-  let older: number | undefined;
-  let younger: number | undefined;
-  for (const [ageMs, end] of ends) {
-    if (end <= offset) older = Math.min(older ?? Infinity, ageMs);
-    else younger = Math.max(younger ?? 0, ageMs);
-  }
-  if (older === undefined || younger === undefined || older <= younger + 1) return undefined;
-  return Math.round(Math.sqrt(older * younger));
 }
 
 export function at(offsets: Offsets, { topic, partition }: TopicPartition): Known<number> {

@@ -56,10 +56,7 @@ export async function readKafkaLag(
   const now = { wallMs: call.clock.wallMs(), monoMs: call.clock.monoMs() };
   const found: Found = { cluster, partitions, list, groups, commits, descriptions, ends, begins, stable };
   rememberEnds(found, memory, now);
-  const sweep = await sweepOf(found, memory, now, call.clock);
-  const waiting = tooYoung(sweep, memory);
-  if (waiting.size === 0) return sweep;
-  await memory.ends.backfill(client, call, waiting, now);
+  await memory.ends.learn(client, call, waitingIn(found), now);
   return await sweepOf(found, memory, now, call.clock);
 }
 
@@ -98,20 +95,31 @@ function rememberEnds(found: Found, memory: LagMemory, now: Moment): void {
   for (const topic of read) memory.ends.add(topic, found.ends.get(topic) ?? new Map<number, never>(), now.monoMs);
 }
 
-/** Partitions with a group whose next record is older than the history, that have not been backfilled; with these records. */
-function tooYoung(sweep: KafkaSweep, memory: LagMemory): ReadonlyMap<TopicPartition, readonly number[]> {
-  const wanted = new Map<TopicPartition, number[]>();
-  for (const group of sweep.groups.values()) {
-    if (!group.topics.known) continue;
-    for (const { topic, partitions } of group.topics.value.values()) {
-      for (const [number, { lag, lagAge, end }] of partitions) {
-        if (!lag.known || !end.known || (lagAge.known && !lagAge.value.atLeast)) continue;
-        if (memory.ends.of(topic, number)?.backfilled !== false) continue;
-        const partition = sweep.cluster.topics.get(topic)?.partitions[number]; // numbers are without gaps, and sorted
-        if (partition?.partition !== number) continue;
-        wanted.set(partition, [...(wanted.get(partition) ?? []), end.value - lag.value]);
+/** Partitions in which records wait, each with the offsets of the ones that its groups read next. */
+function waitingIn({ partitions, commits, ends, begins }: Found): ReadonlyMap<TopicPartition, readonly number[]> {
+  const byName = new Map<string, Map<number, number[]>>();
+  for (const ofGroup of commits.values()) {
+    if (!ofGroup.known) continue;
+    for (const [topic, of] of ofGroup.value) {
+      for (const [partition, commit] of of) {
+        if (!commit.known || commit.value === 'none') continue;
+        const [begin, end] = [begins.get(topic)?.get(partition), ends.get(topic)?.get(partition)];
+        if (begin?.known !== true || end?.known !== true) continue;
+        const next = Math.max(commit.value, begin.value);
+        if (next >= end.value) continue;
+        const ofTopic = byName.get(topic) ?? new Map<number, number[]>();
+        byName.set(topic, ofTopic);
+        const offsets = ofTopic.get(partition);
+        if (offsets === undefined) ofTopic.set(partition, [next]);
+        else offsets.push(next);
       }
     }
   }
-  return wanted;
+  const waiting = new Map<TopicPartition, readonly number[]>();
+  if (byName.size === 0) return waiting;
+  for (const p of partitions) {
+    const offsets = byName.get(p.topic)?.get(p.partition);
+    if (offsets !== undefined) waiting.set(p, offsets);
+  }
+  return waiting;
 }

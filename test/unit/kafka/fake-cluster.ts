@@ -27,7 +27,7 @@ export interface FakeGroup {
   readonly type?: string;
   readonly protocolType?: string;
   readonly state?: string;
-  readonly members?: number | undefined;
+  readonly members?: number;
   readonly assigned?: readonly string[];
   /** topic -> offsets by partition; undefined: nothing is committed; a text: why it is unknown. */
   readonly commits?: Readonly<Record<string, readonly (number | string | undefined)[]>> | string;
@@ -40,14 +40,16 @@ export interface FakeCluster {
   /** Names of groups that the brokers list; all of them when left out. */
   listed?: readonly string[];
   failedBrokers?: readonly number[];
-  /** Names of topics that were made anew: anything new. */
+  /** topic -> what tells it from another of the same name. */
   ids?: Record<string, string>;
   failedTopics?: Record<string, string>;
   readonly asked: string[];
+  /** Groups whose commits or description, and topics whose offsets were asked for. */
+  readonly askedFor: { readonly groups: Set<string>; readonly topics: Set<string> };
 }
 
 export function fakeCluster(parts: Pick<FakeCluster, 'topics' | 'groups'>): FakeCluster {
-  return { ...parts, asked: [] };
+  return { ...parts, asked: [], askedFor: { groups: new Set(), topics: new Set() } };
 }
 
 function knownOr(value: number | string): Known<number> {
@@ -87,14 +89,17 @@ export function clientOf(cluster: FakeCluster): KafkaClient {
     },
     commits: (_call, groups) => {
       cluster.asked.push('commits');
+      for (const id of groups) cluster.askedFor.groups.add(id);
       return Promise.resolve(new Map(groups.map((id) => [id, commitsOf(cluster.groups[id])])));
     },
     describe: (_call, groups) => {
       cluster.asked.push('describe');
+      for (const { id } of groups) cluster.askedFor.groups.add(id);
       return Promise.resolve(new Map(groups.map(({ id }) => [id, descriptionOf(cluster.groups[id])])));
     },
     offsets: (_call, partitions, at) => {
       cluster.asked.push(typeof at === 'string' ? at : 'past');
+      for (const { topic } of partitions) cluster.askedFor.topics.add(topic);
       return Promise.resolve(offsetsOf(cluster, partitions, at));
     },
     ping: () => Promise.resolve(),
@@ -129,8 +134,8 @@ function commitOf(offset: number | string | undefined): Known<number | 'none'> {
 function descriptionOf(group: FakeGroup | undefined): Known<GroupDescription> {
   if (group === undefined) return known({ state: 'Dead', members: 0, assigned: [] }, 0);
   if (group.described !== undefined) return unknown(group.described);
-  const { state = 'Stable', members = 1, assigned = [] } = group;
-  return known({ state, members, assigned }, 0);
+  const { state = 'Stable', type, assigned = [] } = group;
+  return known({ state, members: type === 'streams' ? undefined : (group.members ?? 1), assigned }, 0);
 }
 
 function offsetsOf(cluster: FakeCluster, partitions: readonly TopicPartition[], at: OffsetAt): Offsets {

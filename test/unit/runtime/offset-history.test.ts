@@ -74,6 +74,28 @@ test('backfilled samples lie before the first one, and only where they do not co
   assert.equal(history.ageAt(2, 110_000)?.atLeast, true);
 });
 
+test('a sample from elsewhere is put between the others, unless it contradicts them', () => {
+  const history = historyOf([[100_000, 1_000], [200_000, 2_000]]); // prettier-ignore
+  assert.equal(history.ownSinceMs, 100_000);
+  history.backfill([{ atMs: 0, endOffset: 0 }]);
+  assert.equal(history.insert(50_000, 900), true);
+  assert.deepEqual(history.ageAt(450, 200_000), { seconds: 175, atLeast: false });
+  assert.deepEqual(history.ageAt(950, 200_000), { seconds: 125, atLeast: false });
+  for (const [atMs, end] of [
+    [50_000, 950],
+    [60_000, 899],
+    [60_000, 1_001],
+    [-1, 0],
+    [200_001, 2_000],
+  ] as const) {
+    // prettier-ignore
+    assert.equal(history.insert(atMs, end), false, `${atMs} ${end}`);
+  }
+  assert.equal(history.ownSinceMs, 100_000);
+  history.add(210_000, 3);
+  assert.equal(history.ownSinceMs, 210_000);
+});
+
 test('property: within one sweep interval of a model that remembers every record', () => {
   for (let seed = 1; seed <= 200; seed++) {
     const chance = generator(seed);
