@@ -12,6 +12,7 @@ import { replicationTopology } from './collector-replication-topology.ts';
 import { redisReplication } from './collector-replication.ts';
 import { redisSentinel } from './collector-sentinel.ts';
 import { redisSlowlog } from './collector-slowlog.ts';
+import { redisStreams } from './collector-streams.ts';
 import { redisUp } from './families.ts';
 
 export const redis = defineSystem({
@@ -38,5 +39,6 @@ export const redis = defineSystem({
     redisSlowlog,
     redisCluster,
     redisSentinel,
+    redisStreams,
   ],
 });
