@@ -1,63 +1,87 @@
-// A broker that wants a user: SASL PLAIN and SCRAM, right and wrong passwords, and no client at all without.
+// A broker that wants a user or a certificate: SASL PLAIN and SCRAM, TLS from one side and from both, ACLs that show a part;
+// right and wrong, and no client at all without.
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { spawn } from 'node:child_process';
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import {
+  AclOperations,
+  AclPermissionTypes,
+  Admin,
+  ResourcePatternTypes,
+  ResourceTypes,
+  type Acl,
+} from '@platformatic/kafka';
 import { claimAddress, ports, type Claim } from '../../deploy/lab/address.ts';
-import { fromCache, program } from '../../deploy/lab/context.ts';
-import { waitFor } from '../../deploy/lab/lab.ts';
-import { runToEnd, startReaper, type Reaper } from '../../deploy/lab/processes.ts';
+import { brokerOf } from '../../deploy/lab/kafka.ts';
+import { startReaper, type Reaper } from '../../deploy/lab/processes.ts';
+import { kafkaLagFact } from '../../exporter/systems/kafka/facts-lag.ts';
 import { kafka } from '../../exporter/systems/kafka/index.ts';
+import { makeCertificates } from '../support/certificates.ts';
+import { eventually } from '../support/wait.ts';
 import { WatchedTarget, type Measured } from '../support/watched-target.ts';
 
 const plainPassword = randomBytes(12).toString('hex');
 const scramPassword = randomBytes(12).toString('hex');
 const wrongPassword = randomBytes(12).toString('hex');
-const jvm = ['-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-Xmx320m'];
 
 let claim: Claim;
 let dir: string;
 let reaper: Reaper;
 
+/** The listener that wants certificates, and the one that wants TLS and a user. */
+const certificatePort = 19_194;
+const securePort = 19_195;
+
 before(async () => {
   claim = await claimAddress();
   dir = mkdtempSync(join(tmpdir(), 'pipemedic-kafka-auth-'));
   reaper = startReaper(dir);
+  for (const folder of ['logs', 'tls', 'other-tls']) mkdirSync(join(dir, folder));
   const { address } = claim;
+  makeCertificates(join(dir, 'tls'), 'DNS:broker.test');
+  makeCertificates(join(dir, 'other-tls'), 'DNS:broker.test');
+  const pem = ['server.key', 'server.pem'].map((name) => readFileSync(join(dir, 'tls', name), 'utf8')).join('');
+  writeFileSync(join(dir, 'tls', 'keystore.pem'), pem, { mode: 0o600 });
   const login = 'org.apache.kafka.common.security';
-  const properties = {
-    'process.roles': 'broker,controller',
-    'node.id': 1,
-    'controller.quorum.voters': `1@${address}:${ports.kafkaController}`,
-    'controller.listener.names': 'CONTROLLER',
-    listeners: `SASL_PLAINTEXT://${address}:${ports.kafka},CONTROLLER://${address}:${ports.kafkaController}`,
-    'listener.security.protocol.map': 'SASL_PLAINTEXT:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT',
-    'inter.broker.listener.name': 'SASL_PLAINTEXT',
-    'sasl.enabled.mechanisms': 'PLAIN,SCRAM-SHA-512',
-    'sasl.mechanism.inter.broker.protocol': 'PLAIN',
-    'listener.name.sasl_plaintext.plain.sasl.jaas.config': `${login}.plain.PlainLoginModule required username="admin" password="${plainPassword}" user_admin="${plainPassword}";`,
-    'listener.name.sasl_plaintext.scram-sha-512.sasl.jaas.config': `${login}.scram.ScramLoginModule required;`,
-    'log.dirs': join(dir, 'data'),
-    'offsets.topic.num.partitions': 1,
-    'offsets.topic.replication.factor': 1,
-  };
-  const file = join(dir, 'server.properties');
-  writeFileSync(file, Object.entries(properties).map(([k, v]) => `${k}=${v}\n`).join(''), { mode: 0o600 }); // prettier-ignore
-  const classPath = ['-cp', join(fromCache('kafka_2.13-4.1.1'), 'lib', '*')];
-  const id = randomBytes(16).toString('base64url');
-  const scram = `SCRAM-SHA-512=[name=watcher,password=${scramPassword}]`;
-  await runToEnd([program('java'), ...jvm, ...classPath, 'kafka.tools.StorageTool', 'format', `--cluster-id=${id}`, '-c', file, '--add-scram', scram], { deadlineMs: 60_000, cwd: dir }); // prettier-ignore
-  const argv = [...jvm, ...classPath, 'kafka.Kafka', file];
-  const { pid } = spawn(program('java'), argv, { cwd: dir, stdio: 'ignore', detached: true });
-  assert.ok(pid !== undefined);
-  reaper.group(pid);
-  await waitFor(async () => (await measure({ user: 'admin' }, plainPassword, 'PLAIN')).failure === undefined, {
-    deadlineMs: 60_000,
-    what: 'the broker to answer',
-  });
+  const scramLogin = `${login}.scram.ScramLoginModule required;`;
+  const broker = brokerOf(
+    { address, dir, reaper },
+    {
+      heapMb: 320,
+      properties: {
+        listeners: `SASL_PLAINTEXT://${address}:${ports.kafka},SSL://${address}:${certificatePort},SASL_SSL://${address}:${securePort},CONTROLLER://${address}:${ports.kafkaController}`,
+        'listener.security.protocol.map':
+          'SASL_PLAINTEXT:SASL_PLAINTEXT,SSL:SSL,SASL_SSL:SASL_SSL,CONTROLLER:PLAINTEXT',
+        'inter.broker.listener.name': 'SASL_PLAINTEXT',
+        'sasl.enabled.mechanisms': 'PLAIN,SCRAM-SHA-512',
+        'sasl.mechanism.inter.broker.protocol': 'PLAIN',
+        'listener.name.sasl_plaintext.plain.sasl.jaas.config': `${login}.plain.PlainLoginModule required username="admin" password="${plainPassword}" user_admin="${plainPassword}";`,
+        'listener.name.sasl_plaintext.scram-sha-512.sasl.jaas.config': scramLogin,
+        'listener.name.sasl_ssl.sasl.enabled.mechanisms': 'SCRAM-SHA-256,SCRAM-SHA-512',
+        'listener.name.sasl_ssl.scram-sha-256.sasl.jaas.config': scramLogin,
+        'listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config': scramLogin,
+        'listener.name.ssl.ssl.client.auth': 'required',
+        'ssl.keystore.type': 'PEM',
+        'ssl.keystore.location': join(dir, 'tls', 'keystore.pem'),
+        'ssl.truststore.type': 'PEM',
+        'ssl.truststore.location': join(dir, 'tls', 'ca.pem'),
+        'authorizer.class.name': 'org.apache.kafka.metadata.authorizer.StandardAuthorizer',
+        'super.users': 'User:ANONYMOUS;User:admin;User:watcher;User:CN=db.test', // ANONYMOUS is the controller
+        'offsets.topic.num.partitions': 1,
+      },
+      scram: [
+        `SCRAM-SHA-512=[name=watcher,password=${scramPassword}]`,
+        `SCRAM-SHA-256=[name=watcher,password=${scramPassword}]`,
+        `SCRAM-SHA-512=[name=limited,password=${scramPassword}]`,
+      ],
+      ready: async () => (await measure({ user: 'admin' }, plainPassword, 'PLAIN')).failure === undefined,
+    },
+  );
+  await broker.format();
+  await broker.part.start();
 });
 
 after(async () => {
@@ -65,14 +89,31 @@ after(async () => {
   claim.release();
 });
 
-async function measure(auth: { user: string } | undefined, password: string, sasl: string): Promise<Measured> {
+interface Way {
+  readonly port?: number;
+  readonly tls?: object;
+}
+
+async function measure(
+  auth: { user: string } | undefined,
+  password: string,
+  sasl: string,
+  { port = ports.kafka, tls }: Way = {},
+): Promise<Measured> {
   const file = join(dir, 'password');
   writeFileSync(file, `${password}\n`, { mode: 0o600 });
-  const address = { brokers: [`${claim.address}:${ports.kafka}`], sasl };
-  const target = { address, ...(auth === undefined ? {} : { auth: { ...auth, password_file: file } }) };
+  const target = {
+    address: { brokers: [`${claim.address}:${port}`], sasl },
+    ...(auth === undefined ? {} : { auth: { ...auth, password_file: file } }),
+    ...(tls === undefined ? {} : { tls }),
+  };
   await using watched = new WatchedTarget(kafka, target);
   return await watched.measure(4_000);
 }
+
+const inTls = (name: string): string => join(dir, 'tls', name);
+const right = (): object => ({ ca_file: inTls('ca.pem'), server_name: 'broker.test' });
+const ownCertificate = (): object => ({ cert_file: inTls('server.pem'), key_file: inTls('server.key') });
 
 for (const [what, user, password, sasl, expected] of [
   ['PLAIN', 'admin', plainPassword, 'PLAIN', undefined],
@@ -97,4 +138,107 @@ test('no user at all: an error, in time', async () => {
   const { failure, tookMs } = await measure(undefined, '', 'PLAIN');
   assert.ok(failure !== undefined && ['unreachable', 'auth'].includes(failure.class), failure?.class);
   assert.ok(tookMs < 3_500, `${tookMs} ms`);
+});
+
+test('TLS with certificates on both sides: up', async () => {
+  const way = { port: certificatePort, tls: { ...right(), ...ownCertificate() } };
+  const { failure, ...measured } = await measure(undefined, '', 'PLAIN', way);
+  assert.equal(failure, undefined, failure?.why);
+  assert.equal(measured.value('kafka_brokers'), 1);
+});
+
+for (const sasl of ['SCRAM-SHA-256', 'SCRAM-SHA-512']) {
+  test(`TLS and ${sasl}: up`, async () => {
+    const way = { port: securePort, tls: right() };
+    const { failure, ...measured } = await measure({ user: 'watcher' }, scramPassword, sasl, way);
+    assert.equal(failure, undefined, failure?.why);
+    assert.equal(measured.value('kafka_brokers'), 1);
+  });
+}
+
+for (const [what, way, expected, text] of [
+  ['another CA', () => ({ port: securePort, tls: { ...right(), ca_file: join(dir, 'other-tls', 'ca.pem') } }), 'tls', /tls\.ca_file/],
+  ['a name that the certificate does not have', () => ({ port: securePort, tls: { ca_file: inTls('ca.pem') } }), 'tls', /tls\.server_name/],
+  ['no certificate where one is wanted', () => ({ port: certificatePort, tls: right() }), 'tls', /tls\.cert_file/],
+  ['no TLS where it is wanted', () => ({ port: securePort }), 'unreachable', /set tls/],
+  ['TLS where there is none', () => ({ port: ports.kafka, tls: right() }), 'tls', /take tls away/],
+] as const) {
+  test(`TLS, ${what}: ${expected}, and what mends it`, async () => {
+    const { failure, tookMs } = await measure({ user: 'watcher' }, scramPassword, 'SCRAM-SHA-512', way());
+    assert.equal(failure?.class, expected, failure?.why);
+    assert.match(failure.why, text);
+    assert.ok(tookMs < 4_500, `${tookMs} ms`);
+  });
+} // prettier-ignore
+
+test('a user whose ACLs show a part: of what it may not see nothing is said, of what it may no longer see that it is unknown', async () => {
+  const admin = new Admin({
+    clientId: 'test',
+    bootstrapBrokers: [`${claim.address}:${ports.kafka}`],
+    sasl: { mechanism: 'PLAIN', username: 'admin', password: plainPassword },
+  });
+  const file = join(dir, 'limited');
+  writeFileSync(file, scramPassword, { mode: 0o600 });
+  const acl = (type: 'TOPIC' | 'GROUP', resourceName: string): Acl => ({
+    resourceType: ResourceTypes[type],
+    resourceName,
+    resourcePatternType: ResourcePatternTypes.LITERAL,
+    principal: 'User:limited',
+    host: '*',
+    operation: AclOperations.DESCRIBE,
+    permissionType: AclPermissionTypes.ALLOW,
+  });
+  await using watched = new WatchedTarget(kafka, {
+    address: { brokers: [`${claim.address}:${ports.kafka}`] },
+    auth: { user: 'limited', password_file: file },
+  });
+  try {
+    await admin.createTopics({ topics: ['open', 'closed'], partitions: 1, replicas: 1 });
+    const nothing = await watched.measure();
+    assert.equal(nothing.failure, undefined, nothing.failure?.why);
+    assert.deepEqual(
+      nothing.series.filter((s) => /consumergroup=|"open"|"closed"/.test(s)),
+      [],
+    );
+
+    await admin.createAcls({ creations: [acl('TOPIC', 'open'), acl('GROUP', 'seen')] });
+    for (const groupId of ['seen', 'hidden']) {
+      const topics = ['open', 'closed'].map((name) => ({ name, partitionOffsets: [{ partition: 0, offset: 0n }] }));
+      await eventually(`a commit of ${groupId}`, async () => {
+        await admin.alterConsumerGroupOffsets({ groupId, topics });
+        return true;
+      });
+    }
+    const part = await eventually('the part that may be seen', async () => {
+      const measured = await watched.measure();
+      const lag = measured.value('kafka_consumergroup_lag', { consumergroup: 'seen', topic: 'open', partition: '0' });
+      return lag === 0 ? measured : undefined;
+    });
+    assert.equal(part.state('kafka_consumergroup_state', { consumergroup: 'seen' }), 'empty');
+    assert.deepEqual(
+      part.series.filter((s) => /"closed"|"hidden"/.test(s)),
+      [],
+    );
+
+    const { resourceType, resourceName } = acl('GROUP', 'seen');
+    const any = { principal: null, host: null, operation: AclOperations.ANY, permissionType: AclPermissionTypes.ANY };
+    const filter = { resourceType, resourceName, resourcePatternType: ResourcePatternTypes.LITERAL, ...any };
+    await admin.deleteAcls({ filters: [filter] });
+    const denied = await eventually('the group to be denied', async () => {
+      const measured = await watched.measure();
+      return measured.state('kafka_consumergroup_state', { consumergroup: 'seen' }) === 'unknown'
+        ? measured
+        : undefined;
+    });
+    assert.deepEqual(
+      denied.series.filter((s) => s.includes('"seen"') && !s.includes('_state') && !s.includes('_info')),
+      [],
+    );
+    const fact = denied.board.read(watched.name, kafkaLagFact);
+    const group = fact.known ? fact.value.groups.get('seen') : undefined;
+    assert.match(group?.why ?? '', /GROUP_AUTHORIZATION_FAILED/);
+    assert.ok(group?.topics.known === false && group.topics.why.includes('GROUP_AUTHORIZATION_FAILED'));
+  } finally {
+    await admin.close();
+  }
 });

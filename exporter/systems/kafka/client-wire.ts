@@ -2,6 +2,7 @@
 // when one group, partition or broker is at fault, and throws inside the socket's callback for groups of Kafka Connect;
 // so only its connections and its list of versions are used, with the protocol's own requests: each is sent once per
 // broker, and each item keeps its own error.
+import { isIP } from 'node:net';
 import {
   Admin,
   findCoordinatorV4,
@@ -18,7 +19,7 @@ import { until } from '../../runtime/deadline.ts';
 import { messageOf, TargetError } from '../../runtime/errors.ts';
 import { unknown, type Known } from '../../runtime/known.ts';
 import type { Broker } from './facts-cluster.ts';
-import { kafkaError } from './facts-protocol.ts';
+import { kafkaError, type Way } from './client-errors.ts';
 
 /** Kafka's time-outs are a safety net below the deadline of each call, which closes the client. */
 const connectTimeoutMs = 3_000;
@@ -43,11 +44,13 @@ export interface WireOptions {
 export class KafkaWire {
   readonly #admin: Admin;
   readonly #bootstrap: readonly Node[];
+  readonly #way: Way;
   #versions: ReadonlyMap<string, { readonly minVersion: number; readonly maxVersion: number }> | undefined;
   #brokers: readonly Broker[] = [];
 
   constructor({ brokers, tls, sasl }: WireOptions) {
     this.#bootstrap = brokers;
+    this.#way = { tls: tls !== undefined, user: sasl !== undefined };
     const { serverName, ...files } = tls ?? { serverName: undefined };
     this.#admin = new Admin({
       clientId: 'pipemedic',
@@ -56,8 +59,15 @@ export class KafkaWire {
       connectTimeout: connectTimeoutMs,
       // Not in the library's option schema, and `timeout` is something else: a test sees to it that it works
       requestTimeout: requestTimeoutMs,
-      ...(tls === undefined ? {} : { tls: files, tlsServerName: serverName ?? true }),
+      ...(tls === undefined
+        ? {}
+        : { tls: files, tlsServerName: serverName ?? !brokers.every(({ host }) => isIP(host) > 0) }),
       ...(sasl === undefined ? {} : { sasl }),
+    });
+    // A connection can fail twice (an alert of TLS, then its end), and the library listens for the first time only: the
+    // second would end the process (seen with 2.12.1 on a listener that wants a certificate).
+    this.#admin.connections.on('connecting', ({ connection }) => {
+      connection.on('error', () => undefined);
     });
   }
 
@@ -162,7 +172,7 @@ export class KafkaWire {
         this.#admin.close().catch(() => undefined);
       });
     } catch (error) {
-      throw kafkaError(error, what);
+      throw kafkaError(error, what, this.#way);
     }
   }
 

@@ -10,7 +10,8 @@ import {
   TimeoutError,
 } from '@platformatic/kafka';
 import { kafkaAddress } from '../../../exporter/systems/kafka/address.ts';
-import { assignedTopics, kafkaError } from '../../../exporter/systems/kafka/facts-protocol.ts';
+import { kafkaError } from '../../../exporter/systems/kafka/client-errors.ts';
+import { assignedTopics } from '../../../exporter/systems/kafka/facts-protocol.ts';
 
 function assignment(topics: readonly (readonly [name: string, partitions: readonly number[]])[]): Buffer {
   const int32 = (n: number): Buffer => {
