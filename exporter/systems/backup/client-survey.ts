@@ -4,6 +4,7 @@ import type { BigIntStats } from 'node:fs';
 import { open, readdir, readlink, realpath, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { codeOf, TargetError } from '../../runtime/errors.ts';
+import { parseStatus } from './facts-status-file.ts';
 import { mainTypeOf, makesFolders, type BackupAddress, type BackupType } from './address.ts';
 
 export interface BackupFile {
@@ -154,6 +155,7 @@ async function fileOf(
     const s = await stat(path, { bigint: true });
     const its = { path, name, createdAtMs: createdAt(s), inode: inodeOf(s) };
     if (s.isFile()) {
+      if (address.tool === 'status_file') return await statusOf({ ...its, type }, s, memory);
       return { ...its, type, isFolder: false, sizeBytes: Number(s.size), modifiedAtMs: modifiedAt(s) };
     }
     if (!s.isDirectory() || !makesFolders(address)) return undefined;
@@ -168,6 +170,28 @@ async function fileOf(
     memory.folders.set(its.inode, walked);
     return { ...its, sizeBytes: walked.sizeBytes, modifiedAtMs, type: walked.type, isFolder: true };
   });
+}
+
+/** The size of the backup that it tells of; its own where it does not. */
+async function statusOf(
+  file: Pick<BackupFile, 'path' | 'name' | 'type' | 'createdAtMs' | 'inode'>,
+  s: BigIntStats,
+  memory: SurveyMemory,
+): Promise<BackupFile> {
+  const version = `${file.name} ${s.mtimeNs} ${s.size}`;
+  const before = memory.folders.get(file.inode);
+  const sizeBytes =
+    before?.version === version ? before.sizeBytes : (bytesIn(await readBeginning(file.path)) ?? Number(s.size));
+  memory.folders.set(file.inode, { version, sizeBytes, modifiedAtMs: modifiedAt(s), type: file.type });
+  return { ...file, isFolder: false, sizeBytes, modifiedAtMs: modifiedAt(s) };
+}
+
+function bytesIn(text: string): number | undefined {
+  try {
+    return parseStatus(text).bytes;
+  } catch {
+    return undefined; // what is wrong with it is told by whoever judges it
+  }
 }
 
 async function walk(path: string, signal: AbortSignal): Promise<{ sizeBytes: number; modifiedAtMs: number }> {

@@ -172,9 +172,9 @@ function labelOf(text = '', atMost = 64): string {
   return line.length > atMost ? `${line.slice(0, atMost - 3)}...` : line;
 }
 
-/** Other tools' coordinates come from elsewhere (the status file), or they have none. */
+/** What other tools write has none. */
 function hasCoordinates({ tool }: BackupAddress): boolean {
-  return tool === 'mysqldump' || tool === 'mydumper' || tool === 'xtrabackup';
+  return tool === 'mysqldump' || tool === 'mydumper' || tool === 'xtrabackup' || tool === 'status_file';
 }
 
 function coordinatesOf({ lastSuccess, type }: BackupEvidence, nowMs: number): Known<BackupCoordinates> {

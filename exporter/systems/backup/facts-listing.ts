@@ -18,6 +18,8 @@ export interface Limits {
 
 export interface TypeListing {
   readonly type: BackupType;
+  /** All of them, newest first. */
+  readonly files: readonly BackupFile[];
   /** No longer being written, newest first. */
   readonly finished: readonly BackupFile[];
   readonly size: { readonly state: SizeState; readonly why: string; readonly ratio: Known<number> };
@@ -71,6 +73,7 @@ function typeListing(survey: BackupSurvey, type: BackupType, now: Now): TypeList
   const finished = files.filter((f) => !now.growing.has(f.inode));
   return {
     type,
+    files,
     finished,
     size: sizeOf(finished, type, now),
     schedule: scheduleOf(finished, now.nowMs),

@@ -2,6 +2,7 @@ import { defineSystem } from '../../system.ts';
 import { backupAddress } from './address.ts';
 import { openBackup } from './client.ts';
 import { backupFiles } from './collector-backup.ts';
+import { backupChain } from './collector-chain.ts';
 import { backupListing } from './collector-listing.ts';
 
 export const backup = defineSystem({
@@ -14,5 +15,5 @@ export const backup = defineSystem({
   ],
   thresholds: { backup_max_age_seconds: 'age of the newest complete backup' },
   open: (opening) => Promise.resolve(openBackup(opening)),
-  collectors: [backupFiles, backupListing],
+  collectors: [backupFiles, backupListing, backupChain],
 });
