@@ -5,7 +5,7 @@ import type { Transform } from 'node:stream';
 import { createGunzip, createZstdDecompress } from 'node:zlib';
 import { codeOf, messageOf } from '../../runtime/errors.ts';
 import { Fault } from './facts-verdict.ts';
-import { ZstdFrames } from './facts-zstd.ts';
+import { isFrame, ZstdFrames } from './facts-zstd.ts';
 
 export type Compression = 'gzip' | 'zstd' | 'none';
 
@@ -28,7 +28,7 @@ const encryptedName = /\.(gpg|pgp|asc|age|enc|aes|xbcrypt)$/i;
 /** @throws Fault when it can be told that the content cannot be seen */
 export function compressionOf(head: Buffer, name: string): Compression {
   if (head[0] === 0x1f && head[1] === 0x8b) return 'gzip';
-  if (head.length >= 4 && head.readUInt32LE(0) === 0xfd2fb528) return 'zstd';
+  if (isFrame(head)) return 'zstd';
   for (const [magic, reason, what] of sealed) {
     if (head.subarray(0, magic.length).equals(magic)) throw new Fault(reason, what);
   }
@@ -74,6 +74,7 @@ async function* unzstd(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
 async function* through(engine: Transform, source: AsyncIterable<Buffer>, kind: Compression): AsyncGenerator<Buffer> {
   const state = { ended: false, stopped: false };
   engine.once('end', () => (state.ended = true));
+  engine.on('error', () => undefined); // who iterates gets it; after the end nobody else must
   const feeding = feed(engine, source, state);
   feeding.catch((error: unknown) => {
     engine.destroy(error instanceof Error ? error : new Error(messageOf(error)));

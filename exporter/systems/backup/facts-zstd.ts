@@ -11,6 +11,12 @@ const frameMagic = 0xfd2fb528;
 /** 0x184d2a50 to 0x184d2a5f: data for others, without content. */
 const isSkippable = (magic: number): boolean => magic >>> 4 === 0x184d2a5;
 
+export function isFrame(head: Buffer): boolean {
+  if (head.length < 4) return false;
+  const magic = head.readUInt32LE(0);
+  return magic === frameMagic || isSkippable(magic);
+}
+
 type Step = 'magic' | 'descriptor' | 'header' | 'block' | 'body' | 'sum' | 'skipSize' | 'skip' | 'padding';
 
 /** Walks over one file's data. */
