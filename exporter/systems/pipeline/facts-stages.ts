@@ -252,6 +252,8 @@ function ownStage(replica: RedisReplication): StageFound | undefined {
       return down('down', 'its link to the primary is down');
     case 'primary':
       return down('down', 'it is a primary itself');
+    case 'sentinel':
+      return down('down', 'it is a Sentinel and holds no data');
     case 'unknown':
       return notKnown(replica.why ?? 'its state is not known');
   }
