@@ -4,6 +4,7 @@ import type { Call } from '../../exporter/collector.ts';
 import { FactBoard } from '../../exporter/facts.ts';
 import type { Sample } from '../../exporter/families.ts';
 import { classOf, messageOf, type TargetErrorCode } from '../../exporter/runtime/errors.ts';
+import { createLog } from '../../exporter/runtime/log.ts';
 import { systemClock, type Clock } from '../../exporter/runtime/clock.ts';
 import type { BoundTarget, System, TargetClient } from '../../exporter/system.ts';
 
@@ -23,6 +24,8 @@ export class WatchedTarget implements AsyncDisposable {
   readonly #bound: BoundTarget;
   readonly #clock: Clock;
   readonly name = 'watched';
+  readonly #end = new AbortController();
+  readonly #work: Promise<void>[] = [];
   #client: TargetClient | undefined;
 
   constructor(system: System, target: object, clock: Clock = systemClock) {
@@ -30,6 +33,14 @@ export class WatchedTarget implements AsyncDisposable {
     this.#bound = system.bind({ name: this.name, kind: system.kind, ...target }, () => {
       throw new Error('this target names no other');
     });
+  }
+
+  /** What the collectors do beside the sweeps, until the target is disposed of. Once. */
+  beginBackground(): void {
+    const { signal } = this.#end;
+    const work = { target: this.name, clock: this.#clock, log: createLog('test', 'silent'), signal };
+    for (const { background } of this.#bound.collectors)
+      if (background !== undefined) this.#work.push(background(work));
   }
 
   get client(): TargetClient | undefined {
@@ -58,6 +69,8 @@ export class WatchedTarget implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#end.abort();
+    await Promise.all(this.#work);
     await this.#client?.[Symbol.asyncDispose]();
   }
 }

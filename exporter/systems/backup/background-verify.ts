@@ -1,11 +1,13 @@
 // Reads the backups of a folder to their end, beside the sweeps: once each, one at a time, no faster than allowed.
+import { until } from '../../runtime/deadline.ts';
 import { messageOf } from '../../runtime/errors.ts';
 import type { Log } from '../../runtime/log.ts';
 import { paused } from '../../runtime/repeat.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import { loadVerdicts, saveVerdicts } from './background-verify-store.ts';
-import type { BackupMemory } from './facts-verifying.ts';
-import { readOn } from './facts-verifying.ts';
+import { hasChecksumFile } from './facts-content.ts';
+import { rungOf } from './facts-verdict.ts';
+import { readOn, versionOf, type BackupMemory } from './facts-verifying.ts';
 
 /** Where no sweep comes along: a file that could not be read is due again some time. */
 const lookEveryMs = 30_000;
@@ -38,8 +40,19 @@ export async function verifyInBackground(memory: BackupMemory, verifying: Verify
     }
   };
   while (!signal.aborted) {
+    await until(signal, 'looking for check sums', readAgainForSum(memory)).catch(() => undefined);
     await readOn(memory, { signal, clock, bytesPerSecond }, save);
     await waitFor(memory.offered(), signal);
+  }
+}
+
+/** A check sum of a large backup is written long after it. Read once more for it, and only once: then it has that rung. */
+async function readAgainForSum(memory: BackupMemory): Promise<void> {
+  for (const file of memory.newest) {
+    const found = memory.verdicts.get(versionOf(file));
+    if (found === undefined || memory.failures.has(versionOf(file))) continue;
+    if (file.isFolder || rungOf(found.verdict, 'checksum') !== undefined) continue;
+    if (await hasChecksumFile(file.path)) memory.again.add(versionOf(file));
   }
 }
 

@@ -87,12 +87,18 @@ function finalNames(name: string): readonly string[] {
   return [name, bare, bare.replace(/\.[A-Za-z0-9]{6}$/, '')];
 }
 
+/** Of a file with the check sum of another one beside it. */
+const checksumEnd = /\.(sha256|sha512|sha1|md5)$/;
+
 /** The type of a backup of this name; undefined when it is none. */
 export function typesOf(address: BackupAddress): (name: string) => BackupType | undefined {
   const isMain = patternOf(address.pattern);
   const isIncremental = address.incremental === undefined ? undefined : patternOf(address.incremental.pattern);
   const main = mainTypeOf(address);
-  return (name) => (isIncremental?.(name) === true ? 'incremental' : isMain(name) ? main : undefined);
+  return (name) => {
+    if (checksumEnd.test(name)) return undefined; // `orders-*` matches them too
+    return isIncremental?.(name) === true ? 'incremental' : isMain(name) ? main : undefined;
+  };
 }
 
 /** @throws what reading the folder throws; TargetError when there is too much in it */

@@ -2,7 +2,7 @@
 // format sees in it, all in the same pass and with bounded memory.
 import { createHash, type Hash } from 'node:crypto';
 import { constants } from 'node:fs';
-import { open, readFile, type FileHandle } from 'node:fs/promises';
+import { open, readFile, stat, type FileHandle } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { pause } from '../../runtime/deadline.ts';
 import { codeOf } from '../../runtime/errors.ts';
@@ -192,6 +192,17 @@ interface ExpectedSum {
 
 const algorithms = { sha256: 64, sha512: 128, sha1: 40, md5: 32 } as const;
 
+export async function hasChecksumFile(path: string): Promise<boolean> {
+  for (const algorithm of Object.keys(algorithms)) {
+    const is = await stat(`${path}.${algorithm}`).then(
+      (s) => s.isFile() && s.size > 0,
+      () => false,
+    );
+    if (is) return true;
+  }
+  return false;
+}
+
 /**
  * From `FILE.sha256` beside it and the like, as sha256sum and its kin write them: in a list the line of this file counts.
  * @throws Fault when there is such a file and it has no check sum
@@ -200,7 +211,8 @@ async function expectedSum(path: string): Promise<ExpectedSum | undefined> {
   const name = basename(path);
   for (const [algorithm, digits] of Object.entries(algorithms) as [keyof typeof algorithms, number][]) {
     const text = await textOf(`${path}.${algorithm}`);
-    if (text === undefined) continue;
+    // Empty while the sum is being made.
+    if (text === undefined || text.trim() === '') continue;
     const from = `${name}.${algorithm}`;
     const lines = [...text.matchAll(/^\\?([0-9a-fA-F]+)(?:[ \t]+\*?(.+))?$/gm)].filter(([, h]) => h?.length === digits);
     const [, hex] = lines.find(([, , of]) => of !== undefined && basename(of.trim()) === name) ?? lines[0] ?? [];

@@ -24,6 +24,8 @@ export class BackupMemory {
   readonly verdicts = new Map<string, Verified>();
   readonly failures = new Map<string, { readonly why: string; readonly atMs: number }>();
   readonly growth = new GrowthMemory();
+  /** Versions that are read once more, for what was not there at the first time. Their verdict stands until then. */
+  readonly again = new Set<string>();
   /** What is being read, since when (wall clock). */
   current: { readonly file: BackupFile; readonly sinceMs: number } | undefined;
   /** How the results are kept over a restart; undefined when that is not asked for. */
@@ -54,9 +56,17 @@ export class BackupMemory {
     });
   }
 
+  /** The newest of each type. */
+  get newest(): readonly BackupFile[] {
+    const types = [...new Set(this.#finished.map(({ type }) => type))];
+    return types.flatMap((type) => this.#finished.find((file) => file.type === type) ?? []);
+  }
+
   /** What is read next; undefined when there is nothing to read. @param monoMs monotonic */
   next(monoMs: number): BackupFile | undefined {
     const types = new Set(this.#finished.map(({ type }) => type));
+    const once = this.#finished.find((file) => this.again.has(versionOf(file)));
+    if (once !== undefined) return once;
     for (const type of types) {
       const wanted = this.#wanted(this.#finished.filter((file) => file.type === type));
       const file = wanted.find((f) => this.#isUnread(f, monoMs));
@@ -120,6 +130,7 @@ async function readOne(file: BackupFile, memory: BackupMemory, reading: Reading)
     memory.failures.set(versionOf(file), { why: `it cannot be read: ${messageOf(error)}`, atMs: clock.monoMs() });
   } finally {
     memory.current = undefined;
+    memory.again.delete(versionOf(file));
   }
 }
 

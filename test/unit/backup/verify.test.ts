@@ -1,0 +1,249 @@
+// Reading beside the sweeps: each backup once, over restarts, never one that grows; what a person gets who asks by hand.
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, utimesSync, writeFileSync } from 'node:fs'; // prettier-ignore
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test, type TestContext } from 'node:test';
+import { promisify } from 'node:util';
+import { gzipSync } from 'node:zlib';
+import { createLog } from '../../../exporter/runtime/log.ts';
+import { verifyInBackground } from '../../../exporter/systems/backup/background-verify.ts';
+import { loadVerdicts, saveVerdicts } from '../../../exporter/systems/backup/background-verify-store.ts';
+import { backupAddress } from '../../../exporter/systems/backup/address.ts';
+import { openBackup } from '../../../exporter/systems/backup/client.ts';
+import { readBackup, type BackupEvidence } from '../../../exporter/systems/backup/facts-backup.ts';
+import { judgeBackup } from '../../../exporter/systems/backup/facts-judge.ts';
+import { BackupMemory } from '../../../exporter/systems/backup/facts-verifying.ts';
+import { backup } from '../../../exporter/systems/backup/index.ts';
+import { WatchedTarget } from '../../support/watched-target.ts';
+import { eventually } from '../../support/wait.ts';
+
+const dump = `-- MariaDB dump 10.19  Distrib 10.11.19-MariaDB\n/*!40101 SET NAMES utf8mb4 */;\n-- CHANGE MASTER TO MASTER_LOG_FILE='bin.000001', MASTER_LOG_POS=70218;\n\nCREATE TABLE \`a\` (\`id\` int);\n-- Dump completed\n`;
+const log = createLog('test', 'silent');
+
+function folder(t: TestContext): string {
+  const dir = mkdtempSync(join(tmpdir(), 'pipemedic-verify-'));
+  t.after(() => {
+    rmSync(dir, { recursive: true, force: true });
+  });
+  return dir;
+}
+
+function write(path: string, content: string | Buffer = gzipSync(dump), ageSeconds = 60): string {
+  writeFileSync(path, content);
+  const at = new Date(Date.now() - ageSeconds * 1_000);
+  utimesSync(path, at, at);
+  return path;
+}
+
+/** An exporter's memory of one folder, with its work beside the sweeps; a restart makes a new one. */
+class Exporter implements AsyncDisposable {
+  readonly read: string[] = [];
+  readonly memory: BackupMemory;
+  readonly #client;
+  readonly #clock = { wallMs: () => Date.now(), monoMs: () => performance.now() };
+  readonly #end = new AbortController();
+  readonly #work: Promise<void>;
+
+  constructor(directory: string, stateFile?: string) {
+    this.memory = new BackupMemory((path, reading) => {
+      this.read.push(path.slice(directory.length + 1));
+      return judgeBackup(path, 'mysqldump', reading);
+    });
+    this.#client = openBackup({
+      target: 'b',
+      address: backupAddress.parse({ directory, pattern: '*.sql.gz' }),
+      auth: undefined,
+      tls: undefined,
+      resolve: () => assert.fail('no other target'),
+    });
+    const work = { signal: this.#end.signal, clock: this.#clock, log, bytesPerSecond: 1e9, stateFile };
+    this.#work = verifyInBackground(this.memory, work);
+  }
+
+  look(): Promise<BackupEvidence> {
+    return readBackup(this.#client, { signal: AbortSignal.timeout(5_000), clock: this.#clock }, this.memory);
+  }
+
+  /** Sweeps until it is so. */
+  until(is: (evidence: BackupEvidence) => boolean): Promise<BackupEvidence> {
+    return eventually('the evidence', async () => {
+      const evidence = await this.look();
+      return is(evidence) ? evidence : undefined;
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#end.abort();
+    await this.#work;
+    await this.#client[Symbol.asyncDispose]();
+  }
+}
+
+test('pending, then verified; a restart knows what was found, and a file that was changed is read anew', async (t) => {
+  const dir = folder(t);
+  const stateFile = join(folder(t), 'state.json');
+  const path = write(join(dir, 'a.sql.gz'));
+  {
+    await using exporter = new Exporter(dir, stateFile);
+    assert.equal((await exporter.look()).verified, 'pending');
+    const { lastSuccess } = await exporter.until(({ verified }) => verified === 'verified');
+    assert.equal(lastSuccess?.verdict.told.coordinates?.position?.position, 70218);
+    await eventually('the file to be kept', () => (existsSync(stateFile) ? true : undefined));
+  }
+  assert.equal(statSync(stateFile).mode & 0o777, 0o600);
+  {
+    await using exporter = new Exporter(dir, stateFile);
+    const { lastSuccess } = await exporter.until(({ verified }) => verified === 'verified');
+    assert.deepEqual(exporter.read, []);
+    assert.deepEqual(lastSuccess?.verdict.told.coordinates, { position: { file: 'bin.000001', position: 70218 }, gtid: undefined, of: 'server', from: 'header' }); // prettier-ignore
+  }
+  truncateSync(path, 50);
+  const at = new Date(Date.now() - 30_000);
+  utimesSync(path, at, at);
+  await using exporter = new Exporter(dir, stateFile);
+  await exporter.until(({ verified, state }) => verified === 'failed' && state === 'incomplete');
+  assert.deepEqual(exporter.read, ['a.sql.gz']);
+});
+
+test('a state file that is damaged, or of another version, is no reason to stop', async (t) => {
+  const dir = folder(t);
+  const stateFile = join(folder(t), 'state.json');
+  write(join(dir, 'a.sql.gz'));
+  for (const text of ['', '{"ladder":', '{"ladder":0,"verdicts":{}}', '{"ladder":1,"verdicts":{"a":{}}}']) {
+    writeFileSync(stateFile, text);
+    await using exporter = new Exporter(dir, stateFile);
+    await exporter.until(({ verified }) => verified === 'verified');
+    await eventually('the file to be kept', () => (exporter.memory.keeping === 'kept' ? true : undefined));
+    assert.deepEqual(exporter.read, ['a.sql.gz'], text);
+    assert.equal(await loadVerdicts(stateFile, new BackupMemory(() => assert.fail('nothing is read'))), undefined);
+  }
+});
+
+test('a state file that cannot be written (a disk that is full): it says so, goes on, and keeps what was there', async (t) => {
+  const dir = folder(t);
+  write(join(dir, 'a.sql.gz'));
+  // a full disk, for root too: /dev/full
+  for (const stateFile of [join(dir, 'nowhere', 'state.json'), '/proc/version']) {
+    await using exporter = new Exporter(dir, stateFile);
+    await exporter.until(({ verified }) => verified === 'verified');
+    await eventually('the failure', () => (exporter.memory.keeping === 'failed' ? true : undefined));
+  }
+  const stateFile = join(folder(t), 'state.json');
+  writeFileSync(stateFile, 'before');
+  mkdirSync(`${stateFile}.new`);
+  await assert.rejects(saveVerdicts(stateFile, new BackupMemory(() => assert.fail('nothing is read'))));
+  assert.equal(readFileSync(stateFile, 'utf8'), 'before');
+});
+
+test('binary logs and incremental backups are each read; of full ones those down to the newest complete', async (t) => {
+  const dir = folder(t);
+  for (const [i, name] of ['a', 'b', 'c'].entries()) write(join(dir, `${name}.sql.gz`), undefined, 300 - i * 10);
+  await using exporter = new Exporter(dir);
+  await exporter.until(({ verified }) => verified === 'verified');
+  assert.deepEqual(exporter.read, ['c.sql.gz']);
+  const files = (await exporter.look()).finished.map(({ file }) => ({ ...file, type: 'binlog' as const }));
+  exporter.memory.offer(files, files);
+  await eventually('the rest', () => (exporter.read.length === 3 ? true : undefined));
+  assert.deepEqual(exporter.read, ['c.sql.gz', 'b.sql.gz', 'a.sql.gz']);
+});
+
+test('a check sum that comes later is a reason to read once more', async (t) => {
+  const dir = folder(t);
+  const path = write(join(dir, 'a.sql.gz'));
+  await using exporter = new Exporter(dir);
+  await exporter.until(({ verified }) => verified === 'verified');
+  writeFileSync(`${path}.md5`, ''); // as long as it is being made
+  await exporter.look();
+  writeFileSync(`${path}.md5`, `${'0'.repeat(32)}  a.sql.gz\n`);
+  await exporter.until(({ verified }) => verified === 'failed');
+  for (let i = 0; i < 3; i++) await exporter.look();
+  assert.deepEqual(exporter.read, ['a.sql.gz', 'a.sql.gz']);
+});
+
+test('reading that hangs is ended with the target', async (t) => {
+  const dir = folder(t);
+  write(join(dir, 'a.sql.gz'));
+  const exporter = new Exporter(dir);
+  Object.assign(exporter.memory, { judge: () => new Promise(() => undefined) });
+  await exporter.until(() => exporter.memory.current !== undefined);
+  assert.equal((await exporter.look()).verified, 'pending');
+  await exporter[Symbol.asyncDispose]();
+  assert.equal(exporter.memory.current, undefined);
+});
+
+test('series: of a verified one, of an encrypted one, of one with a wrong check sum', async (t) => {
+  const dir = folder(t);
+  const address = { directory: dir, pattern: '*.sql*' };
+  const collectors = { backup_files: { verify_rate: '1GB' } };
+  const full = { type: 'full' };
+  const look = async (verified: string) => {
+    await using target = new WatchedTarget(backup, { address, collectors });
+    target.beginBackground();
+    return await eventually(verified, async () => {
+      const measured = await target.measure();
+      return measured.state('backup_verified', full) === verified ? measured : undefined;
+    });
+  };
+  const good = write(join(dir, 'a.sql.gz'), undefined, 600);
+  const well = await look('verified');
+  assert.equal(well.value('backup_tables', full), 1);
+  assert.equal(well.value('backup_compression_ok', full), 1);
+  assert.equal(well.value('backup_checksum_ok', full), undefined);
+  assert.equal(well.value('backup_verified_bytes', full), statSync(good).size);
+  assert.equal(well.value('backup_content_bytes', full), dump.length);
+  assert.equal(well.value('backup_binlog_position_bytes', full), 70218);
+  assert.equal(well.value('backup_binlog_position_info', { file: 'bin.000001', gtid: '', of: 'server' }), 1);
+  assert.equal(well.value('backup_header_info', { tool: 'mariadb-dump', character_set: 'utf8mb4' }), 1);
+  assert.equal(well.value('backup_verdict_info', { verdict: 'complete' }), 1);
+  assert.equal(well.state('backup_verify_memory_state'), 'off');
+
+  write(join(dir, 'b.sql.enc'), 'Salted__and so on', 300);
+  const sealed = await look('unverifiable');
+  assert.equal(sealed.value('backup_last_complete', full), undefined, 'neither complete nor not');
+  assert.equal(sealed.value('backup_verdict_info', { verdict: 'encrypted' }), 1);
+  assert.notEqual(sealed.state('backup_state', full), 'incomplete');
+
+  rmSync(join(dir, 'b.sql.enc'));
+  write(`${good}.md5`, `${'0'.repeat(32)}  a.sql.gz\n`, 600);
+  const wrong = await look('failed');
+  assert.equal(wrong.value('backup_checksum_ok', full), 0);
+  assert.equal(wrong.value('backup_last_complete', full), 0);
+  assert.equal(wrong.state('backup_state', full), 'incomplete');
+});
+
+const main = join(import.meta.dirname, '../../../exporter/main.ts');
+
+async function cli(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+  try {
+    return { code: 0, ...(await promisify(execFile)(process.execPath, [main, ...args])) };
+  } catch (error) {
+    const { code, stdout, stderr } = error as { code: number; stdout: string; stderr: string };
+    return { code, stdout, stderr };
+  }
+}
+
+test('verify-backup: a file, the newest of a target, one that is cut off, and what is no backup', async (t) => {
+  const dir = folder(t);
+  const old = write(join(dir, 'a.sql.gz'), gzipSync(dump).subarray(0, -9), 600);
+  write(join(dir, 'b.sql.gz'));
+  const config = join(folder(t), 'pipemedic.yml');
+  const target = { name: 'nightly', kind: 'backup', address: { directory: dir, pattern: '*.sql.gz' } };
+  writeFileSync(config, JSON.stringify({ targets: [target] }));
+  const [newest, cut, none, much] = await Promise.all([
+    cli('verify-backup', 'nightly', '--config.file', config),
+    cli('verify-backup', old, '--json'),
+    cli('verify-backup', 'weekly', '--config.file', config),
+    cli('verify-backup'),
+  ]);
+  assert.equal(newest.code, 0, newest.stderr);
+  assert.match(newest.stdout, /b\.sql\.gz: complete\n {2}ok +file/);
+  assert.match(newest.stdout, /bin\.000001:70218/);
+  assert.equal(cut.code, 1, cut.stderr);
+  const report = JSON.parse(cut.stdout) as { verdict: { class: string; rungs: { rung: string; ok: boolean }[] } };
+  assert.equal(report.verdict.class, 'truncated');
+  assert.equal(report.verdict.rungs.find(({ rung }) => rung === 'compression')?.ok, false);
+  assert.deepEqual([none.code, much.code], [2, 2]);
+  assert.match(none.stderr, /weekly is no file and no target/);
+});
