@@ -54,7 +54,7 @@ export function cdcStages(cdc: Known<CdcFacts>, objectiveSeconds: number): CdcSt
 function cdcStage(cdc: Known<CdcFacts>, objectiveSeconds: number): StageFound {
   if (!cdc.known) return notKnown(cdc.why);
   const { state, why, lagSeconds, lagAtLeastSeconds = lagSeconds } = cdc.value;
-  const lag = { lagSeconds, atLeastSeconds: lagSeconds.known ? lagSeconds : lagAtLeastSeconds };
+  const lag = { lagSeconds, atLeastSeconds: lagAtLeastSeconds.known ? lagAtLeastSeconds : lagSeconds };
   switch (state) {
     case 'running':
       return moving(lag, objectiveSeconds);
@@ -106,12 +106,14 @@ function channelStage(channel: ReplicaChannel, ages: Known<BinlogAges>): StageFo
   let { lagSeconds } = channel;
   let atLeastSeconds = lagSeconds;
   if (age?.known === true) {
-    const { seconds, isBound } = ageWithin(age.value, lagSeconds);
+    const { observedAtMs, value } = age;
+    const { seconds, isBound } = ageWithin(value, lagSeconds);
+    const least = Math.floor(value.least);
     const older = unknown(
-      `it is at least ${Math.floor(age.value.least)} s: what it executes next is older than what was seen of the log of its source`,
+      `it is at least ${least} s: it has stood still since before the log of its source was watched`,
     );
-    lagSeconds = isBound ? older : known(seconds, age.observedAtMs);
-    atLeastSeconds = isBound ? (age.value.least > 0 ? known(age.value.least, age.observedAtMs) : older) : lagSeconds;
+    lagSeconds = isBound ? older : known(seconds, observedAtMs);
+    atLeastSeconds = value.least > 0 || !isBound ? known(value.least, observedAtMs) : older;
   }
   const lag = { lagSeconds, atLeastSeconds };
   if (state === 'stopped') return { state: 'down', why, ...lag };
@@ -236,9 +238,19 @@ export function cacheStage(
   }
   const seen = seenBy(primary.value, replica.value);
   if (seen === undefined) return notKnown('the primary does not show the replica under an address that is known here');
+  if (seen.behindBytes.known && seen.behindBytes.value <= pingBytes) {
+    const none = known(0, seen.behindBytes.observedAtMs);
+    return moving({ lagSeconds: none, atLeastSeconds: none }, objectiveSeconds);
+  }
   if (!seen.lag.known) return notKnown(seen.lag.why);
   return moving(boundOf(seen.lag.value, seen.lag.observedAtMs), objectiveSeconds);
 }
+
+/**
+ * A primary at rest writes `*1\r\n$4\r\nPING\r\n` into its stream every repl-ping-replica-period, 10 s by default. Every
+ * command that changes something has a key, and is longer.
+ */
+const pingBytes = 14;
 
 /** What the replica says about its link, when it is not up; undefined when it is. */
 function ownStage(replica: RedisReplication): StageFound | undefined {

@@ -80,7 +80,7 @@ function redis(parts: object): Known<RedisReplication> {
   const server = { host: '10.0.0.1', port: 6379 };
   return known({ role: 'primary', state: 'primary', replId: 'id', server, replicas: [], ...parts } as unknown as RedisReplication, 1_000); // prettier-ignore
 }
-const replicaSeen = (lag: Known<{ seconds: number; atLeast: boolean }>, ip = '10.0.0.2', port = '6380'): object => ({ ip, port, lag }); // prettier-ignore
+const replicaSeen = (lag: Known<{ seconds: number; atLeast: boolean }>, ip = '10.0.0.2', port = '6380'): object => ({ ip, port, lag, behindBytes: seconds(200) }); // prettier-ignore
 const primaryOf = (...replicas: object[]): Known<RedisReplication> => redis({ replicas });
 const replicaOf = (parts: object = {}): Known<RedisReplication> =>
   redis({ role: 'replica', state: 'replica_up', server: { host: '10.0.0.2', port: 6380 }, ...parts });
