@@ -172,6 +172,10 @@ test('a member that has committed nothing: members, uncommitted partitions, and 
     const measured = await target.measure();
     const group = { consumergroup: 'fresh-group' };
     assert.equal(measured.state('kafka_consumergroup_state', group), 'stable');
+    assert.equal(
+      measured.value('kafka_consumergroup_info', { ...group, type: 'classic', protocol_type: 'consumer' }),
+      1,
+    );
     assert.equal(measured.value('kafka_consumergroup_members', group), 1);
     assert.equal(measured.value('kafka_consumergroup_uncommitted_partitions', { ...group, topic: 'fresh' }), 2);
     assert.equal(lagOf(measured, 'fresh-group', 'fresh', 0), undefined);
@@ -184,6 +188,10 @@ test('a member that has committed nothing: members, uncommitted partitions, and 
     assert.equal(lagOf(half, 'fresh-group', 'fresh', 1), undefined);
     assert.equal(half.value('kafka_consumergroup_current_offset', { ...group, partition: '1' }), -1);
     assert.equal(half.value('kafka_consumergroup_uncommitted_partitions', group), 1);
+    // nothing was committed at the look before: this is the first commit, and it was made since
+    assert.equal(half.value('kafka_consumergroup_last_commit_age_seconds', group), 0);
+    const later = await target.measure();
+    assert.ok((later.value('kafka_consumergroup_last_commit_age_seconds', group) ?? 0) > 0);
   } finally {
     await consumer.disconnect();
   }
@@ -210,6 +218,10 @@ test('a group of the new protocol (KIP-848), which DescribeGroups calls dead', a
         return m.state('kafka_consumergroup_state', group) === 'stable' && m;
       },
       { deadlineMs: 10_000, what: 'the group to be stable' },
+    );
+    assert.equal(
+      measured.value('kafka_consumergroup_info', { ...group, type: 'consumer', protocol_type: 'consumer' }),
+      1,
     );
     assert.equal(measured.value('kafka_consumergroup_members', group), 1);
     assert.equal(measured.value('kafka_consumergroup_lag', group), 3);
@@ -242,7 +254,7 @@ test('records deleted before they were read are lost, and lag counts from the st
   assert.equal(measured.value('kafka_topic_partition_oldest_offset', { topic: 'deleted' }), 12);
 });
 
-test('a commit beyond the end: the topic was made anew, the lag is not known', async () => {
+test('a commit beyond the end: the lag is not known, and the partition is counted', async () => {
   await topic('anew', 1, 2);
   await commit('anew-group', 'anew', [100]);
   await using target = watch();
@@ -251,9 +263,96 @@ test('a commit beyond the end: the topic was made anew, the lag is not known', a
   assert.equal(measured.value('kafka_consumergroup_current_offset', group), 100);
   assert.equal(measured.value('kafka_consumergroup_lag', group), undefined);
   assert.equal(measured.value('kafka_consumergroup_lag_sum', group), undefined);
+  assert.equal(measured.value('kafka_consumergroup_beyond_end_partitions', group), 1);
   const fact = measured.board.read(target.name, kafkaLagFact);
   const topics = fact.known ? fact.value.groups.get('anew-group')?.topics : undefined;
   assert.equal(topics?.known === true && topics.value.get('anew')?.partitions.get(0)?.truncated, true);
+});
+
+test('a topic that was made anew: Kafka drops its commits, and the old history is not used', async () => {
+  await topic('remade', 1, 0);
+  const hourAgo = Date.now() - 3_600_000;
+  await producer.send({
+    topic: 'remade',
+    messages: Array.from({ length: 5 }, () => ({ partition: 0, value: 'x', timestamp: String(hourAgo) })),
+  });
+  await commit('remade-group', 'remade', [1]);
+  await using target = watch();
+  const group = { consumergroup: 'remade-group' };
+  assert.ok(((await target.measure()).value('kafka_consumergroup_lag_seconds', group) ?? 0) > 900);
+  await admin.deleteTopics({ topics: ['remade'] });
+  await waitFor(
+    async () => (await target.measure()).value('kafka_topic_partitions', { topic: 'remade' }) === undefined,
+    {
+      deadlineMs: 20_000,
+      what: 'the topic to be gone',
+    },
+  );
+  await topic('remade', 1, 30);
+  const without = await target.measure();
+  assert.equal(without.value('kafka_consumergroup_lag', group), undefined);
+  assert.equal(without.value('kafka_topic_partition_current_offset', { topic: 'remade' }), 30);
+  await commit('remade-group', 'remade', [1]);
+  const measured = await target.measure();
+  assert.equal(measured.value('kafka_consumergroup_lag', group), 29);
+  assert.ok((measured.value('kafka_consumergroup_lag_seconds', group) ?? Infinity) < 120);
+});
+
+test('a transaction that is open: the gap to the last stable offset, until it ends', async () => {
+  await topic('ledger', 1, 4);
+  await commit('ledger-group', 'ledger', [4]);
+  const transactional = library.producer({
+    transactionalId: 'ledger-writer',
+    maxInFlightRequests: 1,
+    idempotent: true,
+  });
+  await transactional.connect();
+  try {
+    await using target = watch();
+    const of = { topic: 'ledger' };
+    const before = await target.measure();
+    assert.equal(before.value('kafka_topic_partition_last_stable_offset', of), 4);
+    assert.equal(before.value('kafka_topic_partition_last_stable_offset_gap', of), 0);
+    assert.equal(before.value('kafka_topic_open_transaction_seconds', of), 0);
+    const transaction = await transactional.transaction();
+    await transaction.send({ topic: 'ledger', messages: [{ partition: 0, value: 'a' }, { partition: 0, value: 'b' }] }); // prettier-ignore
+    await send('ledger', 0, 3); // behind it, and as far out of reach
+    const open = await target.measure();
+    assert.equal(open.value('kafka_topic_partition_current_offset', of), 9);
+    assert.equal(open.value('kafka_topic_partition_last_stable_offset', of), 4);
+    assert.equal(open.value('kafka_topic_partition_last_stable_offset_gap', of), 5);
+    assert.equal(open.value('kafka_consumergroup_lag', { consumergroup: 'ledger-group' }), 5);
+    const longer = await target.measure();
+    assert.ok((longer.value('kafka_topic_open_transaction_seconds', of) ?? 0) > 0);
+    await transaction.commit();
+    const ended = await waitFor(
+      async () => {
+        const m = await target.measure();
+        return m.value('kafka_topic_partition_last_stable_offset_gap', of) === 0 && m;
+      },
+      { deadlineMs: 20_000, what: 'the gap to close' },
+    );
+    assert.equal(ended.value('kafka_topic_partition_last_stable_offset', of), 10); // with the marker of its end
+    assert.equal(ended.value('kafka_topic_open_transaction_seconds', of), 0);
+  } finally {
+    await transactional.disconnect();
+  }
+});
+
+test('topics and groups that are not selected have no series', async () => {
+  await topic('chosen', 2, 5);
+  await commit('chosen-group', 'chosen', [1, 2]);
+  await commit('other-group', 'chosen', [1, 2]);
+  const options = { topics: { include: ['chosen'] }, groups: { exclude: ['other-.*'] }, granularity: 'topic' };
+  await using target = watch([broker], { collectors: { kafka_lag: options } });
+  const measured = await target.measure();
+  const named = (label: string): string[] => [
+    ...new Set(measured.series.flatMap((key) => new RegExp(`[{,]${label}="([^"]*)"`).exec(key)?.[1] ?? [])),
+  ];
+  assert.deepEqual(named('topic'), ['chosen']);
+  assert.equal(named('consumergroup').includes('other-group'), false);
+  assert.equal(measured.value('kafka_consumergroup_lag', { consumergroup: 'chosen-group', partition: '' }), 7);
+  assert.deepEqual(named('partition'), ['']);
 });
 
 test('end offsets and a sign of life, for guards', async () => {
@@ -339,29 +438,63 @@ test('a broker that is stopped: unknown at the deadline, groups stay; it goes on
   assert.equal(healed.value('kafka_consumergroup_lag', group), 2);
 });
 
-test('a broker that was killed and started again: groups are not forgotten meanwhile', async () => {
+test('a broker that is killed in the midst of sweeps and started again: failed or partial, never wrong, nothing forgotten', async () => {
   await topic('killed', 1, 3);
   await commit('killed-group', 'killed', [1]);
   await using target = watch();
   assert.equal((await target.measure()).failure, undefined);
   const part = lab.part('kafka');
   const group = { consumergroup: 'killed-group' };
+  const seen: Measured[] = [];
+  const sweep = async (): Promise<Measured> => {
+    const m = await target.measure();
+    seen.push(m);
+    return m;
+  };
+  // Swept without a pause, so that it dies in the midst of one
+  let isKilled = false;
+  const during = (async () => {
+    while (!isKilled) await sweep();
+  })();
+  await waitFor(() => Promise.resolve(seen.length > 2), { deadlineMs: 20_000, what: 'sweeps' });
   await part.kill();
-  await waitFor(async () => (await target.measure()).failure?.class === 'refused', {
-    deadlineMs: 5_000,
+  await waitFor(() => Promise.resolve(seen.at(-1)?.failure?.class === 'refused'), {
+    deadlineMs: 20_000,
     what: 'the broker to be refused', // first its connections are reset
   });
+  isKilled = true;
+  await during;
   await part.start();
-  const states = new Set<string | undefined>();
   const healed = await waitFor(
     async () => {
-      const m = await target.measure();
-      if (m.failure !== undefined) return false;
-      states.add(m.state('kafka_consumergroup_state', group));
+      const m = await sweep();
       return m.value('kafka_consumergroup_lag', group) === 2 && m;
     },
     { deadlineMs: 30_000, what: 'the lag to be known again' },
   );
   assert.equal(healed.state('kafka_consumergroup_state', group), 'empty');
-  assert.equal(states.has(undefined), false, 'the group was silent for a while');
+  assert.equal(healed.value('kafka_sweep_complete', { part: 'commits' }), 1);
+  console.log(
+    seen
+      .map((m) =>
+        [
+          m.failure?.class ?? 'ok',
+          m.state('kafka_consumergroup_state', group),
+          m.value('kafka_consumergroup_lag', group),
+        ].join(' '),
+      )
+      .filter((x, i, a) => x !== a[i - 1]),
+  );
+  for (const m of seen) {
+    const state = m.state('kafka_consumergroup_state', group);
+    assert.ok(state !== undefined, 'the group was silent for a while');
+    const lag = m.value('kafka_consumergroup_lag', group);
+    const sum = m.value('kafka_consumergroup_lag_sum', group);
+    assert.ok(lag === undefined || lag === 2, `a lag of ${lag}`);
+    assert.equal(sum, lag);
+    const partial = ['metadata', 'groups', 'descriptions', 'commits', 'offsets'].filter(
+      (name) => m.value('kafka_sweep_complete', { part: name }) !== 1,
+    );
+    assert.ok(lag === 2 || m.failure !== undefined || partial.length > 0, `no lag, and nothing says why: ${state}`);
+  }
 });
