@@ -34,7 +34,7 @@ quietly() {
 
 # binary:package; a package is asked for only when its binary is missing
 tools='mariadbd:mariadb-server mariadb-install-db:mariadb-server mariadb-backup:mariadb-backup mariadb-dump:mariadb-client
-redis-server:redis-server prometheus:prometheus promtool:prometheus prometheus-alertmanager:prometheus-alertmanager
+mydumper:mydumper redis-server:redis-server prometheus:prometheus promtool:prometheus prometheus-alertmanager:prometheus-alertmanager
 amtool:prometheus-alertmanager prometheus-mysqld-exporter:prometheus-mysqld-exporter
 prometheus-redis-exporter:prometheus-redis-exporter java:default-jre-headless
 javac:default-jdk-headless mvn:maven strace:strace ps:procps flock:util-linux
