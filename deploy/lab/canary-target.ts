@@ -17,7 +17,7 @@ interface Written {
 export function withCanary(document: Record<string, unknown>): Record<string, unknown> {
   const { targets, pipelines } = document as { targets: Written[]; pipelines: object[] };
   const has = (name: string): boolean => targets.some((target) => target.name === name);
-  const times = { every: '1s', late_after: '3s', give_up_after: '15s' };
+  const times = { every: '1s', late_after: '2s', give_up_after: '15s' };
   const seenAt = [
     ...(has('redis1') ? [{ target: 'redis1', key: 'canary:canary1' }] : []),
     ...(has('redis2') ? [{ target: 'redis2', key: 'canary:canary1', field: 'token' }] : []),

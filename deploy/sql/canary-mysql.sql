@@ -7,8 +7,8 @@ CREATE TABLE IF NOT EXISTS pipemedic.canary (
   written_at VARCHAR(30) NOT NULL
 ) ENGINE = InnoDB;
 
--- who writes it: the `auth` of the canary
+-- who writes it: the `auth` of the canary. SELECT too, because MariaDB wants it for what ON DUPLICATE KEY UPDATE sets
 CREATE USER IF NOT EXISTS 'pipemedic_canary'@'%' IDENTIFIED BY 'CHANGE-ME' WITH MAX_USER_CONNECTIONS 5;
-GRANT INSERT, UPDATE ON pipemedic.canary TO 'pipemedic_canary'@'%';
+GRANT SELECT, INSERT, UPDATE ON pipemedic.canary TO 'pipemedic_canary'@'%';
 -- who looks for it on a replica: the exporter's account
 GRANT SELECT ON pipemedic.canary TO 'pipemedic_exporter'@'%';

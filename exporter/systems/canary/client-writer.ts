@@ -118,7 +118,7 @@ async function missingColumns(client: MysqlClient, table: string, call: Call): P
     if (held === undefined) {
       return { state: 'no_table', why: `${table} has no column ${column}`, fix: tableStatement(table) };
     }
-    const missing = ['insert', 'update'].filter((privilege) => !held.split(',').includes(privilege));
+    const missing = ['select', 'insert', 'update'].filter((privilege) => !held.split(',').includes(privilege));
     if (missing.length === 0) continue;
     const why = `${client.account} has no ${missing.join(', ').toUpperCase()} on ${table}`;
     return { state: 'denied', why, fix: grantStatement(table, client.account) };
@@ -126,8 +126,9 @@ async function missingColumns(client: MysqlClient, table: string, call: Call): P
   return undefined;
 }
 
+/** SELECT too: MariaDB wants it for the columns that ON DUPLICATE KEY UPDATE sets (seen on 10.11). */
 function grantStatement(table: string, account: string): string {
-  return `GRANT INSERT, UPDATE ON ${table} TO ${accountText(account)}`;
+  return `GRANT SELECT, INSERT, UPDATE ON ${table} TO ${accountText(account)}`;
 }
 
 /** @throws what is no refusal */
