@@ -474,17 +474,6 @@ test('a broker that is killed in the midst of sweeps and started again: failed o
   );
   assert.equal(healed.state('kafka_consumergroup_state', group), 'empty');
   assert.equal(healed.value('kafka_sweep_complete', { part: 'commits' }), 1);
-  console.log(
-    seen
-      .map((m) =>
-        [
-          m.failure?.class ?? 'ok',
-          m.state('kafka_consumergroup_state', group),
-          m.value('kafka_consumergroup_lag', group),
-        ].join(' '),
-      )
-      .filter((x, i, a) => x !== a[i - 1]),
-  );
   for (const m of seen) {
     const state = m.state('kafka_consumergroup_state', group);
     assert.ok(state !== undefined, 'the group was silent for a while');
