@@ -120,7 +120,7 @@ export async function readUnlessSentinel(
   memory?: StreamMemory,
 ): Promise<RedisReplication | undefined> {
   const text = await client.info(call);
-  return /^redis_mode:sentinel\r?$/m.test(text) ? undefined : replicationIn(text, client, call, memory);
+  return /^(redis|server)_mode:sentinel\r?$/m.test(text) ? undefined : replicationIn(text, client, call, memory);
 }
 
 export interface ReplicationContext {
