@@ -1,18 +1,32 @@
 // The Redis system on real servers: a primary, a replica behind a link that can be broken, users with few rights.
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { ports } from '../../deploy/lab/address.ts';
-import { startLab, waitFor, type Lab } from '../../deploy/lab/lab.ts';
+import { waitFor } from '../../deploy/lab/lab.ts';
+import { redisReleases, startRedis, type RedisLab, type RedisRelease } from '../../deploy/lab/redis-releases.ts';
 import { TcpProxy } from '../../deploy/lab/tcp-proxy.ts';
+import { systemClock } from '../../exporter/runtime/clock.ts';
 import { redis } from '../../exporter/systems/redis/index.ts';
+import { makeCertificates } from '../support/certificates.ts';
 import { WatchedTarget, type Measured } from '../support/watched-target.ts';
+import { replicationInDepth } from './redis-suite-replication.ts';
 
-let lab: Lab;
+const [own, ...others] = redisReleases;
+assert.ok(own !== undefined && others.length > 0);
+let lab: RedisLab;
+
+/** Without a file of the first copy, which a primary would come back with. */
+function startPair(release: RedisRelease): Promise<RedisLab> {
+  return startRedis(release, {
+    redis: ['repl-diskless-sync yes', 'repl-diskless-sync-delay 0', 'unixsocket redis.sock'],
+  });
+}
 
 before(async () => {
-  lab = await startLab({ parts: ['redis', 'redisReplica'] });
+  lab = await startPair(own);
 });
 
 after(async () => {
@@ -89,7 +103,7 @@ test('a stopped replica falls behind in bytes and in seconds', async () => {
 test('a cut link: the replica says down and since when, the primary no longer has it', async () => {
   await using primary = watch(ports.redis);
   await using replica = watch(ports.redisReplica);
-  const link = lab.link('redisReplica->redis');
+  const { link } = lab;
   await link.cut();
   try {
     const down = await until(replica, 'the link to be down', (m) => m.value('redis_master_link_up') === 0);
@@ -162,7 +176,7 @@ test('credentials: none, wrong, too few rights, enough', async (t) => {
     await using admin = watch(ports.redis, { auth: { password_file: secretFile('main') } });
     await admin.measure();
     const client = admin.client as unknown as { send: (call: object, ...args: string[]) => Promise<unknown> };
-    const call = { signal: AbortSignal.timeout(2_000) };
+    const call = { signal: AbortSignal.timeout(2_000), clock: systemClock };
     await client.send(call, 'ACL', 'SETUSER', 'default', 'nopass');
   });
   const cases = [
@@ -189,3 +203,43 @@ test('a password that the server does not want does no harm', async () => {
   await using target = watch(ports.redis, { auth: { password_file: secretFile('unwanted') } });
   assert.equal((await target.measure()).failure, undefined);
 });
+
+test('TLS with an own authority and a certificate of the client; a unix socket', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'redis-tls-'));
+  t.after(() => {
+    rmSync(folder, { recursive: true });
+  });
+  makeCertificates(folder, `IP:${lab.address}`);
+  const file = (name: string): string => join(folder, name);
+  const port = 16_390;
+  await lab.redis('redis', async (r) => {
+    await r.config('SET', 'tls-ca-cert-file', file('ca.pem'));
+    await r.config('SET', 'tls-cert-file', file('server.pem'), 'tls-key-file', file('server.key'));
+    await r.config('SET', 'tls-port', String(port));
+  });
+  const identity = { cert_file: file('server.pem'), key_file: file('server.key') };
+  const cases = [
+    ['its own authority and certificate', { ca_file: file('ca.pem'), ...identity }, undefined],
+    ['an authority that nobody here trusts', identity, 'tls'],
+    ['no certificate of its own', { ca_file: file('ca.pem') }, 'tls'],
+    ['another name', { ca_file: file('ca.pem'), ...identity, server_name: 'other.test' }, 'tls'],
+    ['no TLS at all', undefined, 'unreachable'],
+  ] as const;
+  for (const [what, tls, code] of cases) {
+    await using target = watch(port, tls === undefined ? {} : { tls });
+    assert.equal((await target.measure()).failure?.class, code, what);
+  }
+  await using socket = new WatchedTarget(redis, { address: { socket: join(lab.dir, 'redis', 'redis.sock') } });
+  assert.equal((await socket.measure()).state('redis_replication_state'), 'primary');
+});
+
+test(`${own.name}: replication in depth`, async () => {
+  await replicationInDepth(lab);
+});
+
+for (const release of others) {
+  test(`${release.name}: replication in depth`, { skip: release.missing() }, async () => {
+    await using pair = await startPair(release);
+    await replicationInDepth(pair);
+  });
+}

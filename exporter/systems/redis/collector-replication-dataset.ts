@@ -44,6 +44,7 @@ export const datasetCollector = collectorOf<RedisClient>()({
   },
   unknown({ emit, state }) {
     emitDataset(emit, 'unknown');
+    if (!state.hasLooked) return;
     for (const cause of shrinkCauses) emit.shrinks(state.shrinks[cause], { cause });
   },
 });

@@ -23,10 +23,14 @@ const markers: readonly (readonly [LogClass, RegExp])[] = [
   ['id_mismatch', /^Partial resynchronization not accepted: /],
   ['partial_resync', /^Partial resynchronization request from .* accepted|^Successful partial resynchronization with /],
   ['partial_resync_asked', /^Trying a partial resynchronization /],
-  ['full_resync', /^Full resync requested by |^Full resync from (?:master|primary): /],
+  [
+    'full_resync',
+    /^Full resync requested by |^Full resync from (?:master|primary): |^PSYNC is not possible, initialize RDB channel/,
+  ],
   // "(Non critical) …" and "Unexpected reply to PSYNC …" stand around it and say the same
   ['auth', /^(?:MASTER|PRIMARY) aborted replication with an error: (?:NOAUTH|WRONGPASS|NOPERM)|^Unable to AUTH to (?:MASTER|PRIMARY): |^Error reply to PING from (?:master|primary): '-(?:NOAUTH|WRONGPASS|NOPERM)/], // prettier-ignore
-  ['connection_lost', /^Connection with (?:master|primary|replica|slave) .*lost\.$|^Connection with (?:master|primary) lost/], // prettier-ignore
+  // the channel of a full copy ends with it (Redis 8)
+  ['connection_lost', /^Connection with (?:replica|slave) (?!\(rdbchannel\)).*lost\.$|^Connection with (?:master|primary) lost/], // prettier-ignore
   ['connection_refused', /^Error condition on socket for SYNC: |^Unable to connect to (?:MASTER|PRIMARY): /],
   ['timeout', /^(?:MASTER|PRIMARY) timeout: |^Timeout connecting to the (?:MASTER|PRIMARY)|^Timeout receiving bulk data from |^Disconnecting timedout (?:replica|slave)/], // prettier-ignore
   ['sync_failed', /^(?:MASTER|PRIMARY) aborted replication with an error|^(?:MASTER|PRIMARY) did not respond|^(?:Master|Primary) did not respond to command during SYNC|^I\/O error trying to sync with |^Failed trying to (?:load|rename) |^Failed trying to load the |^SYNC failed\. |^Bad protocol from (?:MASTER|PRIMARY)|^BGSAVE for replication failed|BGSAVE failed, (?:replicas|slaves)|RDB download failure/], // prettier-ignore

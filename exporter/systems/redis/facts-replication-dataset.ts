@@ -52,6 +52,10 @@ export class DatasetMemory {
   #isShrunk = false;
   #cause: ShrinkCause | undefined;
 
+  get hasLooked(): boolean {
+    return this.#before !== undefined;
+  }
+
   /** @param now monotonic and wall clock */
   see(found: RedisReplication, now: { readonly monoMs: number; readonly wallMs: number }, o: DatasetOptions): Dataset {
     const { server, fields } = found;

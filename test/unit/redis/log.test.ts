@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { FactBoard } from '../../../exporter/facts.ts';
 import type { Sample } from '../../../exporter/families.ts';
-import { LogTail } from '../../../exporter/runtime/log-tail.ts';
+import type { LogTail } from '../../../exporter/runtime/log-tail.ts';
 import type { RedisClient } from '../../../exporter/systems/redis/client.ts';
 import { logCollector } from '../../../exporter/systems/redis/collector-log.ts';
 import { logClassOf, LogCounts, type LogClass } from '../../../exporter/systems/redis/facts-log.ts';
@@ -47,6 +47,9 @@ const lines: readonly (readonly [string, LogClass | undefined])[] = [
   ['SYNC failed. BGSAVE child returned an error', 'sync_failed'],
   ['Client id=3 addr=10.0.0.1:1 closed for overcoming of output buffer limits.', 'output_buffer'],
   ['Partial resynchronization not accepted: Replication ID mismatch (Replica asked for', 'id_mismatch'],
+  ['PSYNC is not possible, initialize RDB channel.', 'full_resync'],
+  ['Full resync requested by replica 10.0.0.1:6380 (rdb-channel)', 'full_resync'],
+  ['Connection with replica (rdbchannel) 10.0.0.1:6380 lost.', undefined],
   ['DB saved on disk', undefined],
   ['MASTER <-> REPLICA sync: Finished with success', undefined],
 ];
