@@ -17,7 +17,13 @@ export function collectPipelines(
   const emit = emitter(pipelineFamilies, put);
   memory.keep(new Set(pipelines.map(({ name }) => name)));
   for (const pipeline of pipelines) {
-    const { objectiveSeconds, stages, lagSeconds, atLeastSeconds } = pipelineLagOf(pipeline, board, clock.wallMs());
+    const chain = memory.chainOf(pipeline.name);
+    const { objectiveSeconds, stages, lagSeconds, atLeastSeconds } = pipelineLagOf(
+      pipeline,
+      board,
+      chain,
+      clock.monoMs(),
+    );
     const name = { pipeline: pipeline.name };
     emit.objective(objectiveSeconds, name);
     if (lagSeconds.known) emit.lag(lagSeconds.value, { ...name, method: 'computed' });

@@ -3,6 +3,7 @@
 import type { FactBoard } from '../../facts.ts';
 import { canaryFact } from '../canary/facts-track.ts';
 import { kafkaLagFact, type KafkaLag } from '../kafka/facts-lag.ts';
+import { ChainMemory } from './facts-chain.ts';
 import type { Pipeline, Stage } from './facts-pipeline.ts';
 import { endsOf } from './facts-measured.ts';
 import type { FlowState } from './families.ts';
@@ -24,6 +25,13 @@ interface Moves {
 /** When the offsets of each pipeline moved last, from scrape to scrape. */
 export class FlowMemory {
   readonly #pipelines = new Map<string, Moves>();
+  readonly #chains = new Map<string, ChainMemory>();
+
+  chainOf(pipeline: string): ChainMemory {
+    const found = this.#chains.get(pipeline) ?? new ChainMemory();
+    this.#chains.set(pipeline, found);
+    return found;
+  }
 
   movesOf(pipeline: string, nowMs: number): Moves {
     const found = this.#pipelines.get(pipeline) ?? { firstSeenMs: nowMs, sums: new Map() };
@@ -33,7 +41,9 @@ export class FlowMemory {
 
   /** Of pipelines that are no more. */
   keep(names: ReadonlySet<string>): void {
-    for (const name of this.#pipelines.keys()) if (!names.has(name)) this.#pipelines.delete(name);
+    for (const kept of [this.#pipelines, this.#chains]) {
+      for (const name of kept.keys()) if (!names.has(name)) kept.delete(name);
+    }
   }
 }
 
@@ -58,7 +68,7 @@ export function flowOf(
   if (typeof moved === 'string') return { state: 'unknown', why: moved };
   const isRecent = (atMs: number | undefined): boolean => atMs !== undefined && nowMs - atMs <= withinSeconds * 1000;
   if (isRecent(moved.ends) && moved.groups.every(isRecent)) return { state: 'flowing', why: undefined };
-  const unknownStage = chain.find(({ state }) => state !== 'ok');
+  const unknownStage = chain.find(({ state }) => state !== 'ok' && state !== 'unsplit');
   if (unknownStage !== undefined) {
     return { state: 'unknown', why: `${unknownStage.stage} of ${unknownStage.target} is ${unknownStage.state}` };
   }

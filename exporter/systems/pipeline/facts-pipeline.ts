@@ -1,18 +1,19 @@
 // How far behind is the end of a pipeline, and which stage holds it up? Pure: made of what the collectors of its targets
 // found in the same sweep.
 //
-// The lag is the sum of what the stages of the chain add, each the time that the oldest change in it has waited there. A
-// change that is in the CDC stage now has not begun to wait in the next one, so the sum is an upper bound: the oldest
-// change of all can be younger than the sum, never older. Of stages beside each other (several groups, several replicas)
-// the slowest counts. The two halves of the CDC process, cdc_read and cdc_publish, count as one: as the age of the oldest
-// change that it has not passed on, which is no more than their sum. Where they are not told apart, cdc_read is that.
+// Of each stage the number is the time that the oldest change in it has waited there. The lag is the age of the oldest
+// change in any of them: what it waits in now, and how late the stages before were when it came there (facts-chain.ts).
+// Of stages beside each other (several groups, several replicas) the slowest counts. The two halves of the CDC process,
+// cdc_read and cdc_publish, count as one: as the age of the oldest change that it has not passed on, which is no more than
+// their sum. Where they are not told apart, cdc_read is that.
 import type { FactBoard } from '../../facts.ts';
-import { known, unknown, type Known } from '../../runtime/known.ts';
+import { unknown, type Known } from '../../runtime/known.ts';
 import { kafkaLagFact } from '../kafka/facts-lag.ts';
 import { binlogAgesFact } from '../mysql/facts-binlog-history.ts';
 import { replicationFact } from '../mysql/facts-replication.ts';
 import { redisReplicationFact } from '../redis/facts-replication.ts';
 import { cdcFactsOf } from './facts-cdc.ts';
+import { ChainMemory, type ChainLink } from './facts-chain.ts';
 import { cacheStage, cdcStages, consumeStage, larger, replicaStage, type StageFound } from './facts-stages.ts';
 
 /** A pipeline as the inventory has it; what is not needed here is left out. */
@@ -46,7 +47,7 @@ export interface PipelineLag {
   readonly pipeline: string;
   readonly objectiveSeconds: number;
   readonly stages: readonly Stage[];
-  /** Unknown while a stage of the chain is. */
+  /** Unknown while a stage of the chain is, and see ChainMemory. */
   readonly lagSeconds: Known<number>;
   /** The oldest change that is known to wait in any stage of the chain: the pipeline is at least that late. */
   readonly atLeastSeconds: Known<number>;
@@ -55,13 +56,14 @@ export interface PipelineLag {
 /** Stages through which every change goes, in this order; `replicate` leads elsewhere. */
 const chain = ['cdc_read', 'consume', 'cache_replicate'] as const;
 
-export function pipelineLagOf(pipeline: Pipeline, board: FactBoard, nowMs: number): PipelineLag {
+/** @param nowMs monotonic */
+export function pipelineLagOf(pipeline: Pipeline, board: FactBoard, memory: ChainMemory, nowMs: number): PipelineLag {
   const stages = stagesOf(pipeline, board);
   return {
     pipeline: pipeline.name,
     objectiveSeconds: pipeline.objective / 1000,
     stages,
-    lagSeconds: sumOf(stages, nowMs),
+    lagSeconds: memory.look(linksOf(stages), nowMs),
     atLeastSeconds: stages
       .filter((s) => (chain as readonly StageName[]).includes(s.stage))
       .map((s) => (s.counts ?? s).atLeastSeconds)
@@ -103,20 +105,15 @@ function stage(name: StageName, target: string, found: StageFound, consumergroup
   return { stage: name, target, consumergroup, ...found };
 }
 
-function sumOf(stages: readonly Stage[], nowMs: number): Known<number> {
-  let sum = 0;
-  let observedAtMs = nowMs;
-  let any = false;
-  for (const name of chain) {
-    let slowest = 0;
-    for (const { target, ...found } of stages.filter((s) => s.stage === name)) {
-      const { lagSeconds } = found.counts ?? found;
-      if (!lagSeconds.known) return unknown(`${name} of ${target}: ${lagSeconds.why}`);
-      any = true;
-      slowest = Math.max(slowest, lagSeconds.value);
-      observedAtMs = Math.min(observedAtMs, lagSeconds.observedAtMs);
+function linksOf(stages: readonly Stage[]): ChainLink[] {
+  return chain.flatMap((name) => {
+    const beside = stages.filter((s) => s.stage === name);
+    const unseen = beside.find((s) => !(s.counts ?? s).lagSeconds.known);
+    if (unseen !== undefined) {
+      const { lagSeconds } = unseen.counts ?? unseen;
+      return [{ name, lagSeconds: unknown(`${name} of ${unseen.target}: ${lagSeconds.known ? '' : lagSeconds.why}`) }];
     }
-    sum += slowest;
-  }
-  return any ? known(sum, observedAtMs) : unknown('the pipeline has no stage that is measured');
+    const lags = beside.map((s) => (s.counts ?? s).lagSeconds);
+    return lags.length === 0 ? [] : [{ name, lagSeconds: lags.reduce(larger) }];
+  });
 }

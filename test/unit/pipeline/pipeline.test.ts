@@ -12,7 +12,14 @@ import {
 import { maxwellHealthFact, type MaxwellHealth } from '../../../exporter/systems/maxwell/facts-health.ts';
 import { replicationFact, type ReplicaChannel } from '../../../exporter/systems/mysql/facts-replication.ts';
 import { collectPipelines } from '../../../exporter/systems/pipeline/collector-pipeline.ts';
-import { pipelineLagOf, type Pipeline, type Stage } from '../../../exporter/systems/pipeline/facts-pipeline.ts';
+import { ChainMemory } from '../../../exporter/systems/pipeline/facts-chain.ts';
+import { FlowMemory } from '../../../exporter/systems/pipeline/facts-flow.ts';
+import {
+  pipelineLagOf,
+  type Pipeline,
+  type PipelineLag,
+  type Stage,
+} from '../../../exporter/systems/pipeline/facts-pipeline.ts';
 import { consumeStage, cacheStage, cdcStages, replicaStage } from '../../../exporter/systems/pipeline/facts-stages.ts';
 import { stageStates } from '../../../exporter/systems/pipeline/families.ts';
 import { redisReplicationFact, type RedisReplication } from '../../../exporter/systems/redis/facts-replication.ts';
@@ -196,6 +203,13 @@ const whole: Pipeline = {
   cache: { primary: 'r1', replicas: ['r2'] },
 };
 
+/** As it is after a while in which nothing has changed. */
+function lagOf(pipeline: Pipeline, board: FactBoard): PipelineLag {
+  const memory = new ChainMemory();
+  for (const nowMs of [-900_000, -600_000, -300_000]) pipelineLagOf(pipeline, board, memory, nowMs);
+  return pipelineLagOf(pipeline, board, memory, 2_000);
+}
+
 /** Every stage is well: 1 s in the CDC process, 7 and 20 s in the groups, 2 s in the cache, 40 s in the replica. */
 function healthy(): FactBoard {
   const board = new FactBoard();
@@ -208,8 +222,8 @@ function healthy(): FactBoard {
   return board;
 }
 
-test('the lag is the sum of the chain, of stages side by side the slowest; the replica is no part of it', () => {
-  const { lagSeconds, stages, objectiveSeconds } = pipelineLagOf(whole, healthy(), 2_000);
+test('while nothing changes the lag is the sum of the chain, of stages side by side the slowest; the replica is no part of it', () => {
+  const { lagSeconds, stages, objectiveSeconds } = lagOf(whole, healthy());
   assert.deepEqual(lagSeconds, { known: true, value: 1 + 20 + 2, observedAtMs: 1_000 });
   assert.equal(objectiveSeconds, 60);
   assert.deepEqual(
@@ -253,7 +267,7 @@ test('while any stage of the chain is unknown, so is the lag: every combination'
     const broken = names.filter((_, i) => (bits >> i) & 1);
     const board = healthy();
     for (const name of broken) breakers[name]?.(board);
-    const { lagSeconds, stages } = pipelineLagOf(whole, board, 2_000);
+    const { lagSeconds, stages } = lagOf(whole, board);
     assert.equal(
       lagSeconds.known,
       broken.every((name) => name === 'replica'),
@@ -267,15 +281,19 @@ test('while any stage of the chain is unknown, so is the lag: every combination'
 
 test('only the stages that are configured count; without any there is no lag', () => {
   const { cdc: _cdc, cache: _cache, ...middle } = whole;
-  assert.deepEqual(pipelineLagOf(middle, healthy(), 2_000).lagSeconds, known(20, 1_000));
+  assert.deepEqual(lagOf(middle, healthy()).lagSeconds, known(20, 1_000));
   const none = { name: 'p', objective: 1, source: 'db', replicas: ['db-2'], consumers: [] };
-  assert.equal(pipelineLagOf(none, healthy(), 0).lagSeconds.known, false);
+  assert.equal(lagOf(none, healthy()).lagSeconds.known, false);
 });
 
 function seriesOf(board: FactBoard): Sample[] {
-  const samples: Sample[] = [];
-  const clock = { wallMs: () => 2_000, monoMs: () => 0 };
-  collectPipelines([whole], board, (sample) => void samples.push(sample), clock);
+  const memory = new FlowMemory();
+  let samples: Sample[] = [];
+  for (const nowMs of [-900_000, -600_000, -300_000, 0]) {
+    samples = [];
+    const clock = { wallMs: () => 2_000, monoMs: () => nowMs };
+    collectPipelines([whole], board, (sample) => void samples.push(sample), clock, memory);
+  }
   return samples;
 }
 
@@ -302,7 +320,7 @@ test('the pipeline is at least as late as its latest stage, whatever is unknown 
   const g = { topics: { a: [waits] } };
   board.publish('kafka', kafkaLagFact, cluster({ g, h: late }));
   board.publish('r1', redisReplicationFact, no);
-  const { lagSeconds, atLeastSeconds } = pipelineLagOf(whole, board, 2_000);
+  const { lagSeconds, atLeastSeconds } = lagOf(whole, board);
   assert.equal(lagSeconds.known, false);
   assert.deepEqual(atLeastSeconds, known(61, 1_000));
 
@@ -324,7 +342,7 @@ test('a bound that is within the objective, and the lag of a replica, say nothin
   const board = healthy();
   board.publish('kafka', kafkaLagFact, cluster({ g: { topics: { a: [{ committed: 1, age: 60, atLeast: true }] } }, h: {} }));
   board.publish('db-2', replicationFact, known([channel('running', seconds(400))], 1_000));
-  assert.deepEqual(pipelineLagOf(whole, board, 2_000).atLeastSeconds, known(60, 1_000));
+  assert.deepEqual(lagOf(whole, board).atLeastSeconds, known(60, 1_000));
   assert.equal(seriesOf(board).some((s) => s.family.name === 'pipeline_lag_seconds'), false);
 }); // prettier-ignore
 
