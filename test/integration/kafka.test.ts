@@ -374,6 +374,23 @@ test('end offsets and a sign of life, for guards', async () => {
   );
 });
 
+test('doctor: release, permission, patterns', async () => {
+  const kafkaLag = { topics: { include: ['.*', 'no-such-topic'] } };
+  const target = { name: 'k', kind: 'kafka', address: { brokers: [broker] }, collectors: { kafka_lag: kafkaLag } };
+  const bound = kafka.bind(target, () => assert.fail('no other target'));
+  const call = { signal: AbortSignal.timeout(20_000), clock: systemClock };
+  await using client = await bound.open(call);
+  const findings = await bound.examine(client, call);
+  const of = (check: string): unknown[] => findings.filter((f) => f.check === check).map((f) => f.ok);
+  assert.match(findings.find((f) => f.check === 'kafka_version')?.text ?? '', /Kafka 4\.\d or newer/);
+  assert.deepEqual(of('kafka_brokers'), [true]);
+  assert.deepEqual(of('kafka_acl_cluster'), [true]);
+  assert.deepEqual(of('kafka_offline_partitions'), [true]);
+  assert.deepEqual(of('kafka_lag_topics'), ['unknown']);
+  // of the tests before
+  assert.match(findings.find((f) => f.check === 'kafka_commits_beyond_end')?.text ?? '', /^anew-group has committed/);
+});
+
 test('nobody listens: refused at once', async () => {
   await using target = watch([`${lab.address}:1`]);
   const measured = await target.measure();
@@ -452,9 +469,9 @@ test('a broker that is killed in the midst of sweeps and started again: failed o
     return m;
   };
   // Swept without a pause, so that it dies in the midst of one
-  let isKilled = false;
+  const killed = new AbortController();
   const during = (async () => {
-    while (!isKilled) await sweep();
+    while (!killed.signal.aborted) await sweep();
   })();
   await waitFor(() => Promise.resolve(seen.length > 2), { deadlineMs: 20_000, what: 'sweeps' });
   await part.kill();
@@ -462,7 +479,7 @@ test('a broker that is killed in the midst of sweeps and started again: failed o
     deadlineMs: 20_000,
     what: 'the broker to be refused', // first its connections are reset
   });
-  isKilled = true;
+  killed.abort();
   await during;
   await part.start();
   const healed = await waitFor(

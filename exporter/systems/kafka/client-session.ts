@@ -16,6 +16,7 @@ import type {
   Commits,
   GroupDescription,
   GroupList,
+  KafkaAbout,
   KafkaClient,
   ListedGroup,
   OffsetAt,
@@ -23,12 +24,18 @@ import type {
   TopicPartition,
 } from './facts-cluster.ts';
 import { brokerOf, errorName, groupBy, KafkaWire, type Node, type WireOptions } from './client-wire.ts';
+import { readAbout } from './client-about.ts';
 import { assignedTopics } from './facts-protocol.ts';
 
 export class KafkaSession implements KafkaClient {
   readonly #wire: KafkaWire;
+  readonly #origin: Pick<KafkaAbout, 'bootstrap' | 'user'>;
 
   constructor(options: WireOptions) {
+    this.#origin = {
+      bootstrap: options.brokers.map(({ host, port }) => `${host}:${port}`).join(),
+      user: options.sasl?.username,
+    };
     this.#wire = new KafkaWire(options);
   }
 
@@ -43,6 +50,10 @@ export class KafkaSession implements KafkaClient {
   async ping(call: Call): Promise<void> {
     const { brokers } = await this.#wire.metadata(call, []);
     if (brokers.length === 0) throw new TargetError('failed', 'metadata names no broker');
+  }
+
+  async about(call: Call): Promise<KafkaAbout> {
+    return { ...this.#origin, ...(await readAbout(this.#wire, call)) };
   }
 
   async cluster(call: Call): Promise<Cluster> {

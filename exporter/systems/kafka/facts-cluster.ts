@@ -68,6 +68,17 @@ export type Commits = ReadonlyMap<string, ReadonlyMap<number, Known<number | 'no
 /** topic -> partition -> offset */
 export type Offsets = ReadonlyMap<string, ReadonlyMap<number, Known<number>>>;
 
+/** For people: what a sweep does not ask. */
+export interface KafkaAbout {
+  /** Of the address: where a tool of Kafka would begin. */
+  readonly bootstrap: string;
+  /** As which the brokers were asked; undefined without one, or with a certificate. */
+  readonly user: string | undefined;
+  /** By broker: the oldest release that it can be of. */
+  readonly releases: ReadonlyMap<number, Known<string>>;
+  readonly mayDescribeCluster: Known<boolean>;
+}
+
 /** Every call is batched: one request per broker, whatever the number of groups and partitions. */
 export interface KafkaClient extends TargetClient {
   readonly cluster: (call: Call) => Promise<Cluster>;
@@ -78,6 +89,7 @@ export interface KafkaClient extends TargetClient {
     groups: readonly ListedGroup[],
   ) => Promise<ReadonlyMap<string, Known<GroupDescription>>>;
   readonly offsets: (call: Call, partitions: readonly TopicPartition[], at: OffsetAt) => Promise<Offsets>;
+  readonly about: (call: Call) => Promise<KafkaAbout>;
 }
 
 /**

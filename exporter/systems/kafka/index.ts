@@ -11,4 +11,6 @@ export const kafka = defineSystem({
   up: kafkaUp,
   open: async (opening) => (await import('./client.ts')).openKafka(opening),
   collectors: [kafkaLag],
+  examine: async (client, call, { kafka_lag: written }) =>
+    (await import('./facts-doctor.ts')).examineKafka(client, call, written),
 });

@@ -43,6 +43,8 @@ export interface FakeCluster {
   /** topic -> what tells it from another of the same name. */
   ids?: Record<string, string>;
   failedTopics?: Record<string, string>;
+  user?: string;
+  mayDescribeCluster?: boolean;
   readonly asked: string[];
   /** Groups whose commits or description, and topics whose offsets were asked for. */
   readonly askedFor: { readonly groups: Set<string>; readonly topics: Set<string> };
@@ -102,6 +104,13 @@ export function clientOf(cluster: FakeCluster): KafkaClient {
       for (const { topic } of partitions) cluster.askedFor.topics.add(topic);
       return Promise.resolve(offsetsOf(cluster, partitions, at));
     },
+    about: () =>
+      Promise.resolve({
+        bootstrap: 'broker:9092',
+        user: cluster.user,
+        releases: new Map([[1, known('Kafka 4.1 or newer', 0)]]),
+        mayDescribeCluster: known(cluster.mayDescribeCluster ?? true, 0),
+      }),
     ping: () => Promise.resolve(),
     usable: () => true,
     [Symbol.asyncDispose]: () => Promise.resolve(),
