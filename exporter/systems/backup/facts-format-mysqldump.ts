@@ -14,8 +14,8 @@ export const mysqldumpFormat: FileFormat = {
   isLike: (head) => looksLikeDump.test(head.subarray(0, 4_096).toString('latin1')),
   inspect: (head) => {
     const begin = head.toString('utf8');
-    // A line break inside of a value is written as \n: a line that begins so is a statement.
-    const tables = new Counter('\nCREATE TABLE `');
+    // A line break inside of a value is written as \n: a line that begins so is a comment. A view has another one.
+    const tables = new Counter('\n-- Table structure for table ');
     return {
       push: (chunk) => {
         tables.push(chunk);

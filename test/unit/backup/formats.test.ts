@@ -159,7 +159,8 @@ test('the rate is kept, and the signal ends the reading', async (t) => {
 
 test('dumps: header, character set, tables', async (t) => {
   const header = `-- MySQL dump 10.13  Distrib 8.4.3, for Linux (x86_64)\n--\n-- Host: localhost    Database: shop\n-- ------\n-- Server version\t8.4.3\n\n/*!50503 SET NAMES utf8mb4 */;\n`;
-  const table = "\nCREATE TABLE `a` (\n  `id` int\n);\nINSERT INTO `a` VALUES ('CREATE TABLE `');\n";
+  const table =
+    "\n-- Table structure for table `a`\nCREATE TABLE `a` (\n  `id` int\n);\nINSERT INTO `a` VALUES ('-- Table structure for table `');\n";
   const { told, class: found } = await judged(
     t,
     header + table.repeat(9_000) + '-- Dump completed on 2026-11-21  1:02:03\n',

@@ -19,7 +19,7 @@ import { backup } from '../../../exporter/systems/backup/index.ts';
 import { WatchedTarget } from '../../support/watched-target.ts';
 import { eventually } from '../../support/wait.ts';
 
-const dump = `-- MariaDB dump 10.19  Distrib 10.11.19-MariaDB\n/*!40101 SET NAMES utf8mb4 */;\n-- CHANGE MASTER TO MASTER_LOG_FILE='bin.000001', MASTER_LOG_POS=70218;\n\nCREATE TABLE \`a\` (\`id\` int);\n-- Dump completed\n`;
+const dump = `-- MariaDB dump 10.19  Distrib 10.11.19-MariaDB\n/*!40101 SET NAMES utf8mb4 */;\n-- CHANGE MASTER TO MASTER_LOG_FILE='bin.000001', MASTER_LOG_POS=70218;\n\n-- Table structure for table \`a\`\nCREATE TABLE \`a\` (\`id\` int);\n-- Dump completed\n`;
 const log = createLog('test', 'silent');
 
 function folder(t: TestContext): string {
