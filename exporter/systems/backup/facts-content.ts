@@ -12,6 +12,8 @@ import { Fault, type Reading } from './facts-verdict.ts';
 const chunkBytes = 256 * 1_024;
 /** What a format may see of the content before it is read through: enough for a header with many GTIDs. */
 export const headBytes = 64 * 1_024;
+/** Of its end: the last statements and, by mariadb-dump --gtid, where it stands. */
+const tailBytes = 16 * 1_024;
 /** A machine that slept, or a disk that hung, is no reason to rest as long. */
 const restAtMostMs = 500;
 /** Shorter pieces of work are added up. */
@@ -28,7 +30,7 @@ export interface Content {
   readonly compression: Compression;
   readonly readBytes: number;
   readonly contentBytes: number;
-  /** The last of the content, at most `headBytes`. */
+  /** The last of the content, at most 16 kB. */
   readonly tail: Buffer;
   readonly checksum: ChecksumResult | undefined;
 }
@@ -128,9 +130,9 @@ class Looker {
   push(chunk: Buffer): void {
     this.bytes += chunk.length;
     this.tail =
-      chunk.length >= headBytes
-        ? Buffer.from(chunk.subarray(-headBytes))
-        : Buffer.concat([this.tail.subarray(Math.max(0, this.tail.length + chunk.length - headBytes)), chunk]);
+      chunk.length >= tailBytes
+        ? Buffer.from(chunk.subarray(-tailBytes))
+        : Buffer.concat([this.tail.subarray(Math.max(0, this.tail.length + chunk.length - tailBytes)), chunk]);
     if (this.#inspector !== undefined) {
       this.#inspector.push(chunk);
       return;
