@@ -12,16 +12,16 @@ export class QueueAge {
    * @param nowMs monotonic
    */
   look(nowMs: number, out: number, waiting: number): OffsetAge {
-    // Less than before: counted anew, by another process.
-    if (out < this.#last.out) {
+    // Counted anew, by another process. A little less than before is not that: the counts are not read at one instant.
+    if (out + waiting < this.#last.out) {
       this.#in = new OffsetHistory();
       this.#last = { out: 0, in: 0 };
     }
-    // The two counts are not read at one instant: their sum may seem to go back by a few.
+    const left = Math.max(this.#last.out, out);
     const sum = Math.max(this.#last.in, out + waiting);
-    this.#last = { out, in: sum };
+    this.#last = { out: left, in: sum };
     this.#in.add(nowMs, sum);
     if (waiting === 0) return { seconds: 0, atLeast: false };
-    return this.#in.ageAt(out, nowMs) ?? { seconds: 0, atLeast: true };
+    return this.#in.ageAt(left, nowMs) ?? { seconds: 0, atLeast: true };
   }
 }

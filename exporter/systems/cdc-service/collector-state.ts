@@ -2,6 +2,8 @@ import { z } from 'zod';
 import { collectorOf, type Collector, type CollectorCall } from '../../collector.ts';
 import { emitState, type Emit } from '../../families.ts';
 import { known, mapKnown, unknown, type Known } from '../../runtime/known.ts';
+import type { OffsetAge } from '../../runtime/offset-history.ts';
+import { QueueAge } from '../../runtime/queue-age.ts';
 import { binlogsFact } from '../mysql/facts-binlogs.ts';
 import type { CdcClient } from './client.ts';
 import {
@@ -22,6 +24,7 @@ const sourceWaitMs = 500;
 
 interface State {
   mark: ReaderMark | undefined;
+  readonly queue: QueueAge;
   /** What was found although something failed: emitted by `unknown`, as what `collect` emitted is dropped. */
   partial: CdcServiceHealth | undefined;
 }
@@ -32,7 +35,7 @@ export function stateCollectorOf<Client extends CdcClient>(): Collector<Client> 
     help: 'State, lag and queue of the CDC process, and whether it reads what its source writes.',
     config: z.strictObject({}),
     families: stateFamilies,
-    state: (): State => ({ mark: undefined, partial: undefined }),
+    state: (): State => ({ mark: undefined, queue: new QueueAge(), partial: undefined }),
     async collect({ client, emit, call, state }) {
       state.partial = undefined;
       const { reading, failure } = await client.look(call);
@@ -60,8 +63,19 @@ async function judge(client: CdcClient, reading: CdcReading, state: State, call:
   const source = await sourceEnd(client.source, call);
   const reader = watchReader(reading, source, state.mark, { monoMs: call.clock.monoMs(), wallMs: nowMs });
   state.mark = reader.mark;
-  return judgeCdc(reading, reader, nowMs);
+  const queued = queuedOf(reading, state.queue, call);
+  return { ...judgeCdc(reading, reader, nowMs), ...(queued === undefined ? {} : { queued }) };
 } // prettier-ignore
+
+function queuedOf(
+  { queueDepth, dequeued }: CdcReading,
+  queue: QueueAge,
+  { clock }: CollectorCall,
+): Known<OffsetAge> | undefined {
+  if (dequeued === undefined) return undefined;
+  if (!queueDepth.known) return queueDepth;
+  return mapKnown(dequeued, (out) => queue.look(clock.monoMs(), out, queueDepth.value));
+}
 
 async function sourceEnd(source: string | undefined, call: CollectorCall): Promise<Known<string>> {
   if (source === undefined || call.peers === undefined) return unknown('its source is not in the inventory');

@@ -8,6 +8,8 @@ export interface DebeziumNumbers {
   readonly connected: Known<boolean>;
   readonly lagSeconds: Known<number>;
   readonly queueDepth: Known<number>;
+  /** Events that have left its queue since it started. */
+  readonly dequeued: Known<number>;
   /** Changes whenever it has read something. */
   readonly progress: Known<string>;
 }
@@ -53,7 +55,7 @@ export function chosenServer(page: Page, configured: string | undefined): Known<
 export function debeziumNumbersOf(page: Endpoint<Page>, configured: string | undefined, nowMs: number): DebeziumNumbers {
   const none = (why: string): DebeziumNumbers => {
     const no = unknown(why);
-    return { connected: no, lagSeconds: no, queueDepth: no, progress: no };
+    return { connected: no, lagSeconds: no, queueDepth: no, dequeued: no, progress: no };
   };
   if (page.state !== 'ok') return none(page.why);
   const server = chosenServer(page.value, configured);
@@ -67,10 +69,12 @@ export function debeziumNumbersOf(page: Endpoint<Page>, configured: string | und
   if (streaming.size === 0) return none(`the page has no streaming metrics of ${server.value}: it may be copying tables`);
   const all = (attribute: string): readonly number[] => streaming.get(attribute.toLowerCase()) ?? [];
   const connected = connectedOf(all('Connected'), nowMs);
+  const queueDepth = queueOf(all('QueueTotalCapacity'), all('QueueRemainingCapacity'), nowMs);
   return {
     connected,
     lagSeconds: lagOf(connected, all('MilliSecondsBehindSource'), all('MilliSecondsSinceLastEvent'), nowMs),
-    queueDepth: queueOf(all('QueueTotalCapacity'), all('QueueRemainingCapacity'), nowMs),
+    queueDepth,
+    dequeued: dequeuedOf(all, queueDepth, nowMs),
     progress: progressOf(all('BinlogPosition'), nowMs),
   };
 } // prettier-ignore
@@ -107,6 +111,22 @@ function queueOf(total: readonly number[], remaining: readonly number[], nowMs: 
   const sum = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0);
   const depth = sum(total) - sum(remaining);
   return Number.isFinite(depth) && depth >= 0 ? known(depth, nowMs) : unknown('the queue of the page is no number');
+}
+
+/**
+ * What it has seen and neither left out nor has in its queue. Heartbeats and changes of the schema go through the queue
+ * uncounted: while one of them is in it, this is less by one.
+ */
+function dequeuedOf(
+  all: (attribute: string) => readonly number[],
+  queueDepth: Known<number>,
+  nowMs: number,
+): Known<number> {
+  if (!queueDepth.known) return queueDepth;
+  const sum = (attribute: string): number => all(attribute).reduce((a, b) => a + b, 0);
+  const taken = sum('TotalNumberOfEventsSeen') - sum('NumberOfEventsFiltered') - sum('NumberOfErroneousEvents');
+  if (all('TotalNumberOfEventsSeen').length === 0 || !Number.isFinite(taken)) return unknown('the page has no TotalNumberOfEventsSeen'); // prettier-ignore
+  return known(Math.max(0, taken - queueDepth.value), nowMs);
 }
 
 /** Not the number of events: those of tables that it does not capture are not counted. */

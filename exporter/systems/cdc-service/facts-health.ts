@@ -2,6 +2,7 @@
 // lag and the remediator's guards. Pure.
 import { factKey } from '../../facts.ts';
 import { known, unknown, type Known } from '../../runtime/known.ts';
+import type { OffsetAge } from '../../runtime/offset-history.ts';
 
 export const cdcServiceStates = ['running', 'stalled', 'down', 'unknown'] as const;
 export type CdcServiceState = (typeof cdcServiceStates)[number];
@@ -23,6 +24,8 @@ export interface CdcReading {
   /** As it says. */
   readonly lagSeconds: Known<number>;
   readonly queueDepth: Known<number>;
+  /** How many have left its queue; undefined for a process whose lag is that of all of it. */
+  readonly dequeued?: Known<number>;
   /** Changes whenever it has read something; unknown where only the lag can tell. */
   readonly progress: Known<string>;
 }
@@ -34,6 +37,8 @@ export interface CdcServiceHealth {
   readonly lagSeconds: Known<number>;
   readonly lagAtLeastSeconds: Known<number>;
   readonly queueDepth: Known<number>;
+  /** How long the oldest event in its queue has waited there: beside the lag, which is that of its reader then. */
+  readonly queued?: Known<OffsetAge>;
   readonly layers: Readonly<Record<Layer, LayerState>>;
 }
 

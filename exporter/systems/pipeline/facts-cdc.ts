@@ -1,6 +1,6 @@
 // What every CDC process tells a pipeline, whichever it is: Maxwell, the CDC service, Debezium.
 import type { FactBoard } from '../../facts.ts';
-import { known, unknown, type Known } from '../../runtime/known.ts';
+import { known, mapKnown, unknown, type Known } from '../../runtime/known.ts';
 import { cdcServiceHealthFact } from '../cdc-service/facts-health.ts';
 import type { OffsetAge } from '../../runtime/offset-history.ts';
 import { maxwellHealthFact } from '../maxwell/facts-health.ts';
@@ -14,8 +14,9 @@ export interface CdcFacts {
   readonly state: CdcState;
   /** For people. */
   readonly why: string;
-  /** Age of the oldest change on the source that it has not passed on. */
+  /** Age of the oldest change on the source that it has not passed on; only not read, with `lagIsOfReader`. */
   readonly lagSeconds: Known<number>;
+  readonly lagIsOfReader?: boolean;
   /** For when only this much of the lag is certain. */
   readonly lagAtLeastSeconds?: Known<number>;
   /** Its two halves, where it tells them apart. */
@@ -32,7 +33,7 @@ export interface CdcParts {
 /** One line per kind of CDC process. `source`: whose binary log it reads. */
 const kinds: readonly ((board: FactBoard, target: string, source: string) => Known<CdcFacts>)[] = [
   maxwellOf,
-  (board, target) => board.read(target, cdcServiceHealthFact),
+  serviceOf,
 ];
 
 function maxwellOf(board: FactBoard, target: string, source: string): Known<CdcFacts> {
@@ -42,6 +43,17 @@ function maxwellOf(board: FactBoard, target: string, source: string): Known<CdcF
   const halves = board.read(target, maxwellHalvesFact);
   const passing = passingOf(health.value, at, halves, board.read(source, binlogAgesFact));
   return known({ state: health.value.state, why: health.value.why, ...passing }, health.observedAtMs);
+}
+
+/** What is in the producer of Kafka Connect is told by nobody: it takes in 32 MB (buffer.memory) before the queue fills. */
+function serviceOf(board: FactBoard, target: string): Known<CdcFacts> {
+  return mapKnown(board.read(target, cdcServiceHealthFact), (health) => {
+    const { state, why, lagSeconds, lagAtLeastSeconds, queued } = health;
+    const facts = { state, why, lagSeconds, lagAtLeastSeconds };
+    if (queued === undefined) return facts;
+    const parts = mapKnown(queued, (publishing): CdcParts => ({ readSeconds: lagSeconds, publishing }));
+    return { ...facts, lagIsOfReader: parts.known, parts };
+  });
 }
 
 /** A target is of one kind: one of them has been published, when any was. */

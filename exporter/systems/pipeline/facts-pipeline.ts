@@ -4,8 +4,8 @@
 // Of each stage the number is the time that the oldest change in it has waited there. The lag is the age of the oldest
 // change in any of them: what it waits in now, and how late the stages before were when it came there (facts-chain.ts).
 // Of stages beside each other (several groups, several replicas) the slowest counts. The two halves of the CDC process,
-// cdc_read and cdc_publish, count as one: as the age of the oldest change that it has not passed on, which is no more than
-// their sum. Where they are not told apart, cdc_read is that.
+// cdc_read and cdc_publish, count as one where the process tells the age of the oldest change that it has not passed on
+// (Maxwell: its position): the change that is that old is in one of them. Where they are not told apart, cdc_read is that.
 import type { FactBoard } from '../../facts.ts';
 import { unknown, type Known } from '../../runtime/known.ts';
 import { kafkaLagFact } from '../kafka/facts-lag.ts';
@@ -13,7 +13,7 @@ import { binlogAgesFact } from '../mysql/facts-binlog-history.ts';
 import { replicationFact } from '../mysql/facts-replication.ts';
 import { redisReplicationFact } from '../redis/facts-replication.ts';
 import { cdcFactsOf } from './facts-cdc.ts';
-import { ChainMemory, type ChainLink } from './facts-chain.ts';
+import type { ChainLink, ChainMemory } from './facts-chain.ts';
 import { cacheStage, cdcStages, consumeStage, larger, replicaStage, type StageFound } from './facts-stages.ts';
 
 /** A pipeline as the inventory has it; what is not needed here is left out. */
@@ -39,8 +39,8 @@ export interface Stage extends StageFound {
   readonly target: string;
   /** Empty but for `consume`. */
   readonly consumergroup: string;
-  /** What it counts for in the lag of the pipeline, when that is something else than its own. */
-  readonly counts?: Pick<StageFound, 'lagSeconds' | 'atLeastSeconds'>;
+  /** What it counts for in the lag of the pipeline, when that is something else than its own; undefined: nothing. */
+  readonly counts: Pick<StageFound, 'lagSeconds' | 'atLeastSeconds'> | undefined;
 }
 
 export interface PipelineLag {
@@ -54,7 +54,7 @@ export interface PipelineLag {
 }
 
 /** Stages through which every change goes, in this order; `replicate` leads elsewhere. */
-const chain = ['cdc_read', 'consume', 'cache_replicate'] as const;
+const chain = ['cdc_read', 'cdc_publish', 'consume', 'cache_replicate'] as const;
 
 /** @param nowMs monotonic */
 export function pipelineLagOf(pipeline: Pipeline, board: FactBoard, memory: ChainMemory, nowMs: number): PipelineLag {
@@ -66,7 +66,7 @@ export function pipelineLagOf(pipeline: Pipeline, board: FactBoard, memory: Chai
     lagSeconds: memory.look(linksOf(stages), nowMs),
     atLeastSeconds: stages
       .filter((s) => (chain as readonly StageName[]).includes(s.stage))
-      .map((s) => (s.counts ?? s).atLeastSeconds)
+      .flatMap(({ counts }) => (counts === undefined ? [] : [counts.atLeastSeconds]))
       .reduce(larger, unknown('no stage of the chain is known')),
   };
 }
@@ -80,10 +80,10 @@ function stagesOf(pipeline: Pipeline, board: FactBoard): Stage[] {
     stages.push(stage('replicate', target, replicaStage(board.read(target, replicationFact), ages)));
   }
   if (cdc !== undefined) {
-    const { read, publish, whole } = cdcStages(cdcFactsOf(board, cdc, pipeline.source), objectiveSeconds);
+    const { read, publish, whole, isOne } = cdcStages(cdcFactsOf(board, cdc, pipeline.source), objectiveSeconds);
     // Without a bus there is nothing between the process and the end to publish to.
-    stages.push({ ...stage('cdc_read', cdc, bus === undefined ? whole : read), counts: whole });
-    if (bus !== undefined) stages.push(stage('cdc_publish', cdc, publish));
+    stages.push({ ...stage('cdc_read', cdc, bus === undefined ? whole : read), counts: isOne ? whole : read });
+    if (bus !== undefined) stages.push({ ...stage('cdc_publish', cdc, publish), counts: isOne ? undefined : publish });
   }
   if (bus !== undefined) {
     const lag = board.read(bus.target, kafkaLagFact);
@@ -102,18 +102,17 @@ function stagesOf(pipeline: Pipeline, board: FactBoard): Stage[] {
 }
 
 function stage(name: StageName, target: string, found: StageFound, consumergroup = ''): Stage {
-  return { stage: name, target, consumergroup, ...found };
+  return { stage: name, target, consumergroup, ...found, counts: found };
 }
 
 function linksOf(stages: readonly Stage[]): ChainLink[] {
   return chain.flatMap((name) => {
-    const beside = stages.filter((s) => s.stage === name);
-    const unseen = beside.find((s) => !(s.counts ?? s).lagSeconds.known);
-    if (unseen !== undefined) {
-      const { lagSeconds } = unseen.counts ?? unseen;
-      return [{ name, lagSeconds: unknown(`${name} of ${unseen.target}: ${lagSeconds.known ? '' : lagSeconds.why}`) }];
+    const beside = stages.flatMap(({ stage: of, target, counts }) =>
+      of === name && counts !== undefined ? [{ target, lag: counts.lagSeconds }] : [],
+    );
+    for (const { target, lag } of beside) {
+      if (!lag.known) return [{ name, lagSeconds: unknown(`${name} of ${target}: ${lag.why}`) }];
     }
-    const lags = beside.map((s) => (s.counts ?? s).lagSeconds);
-    return lags.length === 0 ? [] : [{ name, lagSeconds: lags.reduce(larger) }];
+    return beside.length === 0 ? [] : [{ name, lagSeconds: beside.map(({ lag }) => lag).reduce(larger) }];
   });
 }

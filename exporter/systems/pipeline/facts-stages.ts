@@ -21,8 +21,10 @@ export interface StageFound {
 export interface CdcStages {
   readonly read: StageFound;
   readonly publish: StageFound;
-  /** From the source until it is published: what the pipeline's lag counts, as the two halves overlap. */
+  /** From the source until it is published. */
   readonly whole: StageFound;
+  /** The two overlap, and only `whole` counts in the lag of the pipeline; else they are two links of its chain. */
+  readonly isOne: boolean;
 }
 
 /**
@@ -32,22 +34,23 @@ export interface CdcStages {
  */
 export function cdcStages(cdc: Known<CdcFacts>, objectiveSeconds: number): CdcStages {
   const whole = cdcStage(cdc, objectiveSeconds);
-  if (!cdc.known) return { read: whole, publish: notKnown(cdc.why), whole };
+  if (!cdc.known) return { read: whole, publish: notKnown(cdc.why), whole, isOne: true };
   const { parts = unknown('it does not tell reading from publishing') } = cdc.value;
-  if (!parts.known) return { read: whole, publish: { ...notKnown(parts.why), state: 'unsplit' }, whole };
+  if (!parts.known) return { read: whole, publish: { ...notKnown(parts.why), state: 'unsplit' }, whole, isOne: true };
   const { readSeconds, publishing } = parts.value;
-  const reading = { lagSeconds: readSeconds, atLeastSeconds: readSeconds };
+  // Only where the lag is the reader's own may this be unknown.
+  const atLeastSeconds = readSeconds.known ? readSeconds : whole.atLeastSeconds;
+  const reading = { lagSeconds: readSeconds, atLeastSeconds };
   const published = boundOf(publishing, parts.observedAtMs, undefined, 'it was read before this was watched');
-  const isPublishing = publishing.seconds > 0 && readSeconds.known && publishing.seconds >= readSeconds.value;
+  const isPublishing = publishing.seconds > 0 && (!atLeastSeconds.known || publishing.seconds >= atLeastSeconds.value);
   const { state, why } = whole;
-  const stuck = state === 'stalled' ? { state, why } : undefined;
+  const isStuck = cdc.value.state === 'stalled';
+  const reads = cdc.value.state === 'running' || (isStuck && isPublishing);
   return {
-    read: {
-      ...moving(readSeconds.known ? reading : whole, objectiveSeconds),
-      ...(state === 'ok' || state === 'behind' || (isPublishing && state === 'stalled') ? {} : { state, why }),
-    },
-    publish: { ...moving(published, objectiveSeconds), ...(isPublishing ? stuck : {}) },
+    read: { ...moving(reading, objectiveSeconds), ...(reads ? {} : { state, why }) },
+    publish: { ...moving(published, objectiveSeconds), ...(isStuck && isPublishing ? { state, why } : {}) },
     whole,
+    isOne: cdc.value.lagIsOfReader !== true,
   };
 }
 

@@ -118,3 +118,12 @@ test('passed on: not what is stale, would pass for ours, or belongs to others', 
   );
   assert.deepEqual(dropped, { nan: 1, duplicate: 0, too_long: 0, over_limit: 0, labels: 0, stale: 1, name: 2 });
 });
+
+test('what has left its queue: what it has seen, but for what it left out and what is in the queue', async () => {
+  const of = async (more: Attributes): Promise<number | string> => value((await numbers({ ...healthy, ...more })).dequeued); // prettier-ignore
+  assert.equal(await of({}), 11_999_998);
+  assert.equal(await of({ NumberOfEventsFiltered: 7, NumberOfErroneousEvents: 1 }), 11_999_990);
+  assert.equal(await of({ TotalNumberOfEventsSeen: 1 }), 0, 'a heartbeat is in its queue and is not counted');
+  assert.match(`${await of({ TotalNumberOfEventsSeen: 'NaN' })}`, /^\? the page has no TotalNumberOfEventsSeen/);
+  assert.match(`${await of({ QueueTotalCapacity: 'NaN' })}`, /^\? the page has no queue/);
+});

@@ -1,10 +1,15 @@
 // The stages of a pipeline, each from its owner's facts.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { FactBoard } from '../../../exporter/facts.ts';
 import { known, unknown, type Known } from '../../../exporter/runtime/known.ts';
+import type { OffsetAge } from '../../../exporter/runtime/offset-history.ts';
+import { cdcServiceHealthFact, type CdcServiceHealth } from '../../../exporter/systems/cdc-service/facts-health.ts';
 import { BinlogHistory, binlogAges, type BinlogAges } from '../../../exporter/systems/mysql/facts-binlog-history.ts';
 import type { ReplicaChannel } from '../../../exporter/systems/mysql/facts-replication.ts';
 import type { CdcFacts, CdcParts } from '../../../exporter/systems/pipeline/facts-cdc.ts';
+import { ChainMemory } from '../../../exporter/systems/pipeline/facts-chain.ts';
+import { pipelineLagOf, type Pipeline } from '../../../exporter/systems/pipeline/facts-pipeline.ts';
 import { cdcStages, replicaStage, type StageFound } from '../../../exporter/systems/pipeline/facts-stages.ts';
 
 const no = unknown('not seen');
@@ -137,3 +142,47 @@ test('a number that is too large by its nature is no bound', () => {
   const { whole } = cdcStages(known(facts('running', seconds(40), no, seconds(2)), 1_000), objectiveSeconds);
   assert.deepEqual(whole.atLeastSeconds, seconds(2));
 });
+
+// Debezium tells how late its reader is, and how much is in its queue: two links of the chain, of which one came after the
+// other.
+function debezium(lag: Known<number>, queued: Known<OffsetAge> | undefined, state: CdcServiceHealth['state'] = 'running'): FactBoard {
+  const board = new FactBoard();
+  const health = { state, why: `it is ${state}`, lagSeconds: lag, lagAtLeastSeconds: seconds(70), queued };
+  board.publish('cdc', cdcServiceHealthFact, known(health as CdcServiceHealth, 1_000));
+  return board;
+} // prettier-ignore
+
+const withBus: Pipeline = {
+  name: 'p',
+  objective: 30_000,
+  source: 'db',
+  replicas: [],
+  cdc: 'cdc',
+  bus: { target: 'kafka', topics: ['t'] },
+  consumers: [],
+};
+const queued = (s: number, atLeast = false): Known<OffsetAge> => known({ seconds: s, atLeast }, 1_000);
+
+test('Debezium: what waits in its queue is as old as its reader was late when it was read', () => {
+  const memory = new ChainMemory();
+  const look = (board: FactBoard, nowMs: number): unknown[] => {
+    const { stages, lagSeconds } = pipelineLagOf(withBus, board, memory, nowMs);
+    return [...stages.map((s) => `${s.stage} ${short(s)}`), lagSeconds.known ? lagSeconds.value : '?'];
+  };
+  assert.deepEqual(look(debezium(seconds(40), queued(0)), 0), ['cdc_read ok 40', 'cdc_publish ok 0', 40]);
+  assert.deepEqual(look(debezium(seconds(40), queued(0)), 10_000), ['cdc_read ok 40', 'cdc_publish ok 0', 40]);
+  assert.deepEqual(look(debezium(seconds(1), queued(20)), 30_000), ['cdc_read ok 1', 'cdc_publish ok 20', 60]);
+  assert.deepEqual(look(debezium(seconds(1), queued(20, true)), 31_000), ['cdc_read ok 1', 'cdc_publish unknown >= 20', '?']);
+  // Its queue is full, so its reader has stopped, and tells nothing: the queue is to blame
+  assert.deepEqual(look(debezium(no, queued(90), 'stalled'), 99_000), ['cdc_read behind >= 70', 'cdc_publish stalled 90', '?']);
+  assert.deepEqual(look(debezium(no, queued(0), 'stalled'), 99_000), ['cdc_read stalled >= 70', 'cdc_publish ok 0', '?']);
+  // Without the counts, and of a process whose lag is that of all of it
+  assert.deepEqual(look(debezium(seconds(5), no), 100_000), ['cdc_read ok 5', 'cdc_publish unsplit ?', 5]);
+  assert.deepEqual(look(debezium(seconds(5), undefined), 101_000), ['cdc_read ok 5', 'cdc_publish unsplit ?', 5]);
+}); // prettier-ignore
+
+test('without a bus there is nothing to publish to: reading carries all', () => {
+  const { bus: _bus, ...direct } = withBus;
+  const { stages } = pipelineLagOf(direct, debezium(seconds(5), undefined), new ChainMemory(), 0);
+  assert.deepEqual(stages.map((s) => `${s.stage} ${short(s)}`), ['cdc_read ok 5']);
+}); // prettier-ignore

@@ -49,7 +49,9 @@ test('the oldest of a queue, by counts alone', () => {
   assert.deepEqual(queue.look(10_000, 5, 10), { seconds: 10, atLeast: false });
   assert.deepEqual(queue.look(20_000, 10, 10), { seconds: 15, atLeast: false });
   assert.deepEqual(queue.look(30_000, 20, 0), { seconds: 0, atLeast: false });
-  assert.deepEqual(queue.look(31_000, 19, 1), { seconds: 0, atLeast: true }, 'counted anew');
+  assert.deepEqual(queue.look(31_000, 3, 1), { seconds: 0, atLeast: true }, 'counted anew');
+  assert.deepEqual(queue.look(41_000, 4, 2), { seconds: 10, atLeast: false });
+  assert.deepEqual(queue.look(42_000, 3, 2), { seconds: 11, atLeast: false }, 'the two counts are of two instants');
 });
 
 test('two counts that were not read at one instant do not start it over', () => {
