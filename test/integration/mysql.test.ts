@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import { mariadbInstalled } from '../../deploy/lab/mariadb.ts';
 import { mariadbFlavour } from './mysql-flavours.ts';
 import { openRoom } from './mysql-room.ts';
+import { canarySuite } from './mysql-suite-canary.ts';
 import { lagSuite } from './mysql-suite-lag.ts';
 import { replicationSuite } from './mysql-suite-replication.ts';
 import { serverSuite, sweeps } from './mysql-suite.ts';
@@ -30,3 +31,4 @@ test("no statement of a sweep is in the server's own log of errors", async () =>
 serverSuite(room);
 replicationSuite(room);
 lagSuite(room);
+canarySuite(room);
