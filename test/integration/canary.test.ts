@@ -56,7 +56,7 @@ async function states(wanted: Readonly<Record<string, string>>): Promise<readonl
       last = JSON.stringify(now);
       return now.every(([key, state]) => state === wanted[key]) && samples;
     },
-    { deadlineMs: 40_000, what: JSON.stringify(wanted), intervalMs: 200, detail: () => last },
+    { deadlineMs: 40_000, what: JSON.stringify(wanted), intervalMs: 500, detail: () => last },
   );
 }
 
