@@ -1,9 +1,8 @@
 // Samples of consumer groups.
 import { emitState, type Emit } from '../../families.ts';
-import { known, type Known } from '../../runtime/known.ts';
 import type { GroupSweep, GroupTopicSweep } from './facts-model.ts';
 import type { PartitionLag } from './facts-partition.ts';
-import { largestOf, sumOf } from './facts-values.ts';
+import { Largest } from './facts-values.ts';
 import type { kafkaFamilies } from './families.ts';
 import { groupStates, type Granularity, type GroupState } from './state.ts';
 
@@ -28,6 +27,7 @@ export function emitGroupState(emit: Pick<KafkaEmit, 'groupState'>, consumergrou
   );
 }
 
+// Plain numbers and one set of labels for each partition: a large cluster has 100,000 of them.
 function emitGroupTopic(
   emit: KafkaEmit,
   consumergroup: string,
@@ -36,58 +36,75 @@ function emitGroupTopic(
 ): void {
   const { topic, partitions } = found;
   const labels = { consumergroup, topic };
-  const all = [...partitions.values()];
-  const isCommitted = (p: PartitionLag): boolean => !p.committed.known || p.committed.value !== 'none';
-  const withCommit = all.filter(isCommitted);
-  emit.uncommitted(all.length - withCommit.length, labels);
-  emit.beyondEnd(all.filter((p) => p.truncated).length, labels);
-  emit.unknownPartitions(withCommit.filter((p) => !p.lag.known && !p.truncated).length, labels);
+  const totals = totalsOf(partitions);
+  emit.uncommitted(totals.uncommitted, labels);
+  emit.beyondEnd(totals.beyondEnd, labels);
+  emit.unknownPartitions(totals.unknown, labels);
   if (found.commitAgeSeconds.known) emit.commitAge(found.commitAgeSeconds.value, labels);
   // kafka_exporter leaves out topics of which the group has committed nothing at all
-  if (withCommit.length === 0) return;
-  const unmoved = largestOf(withCommit.map((p) => p.unmovedSeconds));
-  if (unmoved.known) emit.unmoved(unmoved.value, labels);
-  const sum: Row = {
-    partition: '',
-    offset: sumOf(all.map(offsetOf)),
-    lag: sumOf(withCommit.map((p) => p.lag)),
-    lagSeconds: largestOf(withCommit.map(secondsOf)),
-    lost: sumOf(withCommit.map((p) => p.lost)),
-  };
-  if (sum.offset.known) emit.groupOffsetSum(sum.offset.value, labels);
-  if (sum.lag.known) emit.groupLagSum(sum.lag.value, labels);
-  if (granularity === 'topic') {
-    emitRow(emit, labels, sum);
+  if (totals.uncommitted === partitions.size) return;
+  const { offset, lag, lost } = totals;
+  const unmoved = totals.unmovedSeconds.value;
+  if (unmoved !== undefined) emit.unmoved(unmoved, labels);
+  if (offset !== undefined) emit.groupOffsetSum(offset, labels);
+  if (lag !== undefined) emit.groupLagSum(lag, labels);
+  if (granularity === 'partition') {
+    for (const [partition, one] of partitions) {
+      emitPartition(emit, { consumergroup, topic, partition: String(partition) }, one);
+    }
     return;
   }
-  for (const [partition, p] of partitions) {
-    const { lag, lost } = p;
-    emitRow(emit, labels, { partition: String(partition), offset: offsetOf(p), lag, lagSeconds: secondsOf(p), lost });
+  const all = { ...labels, partition: '' };
+  if (offset !== undefined) emit.groupOffset(offset, all);
+  if (lag !== undefined) emit.groupLag(lag, all);
+  if (totals.lagSeconds.value !== undefined) emit.groupLagSeconds(totals.lagSeconds.value, all);
+  if (lost !== undefined) emit.lost(lost, all);
+}
+
+function emitPartition(
+  emit: KafkaEmit,
+  labels: { readonly consumergroup: string; readonly topic: string; readonly partition: string },
+  { committed, lag, lagAge, lost }: PartitionLag,
+): void {
+  if (!committed.known) return;
+  emit.groupOffset(committed.value === 'none' ? -1 : committed.value, labels);
+  if (lag.known) emit.groupLag(lag.value, labels);
+  if (lagAge.known) emit.groupLagSeconds(lagAge.value.seconds, labels);
+  if (lost.known) emit.lost(lost.value, labels);
+}
+
+/** Over the partitions of a topic. A sum is undefined as soon as one of those with a commit is unknown. */
+interface Totals {
+  uncommitted: number;
+  beyondEnd: number;
+  unknown: number;
+  /** With -1 for each partition without a commit, as kafka_exporter has it. */
+  offset: number | undefined;
+  lag: number | undefined;
+  lost: number | undefined;
+  readonly lagSeconds: Largest;
+  readonly unmovedSeconds: Largest;
+}
+
+function totalsOf(partitions: ReadonlyMap<number, PartitionLag>): Totals {
+  const totals: Totals = { uncommitted: 0, beyondEnd: 0, unknown: 0, offset: 0, lag: 0, lost: 0, lagSeconds: new Largest(), unmovedSeconds: new Largest() }; // prettier-ignore
+  for (const { committed, lag, lagAge, lost, truncated, unmovedSeconds } of partitions.values()) {
+    if (committed.known && committed.value === 'none') {
+      totals.uncommitted++;
+      if (totals.offset !== undefined) totals.offset--;
+      continue;
+    }
+    if (truncated) totals.beyondEnd++;
+    else if (!lag.known) totals.unknown++;
+    totals.offset = plus(totals.offset, committed.known ? Number(committed.value) : undefined);
+    totals.lag = plus(totals.lag, lag.known ? lag.value : undefined);
+    totals.lost = plus(totals.lost, lost.known ? lost.value : undefined);
+    totals.lagSeconds.add(lagAge.known ? lagAge.value.seconds : undefined);
+    totals.unmovedSeconds.add(unmovedSeconds.known ? unmovedSeconds.value : undefined);
   }
+  return totals;
 }
 
-interface Row {
-  readonly partition: string;
-  readonly offset: Known<number>;
-  readonly lag: Known<number>;
-  readonly lagSeconds: Known<number>;
-  readonly lost: Known<number>;
-}
-
-function emitRow(emit: KafkaEmit, of: { readonly consumergroup: string; readonly topic: string }, row: Row): void {
-  const labels = { ...of, partition: row.partition };
-  if (row.offset.known) emit.groupOffset(row.offset.value, labels);
-  if (row.lag.known) emit.groupLag(row.lag.value, labels);
-  if (row.lagSeconds.known) emit.groupLagSeconds(row.lagSeconds.value, labels);
-  if (row.lost.known) emit.lost(row.lost.value, labels);
-}
-
-/** Without a commit -1, as kafka_exporter has it. */
-function offsetOf({ committed }: PartitionLag): Known<number> {
-  if (!committed.known) return committed;
-  return known(committed.value === 'none' ? -1 : committed.value, committed.observedAtMs);
-}
-
-function secondsOf({ lagAge }: PartitionLag): Known<number> {
-  return lagAge.known ? known(lagAge.value.seconds, lagAge.observedAtMs) : lagAge;
+function plus(sum: number | undefined, value: number | undefined): number | undefined {
+  return sum === undefined || value === undefined ? undefined : sum + value;
 }

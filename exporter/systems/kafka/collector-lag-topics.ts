@@ -3,7 +3,7 @@ import type { Emit } from '../../families.ts';
 import { unknown, type Known } from '../../runtime/known.ts';
 import type { Cluster, Topic } from './facts-cluster.ts';
 import type { KafkaSweep } from './facts-model.ts';
-import { largestOf, sumOf } from './facts-values.ts';
+import { Largest, sumOf } from './facts-values.ts';
 import type { kafkaFamilies } from './families.ts';
 import type { Granularity } from './state.ts';
 
@@ -51,8 +51,11 @@ export function emitTopic(emit: KafkaEmit, topic: Topic, sweep: KafkaSweep, gran
       emit.leaderIsPreferred(replicas[0] === leader ? 1 : 0, labels);
     }
   }
-  const open = largestOf([...(sweep.stable.get(topic.name)?.values() ?? [])].map((s) => s.openSeconds));
-  if (open.known) emit.openTransaction(open.value, { topic: topic.name });
+  const open = new Largest();
+  for (const { openSeconds } of sweep.stable.get(topic.name)?.values() ?? []) {
+    open.add(openSeconds.known ? openSeconds.value : undefined);
+  }
+  if (open.value !== undefined) emit.openTransaction(open.value, { topic: topic.name });
 }
 
 function rowsOf(topic: Topic, sweep: KafkaSweep): Row[] {

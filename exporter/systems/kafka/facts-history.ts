@@ -36,6 +36,10 @@ export class EndHistories {
     return this.#histories.get(topic)?.get(partition);
   }
 
+  ofTopic(topic: string): ReadonlyMap<number, OffsetHistory> | undefined {
+    return this.#histories.get(topic);
+  }
+
   /** Names of topics that were made anew, or are gone: what was known of them is of another log. */
   forgetOthers({ topics, failed }: Cluster): readonly string[] {
     const gone: string[] = [];

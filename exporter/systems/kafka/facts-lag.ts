@@ -96,30 +96,26 @@ function rememberEnds(found: Found, memory: LagMemory, now: Moment): void {
 }
 
 /** Partitions in which records wait, each with the offsets of the ones that its groups read next. */
-function waitingIn({ partitions, commits, ends, begins }: Found): ReadonlyMap<TopicPartition, readonly number[]> {
-  const byName = new Map<string, Map<number, number[]>>();
+function waitingIn({ cluster, commits, ends, begins }: Found): ReadonlyMap<TopicPartition, readonly number[]> {
+  const waiting = new Map<TopicPartition, number[]>();
   for (const ofGroup of commits.values()) {
     if (!ofGroup.known) continue;
     for (const [topic, of] of ofGroup.value) {
-      for (const [partition, commit] of of) {
+      const [beginOf, endOf] = [begins.get(topic), ends.get(topic)];
+      const partitions = cluster.topics.get(topic)?.partitions;
+      if (beginOf === undefined || endOf === undefined || partitions === undefined) continue;
+      for (const [number, commit] of of) {
         if (!commit.known || commit.value === 'none') continue;
-        const [begin, end] = [begins.get(topic)?.get(partition), ends.get(topic)?.get(partition)];
-        if (begin?.known !== true || end?.known !== true) continue;
+        const [begin, end, partition] = [beginOf.get(number), endOf.get(number), partitions[number]];
+        // Partitions are sorted, and their numbers without gaps
+        if (begin?.known !== true || end?.known !== true || partition?.partition !== number) continue;
         const next = Math.max(commit.value, begin.value);
         if (next >= end.value) continue;
-        const ofTopic = byName.get(topic) ?? new Map<number, number[]>();
-        byName.set(topic, ofTopic);
-        const offsets = ofTopic.get(partition);
-        if (offsets === undefined) ofTopic.set(partition, [next]);
-        else offsets.push(next);
+        const offsets = waiting.get(partition);
+        if (offsets === undefined) waiting.set(partition, [next]);
+        else if (!offsets.includes(next)) offsets.push(next);
       }
     }
-  }
-  const waiting = new Map<TopicPartition, readonly number[]>();
-  if (byName.size === 0) return waiting;
-  for (const p of partitions) {
-    const offsets = byName.get(p.topic)?.get(p.partition);
-    if (offsets !== undefined) waiting.set(p, offsets);
   }
   return waiting;
 }

@@ -57,24 +57,39 @@ export function partitionLagOf(
   if (committed.value === 'none') return nothing('nothing is committed');
   if (!end.known) return nothing(end.why);
   if (!begin.known) return nothing(begin.why);
-  const lost = known(Math.max(0, begin.value - committed.value), now.wallMs);
+  const lost = numberAt(Math.max(0, begin.value - committed.value), now);
   if (committed.value > end.value) {
     const not = unknown(`the commit ${committed.value} is beyond the end of the log ${end.value}`);
     return { ...offsets, lag: not, lost, truncated: true, lagAge: not, unmovedSeconds: not };
   }
   const next = Math.max(committed.value, begin.value);
   const lag = end.value - next;
+  const isStuck = lag > 0 && stuck?.committed === committed.value;
   return {
-    ...offsets,
-    lag: known(lag, now.wallMs),
+    committed,
+    end,
+    begin,
+    lag: numberAt(lag, now),
     lost,
     truncated: false,
-    lagAge: lag === 0 ? known({ seconds: 0, atLeast: false }, now.wallMs) : ageOf(next, history, now),
-    unmovedSeconds: known(
-      lag > 0 && stuck?.committed === committed.value ? Math.max(0, now.monoMs - stuck.sinceMs) / 1000 : 0,
-      now.wallMs,
-    ),
+    lagAge: lag === 0 ? nothingWaits(now) : ageOf(next, history, now),
+    unmovedSeconds: numberAt(isStuck ? Math.max(0, now.monoMs - stuck.sinceMs) / 1000 : 0, now),
   };
+}
+
+// Most numbers of a healthy cluster are 0: one object stands for all of them in a sweep, of which there may be 100,000.
+let zero = known(0, 0);
+let noAge = known({ seconds: 0, atLeast: false }, 0);
+
+function numberAt(value: number, { wallMs }: Moment): Known<number> {
+  if (value !== 0) return known(value, wallMs);
+  if (zero.known && zero.observedAtMs !== wallMs) zero = known(0, wallMs);
+  return zero;
+}
+
+function nothingWaits({ wallMs }: Moment): Known<LagAge> {
+  if (noAge.known && noAge.observedAtMs !== wallMs) noAge = known({ seconds: 0, atLeast: false }, wallMs);
+  return noAge;
 }
 
 function ageOf(offset: number, history: OffsetHistory | undefined, now: Moment): Known<LagAge> {

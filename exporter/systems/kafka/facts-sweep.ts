@@ -153,11 +153,12 @@ function topicsOf(
     const isBorn = seenBefore && committed !== undefined;
     const memoryOf = remembered.get(topic) ?? new TopicCommits(isBorn ? now.monoMs : undefined);
     remembered.set(topic, memoryOf);
+    const none = known('none' as const, commits.observedAtMs);
+    const histories = memory.ends.ofTopic(topic);
     const lags = new Map<number, PartitionLag>();
     for (const [partition, ends] of partitions) {
-      const commit = committed?.get(partition) ?? known('none', commits.observedAtMs);
-      const history = memory.ends.of(topic, partition);
-      lags.set(partition, partitionLagOf(commit, ends, history, memoryOf.stuck(partition), now));
+      const commit = committed?.get(partition) ?? none;
+      lags.set(partition, partitionLagOf(commit, ends, histories?.get(partition), memoryOf.stuck(partition), now));
     }
     topics.set(topic, { topic, partitions: lags, commitAgeSeconds: memoryOf.remember(lags, now) });
   }

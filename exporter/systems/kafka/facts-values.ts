@@ -1,5 +1,5 @@
 // Many numbers made one, without an unknown becoming a small number. Pure.
-import { known, unknown, type Known } from '../../runtime/known.ts';
+import { known, type Known } from '../../runtime/known.ts';
 
 /** Unknown as soon as one is. */
 export function sumOf(values: Iterable<Known<number>>): Known<number> {
@@ -13,19 +13,17 @@ export function sumOf(values: Iterable<Known<number>>): Known<number> {
   return known(sum, observedAtMs);
 }
 
-/** The largest one that is known, as a lower bound; unknown when that would be 0 though one is unknown, or there is none. */
-export function largestOf(values: Iterable<Known<number>>): Known<number> {
-  let largest: number | undefined;
-  let observedAtMs = Infinity;
-  let why: string | undefined;
-  for (const value of values) {
-    if (!value.known) {
-      why ??= value.why;
-      continue;
-    }
-    largest = Math.max(largest ?? -Infinity, value.value);
-    observedAtMs = Math.min(observedAtMs, value.observedAtMs);
+/** The largest of some numbers that may be unknown: then it is a lower bound, and says nothing when it is 0. */
+export class Largest {
+  #largest: number | undefined;
+  #isPartial = false;
+
+  add(value: number | undefined): void {
+    if (value === undefined) this.#isPartial = true;
+    else if (this.#largest === undefined || value > this.#largest) this.#largest = value;
   }
-  if (largest === undefined) return unknown(why ?? 'there is none');
-  return largest <= 0 && why !== undefined ? unknown(why) : known(largest, observedAtMs);
+
+  get value(): number | undefined {
+    return this.#isPartial && this.#largest !== undefined && this.#largest <= 0 ? undefined : this.#largest;
+  }
 }
