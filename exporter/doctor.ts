@@ -159,6 +159,8 @@ async function reportOf(
 export const wrongStates: ReadonlyMap<string, readonly string[]> = new Map([
   ['mysql_replication_distance_state', ['files_gone']],
   ['redis_replication_state', ['replica_down']],
+  ['redis_replication_topology_state', ['wrong']],
+  ['redis_replica_next_sync_state', ['full']],
   ['backup_state', ['stale', 'incomplete', 'never']],
 ]);
 

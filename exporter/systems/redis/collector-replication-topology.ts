@@ -5,6 +5,7 @@ import { known, unknown, type Known } from '../../runtime/known.ts';
 import type { RedisClient } from './client.ts';
 import { readUnlessSentinel, redisReplicationFact, type RedisReplication } from './facts-replication.ts';
 import {
+  hasStreamOf,
   nextSyncStates,
   primaryWaitMs,
   redisTopologyFact,
@@ -26,13 +27,13 @@ export const replicationTopology = collectorOf<RedisClient>()({
   families: topologyFamilies,
   state: () => undefined,
   async collect({ client, emit, call }) {
-    const [own, primary] = await Promise.all([readUnlessSentinel(client, call), primaryFor(call)]);
+    const [own, primaries] = await Promise.all([readUnlessSentinel(client, call), primariesOf(call)]);
     if (own === undefined) {
       for (const check of topologyChecks) emitCheck(emit, check, 'none');
       emitNext(emit, 'none');
       return;
     }
-    const found = topologyOf(own, primary, call.clock.wallMs());
+    const found = topologyOf(own, primaryFor(own, primaries), call.clock.wallMs());
     call.board.publish(call.target, redisTopologyFact, known(found, call.clock.wallMs()));
     for (const check of topologyChecks) emitCheck(emit, check, found.checks[check].state);
     emitNext(emit, found.nextSync.state);
@@ -45,11 +46,19 @@ export const replicationTopology = collectorOf<RedisClient>()({
   },
 });
 
-/** Two pipelines may name two primaries for it: the one that it knows, else any. */
-async function primaryFor({ peers }: CollectorCall): Promise<Known<RedisReplication> | undefined> {
-  if (peers === undefined || peers.sources.length === 0) return undefined;
-  const facts = await Promise.all(peers.sources.map((name) => peers.fact(name, redisReplicationFact, primaryWaitMs)));
-  return facts.find((f) => f.known) ?? facts[0];
+/** Of the primaries that the pipelines name for it; there is seldom more than one. */
+async function primariesOf({ peers }: CollectorCall): Promise<readonly Known<RedisReplication>[]> {
+  if (peers === undefined) return [];
+  return await Promise.all(peers.sources.map((name) => peers.fact(name, redisReplicationFact, primaryWaitMs)));
+}
+
+/** Where two pipelines name two primaries: the one whose stream it has, else any that is known. */
+function primaryFor(
+  own: RedisReplication,
+  primaries: readonly Known<RedisReplication>[],
+): Known<RedisReplication> | undefined {
+  const isIts = (f: Known<RedisReplication>): boolean => f.known && hasStreamOf(own, f.value);
+  return primaries.find(isIts) ?? primaries.find((f) => f.known) ?? primaries[0];
 }
 
 function emitCheck(emit: TopologyEmit, check: string, state: TopologyState): void {

@@ -1,7 +1,8 @@
 // Did the data set shrink at once? FLUSHALL, a primary that came back empty and a full copy from it all look healthy to
 // replication: every number of it is well. Pure.
 import { known, unknown, type Known } from '../../runtime/known.ts';
-import type { RedisReplication, RedisFields } from './facts-replication.ts';
+import { numberOf, type RedisFields } from './facts-replication-fields.ts';
+import type { RedisReplication } from './facts-replication.ts';
 
 /** `none`: a Sentinel has none. */
 export const datasetStates = ['steady', 'shrank', 'loading', 'none', 'unknown'] as const;
@@ -61,7 +62,7 @@ export class DatasetMemory {
     const { server, fields } = found;
     if (server.loading) return { state: 'loading', why: 'the server is loading', kept: unknown('it is loading') };
     if (!server.keys.known) return { state: 'unknown', why: server.keys.why, kept: server.keys };
-    const look: Look = { atMs: now.monoMs, keys: server.keys.value, bytes: bytesOf(fields) ?? 0 };
+    const look: Look = { atMs: now.monoMs, keys: server.keys.value, bytes: bytesOf(fields) };
     this.#cause = this.#causeOf(found) ?? (this.#isShrunk ? this.#cause : undefined);
     this.#keep(look, o.windowMs);
     const most = { keys: Math.max(...this.#looks.map((l) => l.keys)), bytes: Math.max(...this.#looks.map((l) => l.bytes)) }; // prettier-ignore
@@ -116,10 +117,13 @@ const texts: Readonly<Record<ShrinkCause, string>> = {
   other: 'keys were deleted, have expired or were evicted',
 };
 
-/** Without the server's own buffers: they come and go with clients. */
-function bytesOf(fields: RedisFields): number | undefined {
-  const text = fields.get('used_memory_dataset');
-  return text !== undefined && /^\d+$/.test(text) ? Number(text) : undefined;
+/**
+ * Without the server's own buffers: they come and go with clients. It is a difference of two measurements, in unsigned
+ * numbers: below zero it is near 2^64 (seen on Redis 8.0.6).
+ */
+function bytesOf(fields: RedisFields): number {
+  const bytes = numberOf(fields, 'used_memory_dataset') ?? 0;
+  return bytes > (numberOf(fields, 'used_memory') ?? 0) ? 0 : bytes;
 }
 
 /** `cmdstat_flushall:calls=1,usec=…` */

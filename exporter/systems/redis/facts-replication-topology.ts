@@ -103,7 +103,7 @@ function chainOf({ role, replicas }: RedisReplication): TopologyFinding {
  * replicated from.
  */
 function primaryOf(own: RedisReplication, primary: RedisReplication): TopologyFinding {
-  if (knows(primary, own.replId)) return { state: 'ok', why: 'it has the stream of its primary' };
+  if (hasStreamOf(own, primary)) return { state: 'ok', why: 'it has the stream of its primary' };
   const address = own.link === undefined ? 'nobody' : `${own.link.host}:${own.link.port}`;
   if (own.state === 'replica_up') {
     return { state: 'wrong', why: `it replicates from ${address}, which is not the primary of the inventory` };
@@ -120,8 +120,9 @@ function idOf(own: RedisReplication, primary: RedisReplication): TopologyFinding
   return { state: 'wrong', why: `its replication id ${own.replId} is none of its primary's` };
 }
 
-function knows(primary: RedisReplication, replId: string): boolean {
-  return replId === primary.replId || replId === primary.replId2;
+/** Now, or up to the last failover of that one. */
+export function hasStreamOf(own: RedisReplication, primary: RedisReplication): boolean {
+  return own.replId === primary.replId || own.replId === primary.replId2;
 }
 
 /** As masterTryPartialResync() in redis/src/replication.c decides it. */

@@ -165,7 +165,7 @@ const losses: readonly (readonly [string, RedisReplication, RedisReplication])[]
   ['restart', sized(5_000), sized(0, { run_id: 'another' })],
   ['copy', up({ db0: 'keys=5000,expires=0' }), up({ db0: 'keys=1,expires=0', master_replid: other })],
   ['other', sized(5_000), sized(100)],
-  ['other', sized(5_000, { used_memory_dataset: 9_000_000 }), sized(5_000, { used_memory_dataset: 1_000 })],
+  ['other', sized(5_000, { used_memory: 10_000_000, used_memory_dataset: 9_000_000 }), sized(5_000, { used_memory_dataset: 1_000 })], // prettier-ignore
 ];
 for (const [cause, before, after] of losses) {
   test(`data set: a loss by ${cause}`, () => {
@@ -175,6 +175,12 @@ for (const [cause, before, after] of losses) {
     assert.equal(memory.shrinks[cause as 'other'], 1);
   });
 }
+
+test('data set: bytes that are a difference below zero, in unsigned numbers, are none', () => {
+  const memory = new DatasetMemory();
+  memory.see(sized(5_000, { used_memory_dataset: '18446744073709540000' }), { monoMs: 0, wallMs: 0 }, options);
+  assert.equal(memory.see(sized(5_000), { monoMs: 60_000, wallMs: 0 }, options).state, 'steady');
+});
 
 test('data set: small ones are not judged', () => {
   const memory = new DatasetMemory();
