@@ -4,6 +4,7 @@ import { openBackup } from './client.ts';
 import { backupFiles } from './collector-backup.ts';
 import { backupChain } from './collector-chain.ts';
 import { backupListing } from './collector-listing.ts';
+import { restoreTest } from './collector-restore.ts';
 
 export const backup = defineSystem({
   kind: 'backup',
@@ -15,5 +16,5 @@ export const backup = defineSystem({
   ],
   thresholds: { backup_max_age_seconds: 'age of the newest complete backup' },
   open: (opening) => Promise.resolve(openBackup(opening)),
-  collectors: [backupFiles, backupListing, backupChain],
+  collectors: [backupFiles, backupListing, backupChain, restoreTest],
 });

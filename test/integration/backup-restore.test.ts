@@ -1,0 +1,192 @@
+// Backups against real servers, through whole scrapes of an inventory: a test restore into a server of its own, and the
+// binary logs that a backup needs.
+import assert from 'node:assert/strict';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { gunzipSync, gzipSync } from 'node:zlib';
+import { ports } from '../../deploy/lab/address.ts';
+import { program } from '../../deploy/lab/context.ts';
+import { startLab, waitFor, type Lab } from '../../deploy/lab/lab.ts';
+import { inventoryOf } from '../../exporter/config/inventory.ts';
+import { systemClock, type Clock } from '../../exporter/runtime/clock.ts';
+import { join as joined } from '../../exporter/scrape/exposition.ts';
+import { Rounds } from '../../exporter/scrape/rounds.ts';
+import { systems } from '../../exporter/systems/index.ts';
+import { parseExposition, valueOf, type ParsedFamily } from '../support/exposition-parser.ts';
+import { roundsDeps } from '../support/fake-system.ts';
+
+let lab: Lab;
+let folder = '';
+/** Moves the exporter's clock: a file is finished ten seconds after its last change. */
+let laterMs = 0;
+const clock: Clock = {
+  wallMs: () => systemClock.wallMs() + laterMs,
+  monoMs: () => systemClock.monoMs() + laterMs,
+};
+
+type Found = Map<string, ParsedFamily>;
+
+before(async () => {
+  lab = await startLab({ parts: ['source', 'backup'], backupEverySeconds: 2 });
+  for (let i = 0; i < 5; i++) {
+    await lab.sql('source', "INSERT INTO shop.orders (customer, state, total) VALUES ('née `O''Hara`\\n', 'new', 1)");
+  }
+  const sofar = lab.backups().length;
+  await waitFor(() => lab.backups().length >= sofar + 2, { deadlineMs: 30_000, what: 'backups that have the rows' });
+  await lab.part('backup').stop();
+  laterMs = 11_000;
+  folder = dirname(lab.backups()[0] ?? '');
+  for (const name of ['scratch', 'archive']) mkdirSync(join(lab.dir, name));
+});
+
+after(async () => {
+  await lab.stop();
+});
+
+function stateIn(found: Found, family: string, target: string, label = 'state', more: object = {}): string | undefined {
+  const wanted = Object.entries({ target, ...more });
+  const is =
+    found.get(family)?.samples.filter((s) => s.value === 1 && wanted.every(([k, v]) => s.labels[k] === v)) ?? [];
+  assert.ok(is.length <= 1, `${family} is in several states`);
+  return is[0]?.labels[label];
+}
+
+interface Watch extends AsyncDisposable {
+  readonly scrape: () => Promise<Found>;
+  /** Scrapes until the function returns. */
+  readonly when: (what: string, is: (found: Found) => boolean) => Promise<Found>;
+}
+
+function watch(restore: object | undefined): Watch {
+  const backup = (name: string, address: object, collectors: object = {}): object => ({
+    name,
+    kind: 'backup',
+    address: { directory: folder, pattern: 'orders-*.sql.gz', source: 'db1', max_age: '1d', ...address },
+    collectors,
+  });
+  const programs = { server: program('mariadbd'), client: program('mariadb'), install: program('mariadb-install-db') };
+  const kept = { scratch_directory: join(lab.dir, 'scratch'), state_file: join(lab.dir, 'restore.json') };
+  const targets = [
+    {
+      name: 'db1',
+      kind: 'mysql',
+      address: { host: lab.address, port: ports.source },
+      auth: { user: 'exporter', password_file: lab.secretFile('exporter') },
+    },
+    backup(
+      'backup1',
+      {},
+      restore === undefined ? {} : { restore_test: { ...programs, ...kept, keep_free_bytes: 1000, ...restore } },
+    ),
+    backup('backup2', { archive: 'archive1' }),
+    {
+      name: 'archive1',
+      kind: 'backup',
+      address: { directory: join(lab.dir, 'archive'), pattern: 'binlog.*', tool: 'binlog' },
+    },
+  ];
+  const faults: string[] = [];
+  const rounds = new Rounds(
+    inventoryOf({ targets }, 'test', systems),
+    roundsDeps({ clock, fault: (part, error) => faults.push(`${part}: ${String(error)}`) }),
+  );
+  const scrape = async (): Promise<Found> => {
+    const found = parseExposition((await joined(await rounds.scrape(8000), 'text', clock)).toString());
+    assert.deepEqual(faults, []);
+    return found;
+  };
+  return {
+    scrape,
+    when: async (what, is) =>
+      await waitFor(
+        async () => {
+          const found = await scrape();
+          return is(found) && found;
+        },
+        { deadlineMs: 60_000, what },
+      ),
+    [Symbol.asyncDispose]: () => rounds.close(),
+  };
+}
+
+const of = { target: 'backup1' };
+const restoreState = (found: Found): string | undefined => stateIn(found, 'backup_restore_state', 'backup1');
+
+test('a test restore: the newest complete dump in a server of its own, counted; nothing is left of it', async () => {
+  const [count] = await lab.sql('source', 'SELECT COUNT(*) AS n FROM shop.orders');
+  const [sum] = await lab.sql('source', 'CHECKSUM TABLE shop.orders');
+  let last: number | undefined;
+  {
+    await using exporter = watch({ expect_tables: ['shop.orders'] });
+    const found = await exporter.when(
+      'the restore',
+      (f) => restoreState(f) !== 'never' && restoreState(f) !== 'unknown',
+    );
+    const why = readFileSync(join(lab.dir, 'restore.json'), 'utf8');
+    assert.equal(restoreState(found), 'ok', why);
+    assert.equal(stateIn(found, 'backup_restore_reason', 'backup1', 'reason'), 'none');
+    assert.equal(valueOf(found, 'backup_restore_rows', of), Number(count?.['n']));
+    assert.equal(valueOf(found, 'backup_restore_tables', of), 1);
+    assert.ok((valueOf(found, 'backup_restore_last_duration_seconds', of) ?? 0) > 0);
+    assert.ok((valueOf(found, 'backup_restore_last_success_timestamp_seconds', of) ?? 0) > 1_700_000_000);
+    last = valueOf(found, 'backup_restore_last_attempt_timestamp_seconds', of);
+    const kept = JSON.parse(why) as { good: { contents: Record<string, { checksum: string }> } };
+    assert.equal(kept.good.contents['shop.orders']?.checksum, String(sum?.['Checksum']), 'as on the source');
+  }
+  assert.deepEqual(readdirSync(join(lab.dir, 'scratch')), []);
+  // a restart remembers, and begins none
+  await using again = watch({});
+  const found = await again.when('what was kept', (f) => restoreState(f) === 'ok');
+  assert.equal(valueOf(found, 'backup_restore_last_attempt_timestamp_seconds', of), last);
+  assert.equal(valueOf(found, 'backup_restore_running', of), 0);
+});
+
+test('the exporter stops in the middle of a restore: its server and folder are gone, and it is no failure', async () => {
+  const scratch = join(lab.dir, 'scratch');
+  {
+    await using exporter = watch({ every: '1ms' });
+    await exporter.when('a restore to run', (f) => valueOf(f, 'backup_restore_running', of) === 1);
+    await waitFor(() => readdirSync(scratch).length > 0, { deadlineMs: 20_000, what: 'the scratch folder' });
+  }
+  await waitFor(() => readdirSync(scratch).length === 0, { deadlineMs: 20_000, what: 'the folder to be gone' });
+  const kept = JSON.parse(readFileSync(join(lab.dir, 'restore.json'), 'utf8')) as { last: { state: string } };
+  assert.equal(kept.last.state, 'ok');
+});
+
+test('a dump that is whole to its last line and that no server takes: only the restore tells', async () => {
+  const newest = lab.backups().at(-1) ?? '';
+  const text = gunzipSync(readFileSync(newest)).toString('utf8');
+  const spoiled = join(folder, 'orders-99991231T000000Z.sql.gz');
+  writeFileSync(spoiled, gzipSync(text.replace('\nCREATE TABLE ', '\nCREATE TABLE `gone` (nothing);\nCREATE TABLE ')));
+  laterMs += 11_000;
+  await using exporter = watch({ every: '1ms' });
+  const found = await exporter.when('the restore to fail', (f) => restoreState(f) === 'failed');
+  assert.equal(stateIn(found, 'backup_state', 'backup1'), 'ok', 'it is complete to all that reading it can tell');
+  assert.equal(stateIn(found, 'backup_restore_reason', 'backup1', 'reason'), 'load');
+  assert.ok((valueOf(found, 'backup_restore_last_success_timestamp_seconds', of) ?? 0) > 0, 'the one before counts');
+  const { last } = JSON.parse(readFileSync(join(lab.dir, 'restore.json'), 'utf8')) as { last: { why: string } };
+  assert.match(last.why, /exit code 1: ERROR \d+ \(\w+\) at line \d+$/);
+});
+
+test('binary logs purged past the backup: lost, unless the archive has them; what would be lost now', async () => {
+  await using exporter = watch(undefined);
+  const pitr = (found: Found, target: string): string | undefined => stateIn(found, 'backup_pitr_state', target);
+  const sound = await exporter.when('the source to reach back', (f) => pitr(f, 'backup1') === 'ok');
+  assert.equal(valueOf(sound, 'backup_pitr_gap_files', of), 0);
+  assert.equal(stateIn(sound, 'backup_recovery_point_state', 'backup1'), 'full');
+  assert.ok((valueOf(sound, 'backup_recovery_point_age_seconds', of) ?? -1) >= 0);
+
+  for (let i = 0; i < 2; i++) await lab.sql('source', 'FLUSH BINARY LOGS');
+  const logs = (await lab.sql('source', 'SHOW BINARY LOGS')).map((row) => String(row['Log_name']));
+  const home = join(lab.dir, 'source');
+  assert.ok(logs.length >= 3 && existsSync(join(home, logs[0] ?? '')));
+  for (const name of logs.slice(0, -1)) copyFileSync(join(home, name), join(lab.dir, 'archive', name));
+  await lab.sql('source', `PURGE BINARY LOGS TO '${logs.at(-1) ?? ''}'`);
+  const found = await exporter.when('the purge to be seen', (f) => pitr(f, 'backup1') === 'lost');
+  assert.equal(stateIn(found, 'backup_pitr_reason', 'backup1', 'reason'), 'purged');
+  assert.ok((valueOf(found, 'backup_pitr_gap_files', of) ?? 0) >= 2);
+  const archived = await exporter.when('the archive to be seen', (f) => pitr(f, 'backup2') === 'ok');
+  assert.equal(stateIn(archived, 'backup_chain_state', 'backup2', 'state', { type: 'binlog' }), 'valid');
+  assert.equal(stateIn(archived, 'backup_chain_state', 'archive1', 'state', { type: 'binlog' }), 'valid');
+});
