@@ -62,15 +62,10 @@ async function writeOn({ client, track, work, random }: Canary, bell: Bell): Pro
   let said: string | undefined;
   try {
     while (!isOver()) {
-      await bell.prepare();
-      const token = track.send(clock.monoMs());
-      if (token !== undefined) {
-        bell.ring();
-        const why = await writeOnce(token);
-        // Once, not at each try
-        if (why !== undefined && why !== said && !isOver()) work.log.warn({ why }, 'canary was not written');
-        said = why;
-      }
+      const why = await writeOnce();
+      // Once, not at each try
+      if (why !== undefined && why !== said && !isOver()) work.log.warn({ why }, 'canary was not written');
+      said = why;
       // A little more than `every`, so that two exporters do not write in step
       await paused(client.plan.everyMs * (1 + random() / 10), signal);
     }
@@ -79,14 +74,20 @@ async function writeOn({ client, track, work, random }: Canary, bell: Bell): Pro
     await writer?.[Symbol.asyncDispose]();
   }
 
-  async function writeOnce(token: number): Promise<string | undefined> {
+  async function writeOnce(): Promise<string | undefined> {
     const call = callOf(clock, within(callMs, signal));
+    let token: number | undefined;
     try {
       if (writer?.usable() !== true) {
         await writer?.[Symbol.asyncDispose]();
         writer = undefined;
         writer = await client.openWriter(call);
       }
+      await bell.prepare();
+      // The time of a token is that of its sending: what took time before does not count as its way
+      token = track.send(clock.monoMs());
+      if (token === undefined) return undefined;
+      bell.ring();
       const result = await writer.write(token, call);
       if (result === 'written') {
         track.written();

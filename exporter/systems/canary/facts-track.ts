@@ -114,9 +114,13 @@ export class CanaryTrack {
     this.#why = undefined;
   }
 
-  /** Whether it was written is not known, or known not to be: it is waited for no longer, and still counts when it is seen. */
-  notWritten(token: number, state: CanaryState, why: string, failure?: TargetErrorCode): void {
-    const at = this.#tokens.indexOf(token);
+  /**
+   * Whether it was written is not known, or known not to be: it is waited for no longer, and still counts when it is seen.
+   *
+   * @param token undefined when it did not come to sending one
+   */
+  notWritten(token: number | undefined, state: CanaryState, why: string, failure?: TargetErrorCode): void {
+    const at = token === undefined ? -1 : this.#tokens.indexOf(token);
     if (at >= 0) this.#tokens.splice(at, 1);
     this.#state = state;
     this.#why = why;

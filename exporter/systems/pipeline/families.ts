@@ -37,7 +37,7 @@ export const pipelineFamilies = {
   ),
   flowing: gauge(
     'pipeline_data_flowing',
-    '1 while data is seen to move through the whole pipeline, 0 while it waits and does not arrive; absent when nothing is written or nothing can be seen.',
+    '1 while data is seen to move through the whole pipeline, 0 while it waits and does not arrive, or a stage is down; absent when nothing is written or nothing can be seen.',
     ['pipeline'],
     { level: 'pipeline', state: 'pipeline_data_flowing_state' },
   ),
