@@ -17,6 +17,7 @@ import {
 import { claimAddress, ports, type Claim } from '../../deploy/lab/address.ts';
 import { brokerOf } from '../../deploy/lab/kafka.ts';
 import { startReaper, type Reaper } from '../../deploy/lab/processes.ts';
+import { systemClock } from '../../exporter/runtime/clock.ts';
 import { kafkaLagFact } from '../../exporter/systems/kafka/facts-lag.ts';
 import { kafka } from '../../exporter/systems/kafka/index.ts';
 import { makeCertificates } from '../support/certificates.ts';
@@ -199,6 +200,27 @@ test('a user whose ACLs show a part: of what it may not see nothing is said, of 
     assert.deepEqual(
       nothing.series.filter((s) => /consumergroup=|"open"|"closed"/.test(s)),
       [],
+    );
+
+    const bound = kafka.bind(
+      {
+        name: 'k',
+        kind: 'kafka',
+        address: { brokers: [`${claim.address}:${ports.kafka}`] },
+        auth: { user: 'limited', password_file: file },
+      },
+      () => assert.fail('no other target'),
+    );
+    const call = { signal: AbortSignal.timeout(20_000), clock: systemClock };
+    await using client = await bound.open(call);
+    const command = `kafka-acls.sh --bootstrap-server ${claim.address}:${ports.kafka} --add --allow-principal User:limited --operation Describe`;
+    assert.deepEqual(
+      (await bound.examine(client, call)).filter((f) => f.ok !== true).map(({ check, ok, fix }) => [check, ok, fix]),
+      [
+        ['kafka_acl_cluster', false, `${command} --cluster`],
+        ['kafka_acl_topics', 'unknown', `${command} --topic '*'`],
+        ['kafka_acl_groups', 'unknown', `${command} --group '*'`],
+      ],
     );
 
     await admin.createAcls({ creations: [acl('TOPIC', 'open'), acl('GROUP', 'seen')] });
