@@ -137,7 +137,7 @@ class Exporter {
 
   #redis({ nowMs, done }: Chain, board: FactBoard): void {
     const info = (lines: Readonly<Record<string, string | number>>): ReadonlyMap<string, string> =>
-      new Map(Object.entries({ master_replid: 'id', ...lines }).map(([name, value]) => [name, `${value}`]));
+      new Map(Object.entries<string | number>({ master_replid: 'id', ...lines }).map(([name, value]) => [name, String(value)]));
     const context = { host: '10.0.0.2', nowMs, monoMs: nowMs };
     const replica = { role: 'slave', master_link_status: 'up', master_host: '10.0.0.1', master_port: 6379, tcp_port: 6380 };
     const primary = {
