@@ -1,6 +1,17 @@
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import express, { type Express, type NextFunction, type Request, type Response } from 'express';
 import type { Clock } from './runtime/clock.ts';
-import { acceptsGzip, compress, contentTypes, join, negotiate } from './scrape/exposition.ts';
+import {
+  acceptsGzip,
+  compress,
+  compressor,
+  contentTypes,
+  layOut,
+  negotiate,
+  whole,
+  type Exposition,
+} from './scrape/exposition.ts';
 import { defaultDeadline, scrapeBudgetMs, type DeadlineOptions } from './scrape/deadline.ts';
 import type { Rounds } from './scrape/rounds.ts';
 import type { Self } from './scrape/self.ts';
@@ -93,20 +104,41 @@ function metrics({ rounds, self, clock, deadline = defaultDeadline, maxScrapes =
       const budgetMs = scrapeBudgetMs(req.get('x-prometheus-scrape-timeout-seconds'), deadline);
       const [blocks, ofProcess] = await Promise.all([rounds.scrape(budgetMs), self.processBlocks()]);
       const format = negotiate(req.get('accept'));
-      const body = await join([...blocks, ...ofProcess, ...(await self.blocks())], format, clock);
+      const laid = await layOut([...blocks, ...ofProcess, ...(await self.blocks())], format, clock);
       if (res.destroyed) return; // nobody waits for it any more
       res.setHeader('Vary', 'Accept, Accept-Encoding');
-      if (!acceptsGzip(req.get('accept-encoding'))) {
-        send(res, 200, contentTypes[format], body);
+      const zipped = acceptsGzip(req.get('accept-encoding'));
+      if (zipped) res.setHeader('Content-Encoding', 'gzip');
+      if (laid.bytes > wholeBytes) {
+        await stream(res, contentTypes[format], laid, zipped);
         return;
       }
-      res.setHeader('Content-Encoding', 'gzip');
-      send(res, 200, contentTypes[format], await compress(body));
+      const body = await whole(laid, clock);
+      send(res, 200, contentTypes[format], zipped ? await compress(body) : body);
     } finally {
       running -= 1;
       ended();
     }
   };
+}
+
+/** From here on an exposition is sent part by part: in one piece it would be held in memory twice. */
+const wholeBytes = 8 * 1024 * 1024;
+
+async function stream(res: Response, type: string, { parts, bytes }: Exposition, zipped: boolean): Promise<void> {
+  res.statusCode = 200;
+  res.setHeader('Content-Type', type);
+  if (!zipped) res.setHeader('Content-Length', bytes);
+  if (res.req.method === 'HEAD') {
+    res.end();
+    return;
+  }
+  try {
+    const source = Readable.from(parts);
+    await (zipped ? pipeline(source, compressor(), res) : pipeline(source, res));
+  } catch (error) {
+    if (!res.destroyed) throw error; // else whoever asked has gone
+  }
 }
 
 function sendText(res: Response, status: number, text: string): void {

@@ -1,5 +1,5 @@
 import { promisify } from 'node:util';
-import { constants, gzip, gzipSync } from 'node:zlib';
+import { constants, createGzip, gzip, gzipSync, type Gzip } from 'node:zlib';
 import type { Clock } from '../runtime/clock.ts';
 import { pacer } from '../runtime/pacing.ts';
 import type { Block, Header } from './writer.ts';
@@ -11,8 +11,14 @@ export const contentTypes: Readonly<Record<Format, string>> = {
   openmetrics: 'application/openmetrics-text; version=1.0.0; charset=utf-8',
 };
 
-/** One exposition: families sorted by name, each with its header once, its blocks in the order given. */
-export async function join(blocks: readonly Block[], format: Format, clock: Clock): Promise<Buffer> {
+/** One exposition in the order of its parts, which are not copied. */
+export interface Exposition {
+  readonly parts: readonly Buffer[];
+  readonly bytes: number;
+}
+
+/** Families sorted by name, each with its header once, its blocks in the order given. */
+export async function layOut(blocks: readonly Block[], format: Format, clock: Clock): Promise<Exposition> {
   const pace = pacer(clock);
   const families = new Map<string, { header: Header; parts: Buffer[] }>();
   for (const { header, bytes } of blocks) {
@@ -35,14 +41,24 @@ export async function join(blocks: readonly Block[], format: Format, clock: Cloc
     if (turn !== undefined) await turn;
   }
   if (format === 'openmetrics') add(Buffer.from('# EOF\n'));
-  const whole = Buffer.allocUnsafe(size);
+  return { parts, bytes: size };
+}
+
+export async function whole({ parts, bytes }: Exposition, clock: Clock): Promise<Buffer> {
+  const pace = pacer(clock);
+  const body = Buffer.allocUnsafe(bytes);
   let at = 0;
   for (const part of parts) {
-    at += part.copy(whole, at);
+    at += part.copy(body, at);
     const turn = pace();
     if (turn !== undefined) await turn;
   }
-  return whole;
+  return body;
+}
+
+/** An exposition in one piece. */
+export async function join(blocks: readonly Block[], format: Format, clock: Clock): Promise<Buffer> {
+  return await whole(await layOut(blocks, format, clock), clock);
 }
 
 function textHeader({ name, type, help }: Header): string {
@@ -116,4 +132,9 @@ const smallBytes = 64 * 1024;
 export function compress(body: Buffer): Promise<Buffer> {
   if (body.length < smallBytes) return Promise.resolve(gzipSync(body, { level: constants.Z_BEST_SPEED }));
   return gzipAsync(body, { level: constants.Z_BEST_SPEED });
+}
+
+/** For what is too large to be held twice. */
+export function compressor(): Gzip {
+  return createGzip({ level: constants.Z_BEST_SPEED });
 }

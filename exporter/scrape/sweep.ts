@@ -44,6 +44,8 @@ interface SweepParts {
   readonly connection: Connection;
   /** Collectors whose run in an earlier sweep has not ended yet. */
   readonly busy: Set<string>;
+  /** Bytes of each family in the sweep before. */
+  readonly sizes: Map<string, number>;
   readonly deps: SweepDeps;
 }
 
@@ -206,7 +208,8 @@ export class Sweep {
   }
 
   #writer(room: SeriesRoom): SampleWriter {
-    return new SampleWriter({ level: 'target', constant: labelsOf(this.#parts.target), room });
+    const { target, sizes } = this.#parts;
+    return new SampleWriter({ level: 'target', constant: labelsOf(target), room, sizes });
   }
 
   #callOf(signal: AbortSignal, board: FactBoard): CollectorCall {

@@ -24,7 +24,7 @@ export interface TargetState {
 export class Sweeper {
   #target: Target;
   readonly #deps: SweepDeps;
-  readonly #parts: Pick<ConstructorParameters<typeof Sweep>[0], 'bound' | 'connection' | 'busy'>;
+  readonly #parts: Pick<ConstructorParameters<typeof Sweep>[0], 'bound' | 'connection' | 'busy' | 'sizes'>;
   readonly #background: BackgroundWork;
   #running: Sweep | undefined;
   #seen: TargetState['seen'];
@@ -34,7 +34,12 @@ export class Sweeper {
     this.#target = target;
     this.#deps = { ...deps, log: deps.log.child({ target: target.name }) };
     const bound = target.bind();
-    this.#parts = { bound, connection: new Connection(bound, this.#deps.log, after), busy: new Set() };
+    this.#parts = {
+      bound,
+      connection: new Connection(bound, this.#deps.log, after),
+      busy: new Set(),
+      sizes: new Map(),
+    };
     this.#background = new BackgroundWork(bound, target.name, this.#deps, after);
   }
 
