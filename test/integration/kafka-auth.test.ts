@@ -21,6 +21,7 @@ import { systemClock } from '../../exporter/runtime/clock.ts';
 import { kafkaLagFact } from '../../exporter/systems/kafka/facts-lag.ts';
 import { kafka } from '../../exporter/systems/kafka/index.ts';
 import { makeCertificates } from '../support/certificates.ts';
+import { FrameCounter } from '../support/kafka-frames.ts';
 import { eventually } from '../support/wait.ts';
 import { WatchedTarget, type Measured } from '../support/watched-target.ts';
 
@@ -35,6 +36,9 @@ let reaper: Reaper;
 /** The listener that wants certificates, and the one that wants TLS and a user. */
 const certificatePort = 19_194;
 const securePort = 19_195;
+/** The listener that wants nothing, and the counter of requests that it sends its clients to. */
+const openPort = 19_196;
+const countedPort = 19_197;
 
 before(async () => {
   claim = await claimAddress();
@@ -48,14 +52,16 @@ before(async () => {
   writeFileSync(join(dir, 'tls', 'keystore.pem'), pem, { mode: 0o600 });
   const login = 'org.apache.kafka.common.security';
   const scramLogin = `${login}.scram.ScramLoginModule required;`;
+  const listeners = `SASL_PLAINTEXT://${address}:${ports.kafka},SSL://${address}:${certificatePort},SASL_SSL://${address}:${securePort}`;
   const broker = brokerOf(
     { address, dir, reaper },
     {
       heapMb: 320,
       properties: {
-        listeners: `SASL_PLAINTEXT://${address}:${ports.kafka},SSL://${address}:${certificatePort},SASL_SSL://${address}:${securePort},CONTROLLER://${address}:${ports.kafkaController}`,
+        listeners: `${listeners},COUNTED://${address}:${openPort},CONTROLLER://${address}:${ports.kafkaController}`,
+        'advertised.listeners': `${listeners},COUNTED://${address}:${countedPort}`,
         'listener.security.protocol.map':
-          'SASL_PLAINTEXT:SASL_PLAINTEXT,SSL:SSL,SASL_SSL:SASL_SSL,CONTROLLER:PLAINTEXT',
+          'SASL_PLAINTEXT:SASL_PLAINTEXT,SSL:SSL,SASL_SSL:SASL_SSL,COUNTED:PLAINTEXT,CONTROLLER:PLAINTEXT',
         'inter.broker.listener.name': 'SASL_PLAINTEXT',
         'sasl.enabled.mechanisms': 'PLAIN,SCRAM-SHA-512',
         'sasl.mechanism.inter.broker.protocol': 'PLAIN',
@@ -70,7 +76,7 @@ before(async () => {
         'ssl.truststore.type': 'PEM',
         'ssl.truststore.location': join(dir, 'tls', 'ca.pem'),
         'authorizer.class.name': 'org.apache.kafka.metadata.authorizer.StandardAuthorizer',
-        'super.users': 'User:ANONYMOUS;User:admin;User:watcher;User:CN=db.test', // ANONYMOUS is the controller
+        'super.users': 'User:ANONYMOUS;User:admin;User:watcher;User:CN=db.test', // ANONYMOUS is the controller too
         'offsets.topic.num.partitions': 1,
       },
       scram: [
@@ -172,12 +178,16 @@ for (const [what, way, expected, text] of [
   });
 } // prettier-ignore
 
-test('a user whose ACLs show a part: of what it may not see nothing is said, of what it may no longer see that it is unknown', async () => {
-  const admin = new Admin({
+function asAdmin(): Admin {
+  return new Admin({
     clientId: 'test',
     bootstrapBrokers: [`${claim.address}:${ports.kafka}`],
     sasl: { mechanism: 'PLAIN', username: 'admin', password: plainPassword },
   });
+}
+
+test('a user whose ACLs show a part: of what it may not see nothing is said, of what it may no longer see that it is unknown', async () => {
+  const admin = asAdmin();
   const file = join(dir, 'limited');
   writeFileSync(file, scramPassword, { mode: 0o600 });
   const acl = (type: 'TOPIC' | 'GROUP', resourceName: string): Acl => ({
@@ -260,6 +270,57 @@ test('a user whose ACLs show a part: of what it may not see nothing is said, of 
     const group = fact.known ? fact.value.groups.get('seen') : undefined;
     assert.match(group?.why ?? '', /GROUP_AUTHORIZATION_FAILED/);
     assert.ok(group?.topics.known === false && group.topics.why.includes('GROUP_AUTHORIZATION_FAILED'));
+  } finally {
+    await admin.close();
+  }
+});
+
+test('requests of a sweep, as counted on the wire: the same for forty times the partitions and groups', async () => {
+  const host = claim.address;
+  const admin = asAdmin();
+  await using counter = await FrameCounter.listen({ host, port: countedPort }, { host, port: openPort });
+  await using watched = new WatchedTarget(kafka, { address: { brokers: [`${host}:${countedPort}`] } });
+  const grow = async (topic: string, partitions: number, groups: readonly string[]): Promise<void> => {
+    await admin.createTopics({ topics: [topic], partitions, replicas: 1 });
+    const offsets = Array.from({ length: partitions }, (_, partition) => ({ partition, offset: 0n }));
+    for (const groupId of groups) {
+      await eventually(`a commit of ${groupId}`, async () => {
+        await admin.alterConsumerGroupOffsets({ groupId, topics: [{ name: topic, partitionOffsets: offsets }] });
+        return true;
+      });
+    }
+  };
+  /** Of the first sweep that shows the lags of the topic. */
+  const requests = (topic: string, lags: number): Promise<Readonly<Record<string, number>>> =>
+    eventually(`${lags} lags of ${topic}`, async () => {
+      counter.take();
+      const { failure, series } = await watched.measure(10_000);
+      assert.equal(failure, undefined, failure?.why);
+      const of = series.filter((s) => s.startsWith('kafka_consumergroup_lag{') && s.includes(`topic="${topic}"`));
+      return of.length === lags ? counter.take() : undefined;
+    });
+  try {
+    await grow('counted-few', 1, ['counted-0']);
+    await requests('counted-few', 1); // asks for the versions too
+    const few = await requests('counted-few', 1);
+    // One of each per broker or coordinator; Metadata for the sign of life and for the sweep, FindCoordinator for the
+    // commits and for the descriptions, ListOffsets for the ends, the beginnings and the last stable offsets
+    const expected = {
+      DescribeGroups: 1,
+      FindCoordinator: 2,
+      ListGroups: 1,
+      ListOffsets: 3,
+      Metadata: 2,
+      OffsetFetch: 1,
+    };
+    assert.deepEqual(few, expected);
+    await grow(
+      'counted-many',
+      40,
+      Array.from({ length: 40 }, (_, i) => `counted-many-${i}`),
+    );
+    const many = await requests('counted-many', 40 * 40);
+    assert.deepEqual(many, expected);
   } finally {
     await admin.close();
   }
