@@ -35,7 +35,7 @@ export async function searchStreams(
 ): Promise<void> {
   if (options.patterns.length === 0) return;
   const { signal, clock } = work;
-  await repeat({ signal, clock, everyMs: options.everyMs, random: Math.random }, async () => {
+  await repeat({ signal, clock, everyMs: options.everyMs }, async () => {
     try {
       await pass(options, search, work);
     } catch (error) {
