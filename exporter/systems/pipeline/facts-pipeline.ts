@@ -11,10 +11,11 @@ import { unknown, type Known } from '../../runtime/known.ts';
 import { kafkaLagFact } from '../kafka/facts-lag.ts';
 import { binlogAgesFact } from '../mysql/facts-binlog-history.ts';
 import { replicationFact } from '../mysql/facts-replication.ts';
-import { redisReplicationFact } from '../redis/facts-replication.ts';
+import { redisReplicationFact, redisStreamFact } from '../redis/facts-replication.ts';
 import { cdcFactsOf } from './facts-cdc.ts';
 import type { ChainLink, ChainMemory } from './facts-chain.ts';
-import { cacheStage, cdcStages, consumeStage, larger, replicaStage, type StageFound } from './facts-stages.ts';
+import { cacheStage } from './facts-stages-cache.ts';
+import { cdcStages, consumeStage, larger, replicaStage, type StageFound } from './facts-stages.ts';
 
 /** A pipeline as the inventory has it; what is not needed here is left out. */
 export interface Pipeline {
@@ -93,9 +94,10 @@ function stagesOf(pipeline: Pipeline, board: FactBoard): Stage[] {
   }
   if (cache !== undefined) {
     const primary = board.read(cache.primary, redisReplicationFact);
+    const stream = board.read(cache.primary, redisStreamFact);
     for (const target of cache.replicas) {
       const replica = board.read(target, redisReplicationFact);
-      stages.push(stage('cache_replicate', target, cacheStage(primary, replica, objectiveSeconds)));
+      stages.push(stage('cache_replicate', target, cacheStage(primary, replica, objectiveSeconds, stream)));
     }
   }
   return stages;

@@ -4,7 +4,6 @@ import type { GroupLag, KafkaLag, LagAge, PartitionLag } from '../kafka/facts-la
 import { replicatesFrom } from '../mysql/facts-binlog-server.ts';
 import { ageWithin, type BinlogAges } from '../mysql/facts-binlog-history.ts';
 import type { ReplicaChannel } from '../mysql/facts-replication.ts';
-import type { RedisReplicaSeen, RedisReplication } from '../redis/facts-replication.ts';
 import type { CdcFacts } from './facts-cdc.ts';
 import type { StageState } from './families.ts';
 
@@ -75,7 +74,7 @@ function cdcStage(cdc: Known<CdcFacts>, objectiveSeconds: number): StageFound {
  * Of a stage that moves. A bound says something only once it is above the objective: then the objective is missed for
  * certain, whatever the true number, and the state is `behind`.
  */
-function moving(lag: Pick<StageFound, 'lagSeconds' | 'atLeastSeconds'>, objectiveSeconds: number): StageFound {
+export function moving(lag: Pick<StageFound, 'lagSeconds' | 'atLeastSeconds'>, objectiveSeconds: number): StageFound {
   const { lagSeconds, atLeastSeconds } = lag;
   if (lagSeconds.known) return { state: 'ok', why: undefined, ...lag };
   const isMissed = atLeastSeconds.known && atLeastSeconds.value > objectiveSeconds;
@@ -210,7 +209,7 @@ function oldestOf(group: GroupLag, lag: KafkaLag, topics: readonly string[]): Ol
   return { partitions, age, unseen };
 }
 
-function boundOf(
+export function boundOf(
   { seconds, atLeast }: LagAge,
   observedAtMs: number,
   unseen?: string,
@@ -222,66 +221,6 @@ function boundOf(
   return { lagSeconds: unknown(why), atLeastSeconds: seconds > 0 ? value : unknown(why) };
 }
 
-/**
- * The primary knows best how far the replica is; of its replicas the right one is found by address and port. When it
- * cannot be found or the primary cannot be asked, the replica's own link says at least whether it is broken.
- */
-export function cacheStage(
-  primary: Known<RedisReplication>,
-  replica: Known<RedisReplication>,
-  objectiveSeconds: number,
-): StageFound {
-  const own = replica.known ? ownStage(replica.value) : undefined;
-  if (own !== undefined) return own;
-  if (!primary.known) return notKnown(`the primary: ${primary.why}`);
-  if (primary.value.role !== 'primary') return notKnown('the primary is a replica now');
-  if (!replica.known) return notKnown(replica.why);
-  if (replica.value.replId !== primary.value.replId) {
-    return { ...notKnown('it follows another stream'), state: 'down', why: 'it replicates from another primary' };
-  }
-  const seen = seenBy(primary.value, replica.value);
-  if (seen === undefined) return notKnown('the primary does not show the replica under an address that is known here');
-  if (seen.behindBytes.known && seen.behindBytes.value <= pingBytes) {
-    const none = known(0, seen.behindBytes.observedAtMs);
-    return moving({ lagSeconds: none, atLeastSeconds: none }, objectiveSeconds);
-  }
-  if (!seen.lag.known) return notKnown(seen.lag.why);
-  return moving(boundOf(seen.lag.value, seen.lag.observedAtMs), objectiveSeconds);
-}
-
-/**
- * A primary at rest writes `*1\r\n$4\r\nPING\r\n` into its stream every repl-ping-replica-period, 10 s by default. Every
- * command that changes something has a key, and is longer.
- */
-const pingBytes = 14;
-
-/** What the replica says about its link, when it is not up; undefined when it is. */
-function ownStage(replica: RedisReplication): StageFound | undefined {
-  const down = (state: StageState, why: string): StageFound => ({ ...notKnown(why), state });
-  switch (replica.state) {
-    case 'replica_up':
-      return undefined;
-    case 'replica_syncing':
-      return down('stalled', 'it is being copied anew');
-    case 'replica_down':
-      return down('down', 'its link to the primary is down');
-    case 'primary':
-      return down('down', 'it is a primary itself');
-    case 'sentinel':
-      return down('down', 'it is a Sentinel and holds no data');
-    case 'unknown':
-      return notKnown(replica.why ?? 'its state is not known');
-  }
-}
-
-function seenBy(primary: RedisReplication, replica: RedisReplication): RedisReplicaSeen | undefined {
-  const samePort = primary.replicas.filter((r) => r.port === String(replica.server.port));
-  const exact = samePort.filter((r) => r.ip === replica.server.host);
-  if (exact.length === 1) return exact[0];
-  // The inventory may have a name where the primary sees an address
-  return samePort.length === 1 ? samePort[0] : undefined;
-}
-
-function notKnown(why: string): StageFound {
+export function notKnown(why: string): StageFound {
   return { state: 'unknown', why, lagSeconds: unknown(why), atLeastSeconds: unknown(why) };
 }

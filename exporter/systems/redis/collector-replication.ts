@@ -2,10 +2,12 @@ import { z } from 'zod';
 import { collectorOf } from '../../collector.ts';
 import { emitState, type Emit } from '../../families.ts';
 import { known, unknown } from '../../runtime/known.ts';
+import type { OffsetAge } from '../../runtime/offset-history.ts';
 import type { RedisClient } from './client.ts';
 import {
   readUnlessSentinel,
   redisReplicationFact,
+  redisStreamFact,
   StreamMemory,
   type RedisReplicaSeen,
   type RedisFields,
@@ -30,6 +32,9 @@ export const redisReplication = collectorOf<RedisClient>()({
       return;
     }
     call.board.publish(call.target, redisReplicationFact, known(found, call.clock.wallMs()));
+    const history = state.of(found.replId);
+    const ageOf = (offset: number): OffsetAge | undefined => history.ageAt(offset, call.clock.monoMs());
+    call.board.publish(call.target, redisStreamFact, known({ replId: found.replId, ageOf }, call.clock.wallMs()));
     emitStream(emit, found.fields);
     emitReplicationState(emit, found.state);
     emitLink(emit, found);
@@ -37,6 +42,7 @@ export const redisReplication = collectorOf<RedisClient>()({
   },
   unknown({ emit, call, why }) {
     call.board.publish(call.target, redisReplicationFact, unknown(why));
+    call.board.publish(call.target, redisStreamFact, unknown(why));
     emitReplicationState(emit, 'unknown');
   },
 });

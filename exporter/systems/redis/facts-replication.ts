@@ -4,7 +4,7 @@ import type { Call } from '../../collector.ts';
 import { factKey } from '../../facts.ts';
 import { TargetError } from '../../runtime/errors.ts';
 import { known, unknown, type Known } from '../../runtime/known.ts';
-import { OffsetHistory } from '../../runtime/offset-history.ts';
+import { OffsetHistory, type OffsetAge } from '../../runtime/offset-history.ts';
 import type { RedisClient } from './client.ts';
 import { flagOf, numberOf, parseInfo, textOf, type RedisFields } from './facts-replication-fields.ts';
 import { replicasOf, type RedisBacklog, type RedisReplicaSeen } from './facts-replication-replicas.ts';
@@ -80,6 +80,16 @@ export interface RedisSyncs {
 }
 
 export const redisReplicationFact = factKey<RedisReplication>('redis.replication');
+
+/** The ages of the places in one server's stream. */
+export interface RedisStream {
+  readonly replId: string;
+  /** Since the byte behind `offset` was written, at the moment of the call. */
+  readonly ageOf: (offset: number) => OffsetAge | undefined;
+}
+
+/** Of the server whose stream it is. */
+export const redisStreamFact = factKey<RedisStream>('redis.stream');
 
 /** How the stream of one server grew, kept from sweep to sweep: without it there are no lags in seconds. */
 export class StreamMemory {

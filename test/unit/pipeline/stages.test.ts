@@ -10,7 +10,13 @@ import type { ReplicaChannel } from '../../../exporter/systems/mysql/facts-repli
 import type { CdcFacts, CdcParts } from '../../../exporter/systems/pipeline/facts-cdc.ts';
 import { ChainMemory } from '../../../exporter/systems/pipeline/facts-chain.ts';
 import { pipelineLagOf, type Pipeline } from '../../../exporter/systems/pipeline/facts-pipeline.ts';
-import { cdcStages, replicaStage, type StageFound } from '../../../exporter/systems/pipeline/facts-stages.ts';
+import type { RedisReplication, RedisStream } from '../../../exporter/systems/redis/facts-replication.ts';
+import {
+  cacheStage,
+  cdcStages,
+  replicaStage,
+  type StageFound,
+} from '../../../exporter/systems/pipeline/facts-stages.ts';
 
 const no = unknown('not seen');
 const seconds = (value: number): Known<number> => known(value, 1_000);
@@ -185,4 +191,18 @@ test('without a bus there is nothing to publish to: reading carries all', () => 
   const { bus: _bus, ...direct } = withBus;
   const { stages } = pipelineLagOf(direct, debezium(seconds(5), undefined), new ChainMemory(), 0);
   assert.deepEqual(stages.map((s) => `${s.stage} ${short(s)}`), ['cdc_read ok 5']);
+}); // prettier-ignore
+
+test('cache_replicate: a replica whose link is down is as late as the stream says at which it broke off', () => {
+  const stream = (replId: string): Known<RedisStream> =>
+    known({ replId, ageOf: (offset) => (offset < 100 ? { seconds: 60, atLeast: true } : { seconds: 40, atLeast: false }) }, 1_000);
+  const replica = (state: RedisReplication['state'], offset: number): Known<RedisReplication> =>
+    known({ role: 'replica', state, replId: 'a', link: { offset, up: false } } as RedisReplication, 1_000);
+  const found = (of: Known<RedisReplication>, at: Known<RedisStream>): string => short(cacheStage(no, of, objectiveSeconds, at));
+  assert.equal(found(replica('replica_down', 200), stream('a')), 'down 40');
+  assert.equal(found(replica('replica_down', 50), stream('a')), 'down >= 60');
+  assert.equal(found(replica('replica_syncing', 200), stream('a')), 'stalled 40');
+  assert.equal(found(replica('replica_down', 200), stream('b')), 'down ?');
+  assert.equal(found(replica('replica_down', 200), no), 'down ?');
+  assert.equal(found(known({ role: 'primary', state: 'primary', replId: 'a', link: undefined } as RedisReplication, 1), stream('a')), 'down ?');
 }); // prettier-ignore
