@@ -12,6 +12,21 @@ import { readOn, versionOf, type BackupMemory } from './facts-verifying.ts';
 /** Where no sweep comes along: a file that could not be read is due again some time. */
 const lookEveryMs = 30_000;
 
+/** Targets on one disk read one after the other. One that hangs there holds up those that would hang there too. */
+const turns = new Map<string, Promise<unknown>>();
+
+async function turn<T>(device: string, work: () => Promise<T>): Promise<T> {
+  const before = turns.get(device) ?? Promise.resolve();
+  const mine = before.then(work);
+  const over = mine.catch(() => undefined);
+  turns.set(device, over);
+  try {
+    return await mine;
+  } finally {
+    if (turns.get(device) === over) turns.delete(device);
+  }
+}
+
 interface Verifying {
   readonly signal: AbortSignal;
   readonly clock: Clock;
@@ -41,7 +56,7 @@ export async function verifyInBackground(memory: BackupMemory, verifying: Verify
   };
   while (!signal.aborted) {
     await until(signal, 'looking for check sums', readAgainForSum(memory)).catch(() => undefined);
-    await readOn(memory, { signal, clock, bytesPerSecond }, save);
+    await readOn(memory, { signal, clock, bytesPerSecond, turn }, save);
     await waitFor(memory.offered(), signal);
   }
 }

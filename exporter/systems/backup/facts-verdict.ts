@@ -102,4 +102,6 @@ export interface Reading {
   readonly bytesPerSecond?: number | undefined;
   /** Without rests: a person waits. */
   readonly isUrgent?: true;
+  /** Where several read, runs the work when it is its turn on this device. */
+  readonly turn?: <T>(device: string, work: () => Promise<T>) => Promise<T>;
 }

@@ -118,10 +118,16 @@ export function readOn(memory: BackupMemory, reading: Reading, after?: () => Pro
 
 async function readOne(file: BackupFile, memory: BackupMemory, reading: Reading): Promise<void> {
   const { signal, clock } = reading;
-  memory.current = { file, sinceMs: clock.wallMs() };
+  const [device = ''] = file.inode.split(':');
   try {
     // A read on a disk that hangs cannot be ended: it is left behind then.
-    const verdict = await until(signal, `reading ${file.name}`, memory.judge(file.path, reading));
+    const judge = async (): Promise<Verdict> => {
+      signal.throwIfAborted();
+      memory.current = { file, sinceMs: clock.wallMs() };
+      return await memory.judge(file.path, reading);
+    };
+    const work = reading.turn === undefined ? judge() : reading.turn(device, judge);
+    const verdict = await until(signal, `reading ${file.name}`, work);
     memory.verdicts.set(versionOf(file), { verdict, verifiedAtMs: clock.wallMs() });
     memory.failures.delete(versionOf(file));
   } catch (error) {

@@ -162,15 +162,41 @@ test('a check sum that comes later is a reason to read once more', async (t) => 
   assert.deepEqual(exporter.read, ['a.sql.gz', 'a.sql.gz']);
 });
 
+test('two folders on one disk are read one after the other', async (t) => {
+  const dirs = [folder(t), folder(t)];
+  for (const dir of dirs) for (const name of ['a', 'b']) write(join(dir, `${name}.sql.gz`), gzipSync('no dump'));
+  let [now, most, all] = [0, 0, 0];
+  const exporters = dirs.map((dir) => new Exporter(dir));
+  for (const { memory } of exporters) {
+    const { judge } = memory;
+    const counted: BackupMemory['judge'] = async (path, reading) => {
+      most = Math.max(most, ++now);
+      all += 1;
+      await new Promise(setImmediate);
+      return await judge(path, reading).finally(() => (now -= 1));
+    };
+    Object.assign(memory, { judge: counted });
+  }
+  try {
+    await Promise.all(exporters.map((exporter) => exporter.until(() => all === 4 && now === 0)));
+  } finally {
+    for (const exporter of exporters) await exporter[Symbol.asyncDispose]();
+  }
+  assert.deepEqual([most, all], [1, 4]);
+});
+
 test('reading that hangs is ended with the target', async (t) => {
   const dir = folder(t);
   write(join(dir, 'a.sql.gz'));
   const exporter = new Exporter(dir);
-  Object.assign(exporter.memory, { judge: () => new Promise(() => undefined) });
+  let letGo = (): void => undefined; // else whoever is next on this disk would wait for ever
+  const judge = () => new Promise((_resolve, reject) => (letGo = () => { reject(new Error('gone')); })); // prettier-ignore
+  Object.assign(exporter.memory, { judge });
   await exporter.until(() => exporter.memory.current !== undefined);
   assert.equal((await exporter.look()).verified, 'pending');
   await exporter[Symbol.asyncDispose]();
   assert.equal(exporter.memory.current, undefined);
+  letGo();
 });
 
 test('series: of a verified one, of an encrypted one, of one with a wrong check sum', async (t) => {
