@@ -121,6 +121,9 @@ const namesOfOthers = [
   /^maxwell_replication_lag_milliseconds /, // Maxwell's own
   /^mysql_slave_status_skip_counter /, // mysqld_exporter: the column Skip_Counter
   /^mysql_global_(status|variables)_/, // mysqld_exporter: the server's own names
+  // redis_exporter
+  /^redis_(aof|rdb|cluster_messages|current_eviction|eviction|expire_cycle|io_threaded|migrate|total)_\w+ /,
+  /^redis_(dump_payload_sanitizations|memory_used_vm_total|unexpected_error_replies) /,
 ];
 
 test('promtool reads the exposition', async () => {
