@@ -50,7 +50,7 @@ export class FlowMemory {
 /** @param nowMs monotonic */
 export function flowOf(
   pipeline: Pipeline,
-  stages: readonly Stage[],
+  stages: readonly Omit<Stage, 'counts'>[],
   board: FactBoard,
   memory: FlowMemory,
   nowMs: number,

@@ -20,7 +20,8 @@ import {
   type PipelineLag,
   type Stage,
 } from '../../../exporter/systems/pipeline/facts-pipeline.ts';
-import { consumeStage, cacheStage, cdcStages, replicaStage } from '../../../exporter/systems/pipeline/facts-stages.ts';
+import { cacheStage } from '../../../exporter/systems/pipeline/facts-stages-cache.ts';
+import { consumeStage, cdcStages, replicaStage } from '../../../exporter/systems/pipeline/facts-stages.ts';
 import { stageStates } from '../../../exporter/systems/pipeline/families.ts';
 import { redisReplicationFact, type RedisReplication } from '../../../exporter/systems/redis/facts-replication.ts';
 

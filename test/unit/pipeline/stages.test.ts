@@ -11,12 +11,8 @@ import type { CdcFacts, CdcParts } from '../../../exporter/systems/pipeline/fact
 import { ChainMemory } from '../../../exporter/systems/pipeline/facts-chain.ts';
 import { pipelineLagOf, type Pipeline } from '../../../exporter/systems/pipeline/facts-pipeline.ts';
 import type { RedisReplication, RedisStream } from '../../../exporter/systems/redis/facts-replication.ts';
-import {
-  cacheStage,
-  cdcStages,
-  replicaStage,
-  type StageFound,
-} from '../../../exporter/systems/pipeline/facts-stages.ts';
+import { cacheStage } from '../../../exporter/systems/pipeline/facts-stages-cache.ts';
+import { cdcStages, replicaStage, type StageFound } from '../../../exporter/systems/pipeline/facts-stages.ts';
 
 const no = unknown('not seen');
 const seconds = (value: number): Known<number> => known(value, 1_000);
