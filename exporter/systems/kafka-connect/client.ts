@@ -26,7 +26,8 @@ export function openKafkaConnect({ address, auth, tls }: Opening<KafkaConnectAdd
   let isClosed = false;
   const worker = async (call: Call): Promise<ConnectWorker> => {
     const found = await readEndpoint(http, '/', call, ({ text }) => workerOf(text));
-    if (found.state !== 'ok') throw new TargetError('protocol', `${found.why}: this is no Kafka Connect`);
+    // So it answers while it starts (seen on 4.1.1)
+    if (found.state !== 'ok') throw new TargetError('failed', `${found.why}: it is starting, or is no Kafka Connect`);
     seen = found.value;
     return seen;
   };

@@ -2,7 +2,7 @@
 // its age.
 import type { Background, Call } from '../../collector.ts';
 import { pause, until, within } from '../../runtime/deadline.ts';
-import { TargetError } from '../../runtime/errors.ts';
+import { messageOf, TargetError } from '../../runtime/errors.ts';
 import { paused } from '../../runtime/repeat.ts';
 import type { KafkaClient } from './facts-cluster.ts';
 import { LagMemory, readKafkaLag } from './facts-lag.ts';
@@ -38,7 +38,7 @@ export class LagState {
   #tooShortMs: number | undefined;
   #quick = 0;
   #newest: LagSeen | undefined;
-  #failure: unknown;
+  #failure: Error | undefined;
 
   /** @throws TargetError when the cluster does not answer, or the newest sweep in the background is too old */
   async read(client: KafkaClient, call: Call, refreshing: Refreshing, options: SweepOptions): Promise<LagSeen> {
@@ -72,7 +72,7 @@ export class LagState {
           this.#failure = undefined;
           this.#judge(work.clock.monoMs() - startedAtMs);
         } catch (error) {
-          this.#failure = error;
+          this.#failure = error instanceof Error ? error : new TargetError('failed', messageOf(error));
           this.#quick = 0;
         }
         await paused(startedAtMs + refreshing.every - work.clock.monoMs(), work.signal);

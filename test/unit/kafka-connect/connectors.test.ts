@@ -1,9 +1,11 @@
-// What is made of the answers of Kafka Connect. They are those of a real 4.1.1 (test/integration/kafka-auth.test.ts asks
-// one); the failure is the trace that its FileStreamSource wrote.
+// What is made of the answers of Kafka Connect. connectors-4.1.1.json is what a real one said of a paused source, of a sink
+// whose file cannot be written and of one whose converter fits no record (frames of the traces left out).
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { after, before, test } from 'node:test';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import { classOf } from '../../../exporter/runtime/errors.ts';
 import { systemClock } from '../../../exporter/runtime/clock.ts';
 import { openKafkaConnect } from '../../../exporter/systems/kafka-connect/client.ts';
@@ -110,6 +112,20 @@ test('states of connectors and tasks, by one request beside the sign of life', a
   assert.ok(fact.known && fact.value.get('broken')?.tasks[1]?.state === 'FAILED');
 });
 
+test('what a real Kafka Connect 4.1.1 said', async () => {
+  await using watched = new WatchedTarget(kafkaConnect, { address: { url } });
+  serves(200, readFileSync(join(import.meta.dirname, 'connectors-4.1.1.json'), 'utf8'));
+  const m = await watched.measure();
+  assert.equal(m.failure, undefined, m.failure?.why);
+  const seen = ['converts', 'reads-a-file', 'writes a file/1'].map((name) => [
+    m.state('kafka_connect_connector_state', { connector: name }),
+    m.state('kafka_connect_task_state', { connector: name, task: '0' }),
+  ]);
+  assert.deepEqual(seen, [['running', 'failed'], ['paused', 'paused'], ['running', 'failed']]); // prettier-ignore
+  const failures = m.series.filter((s) => s.startsWith('kafka_connect_failure_info'));
+  assert.deepEqual(failures.map((s) => /exception="(\w+)"/.exec(s)?.[1]).sort(), ['NoSuchFileException', 'SerializationException']); // prettier-ignore
+});
+
 test('a worker that rebalances or is away: the connectors that were seen are unknown, and none is counted', async () => {
   await using watched = new WatchedTarget(kafkaConnect, { address: { url } });
   serves(200, { well: all.well });
@@ -120,7 +136,7 @@ test('a worker that rebalances or is away: the connectors that were seen are unk
   assert.equal(rebalancing.state('kafka_connect_worker_state'), 'rebalancing');
   answers = {};
   const away = await watched.measure();
-  assert.equal(away.failure?.class, 'protocol');
+  assert.equal(away.failure?.class, 'failed');
   assert.equal(away.state('kafka_connect_worker_state'), 'unknown');
   for (const m of [rebalancing, away]) {
     assert.equal(m.state('kafka_connect_connector_state', { connector: 'well' }), 'unknown');
