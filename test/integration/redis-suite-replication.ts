@@ -96,10 +96,11 @@ export async function replicationInDepth(lab: RedisLab): Promise<void> {
 
   try {
     await look();
-    await write(200, 200);
+    await write(200, 100);
     const well = await when('the write rate', (s) => (s.value('redis_replication_write_bytes_per_second', primary) ?? 0) > 1_000); // prettier-ignore
     await test('a pair that is well', () => {
-      for (const name of ['role', 'primary', 'replication_id', 'chain']) assert.equal(topology(well, name), 'ok', name);
+      for (const name of ['role', 'primary', 'replication_id', 'dataset', 'chain'])
+        assert.equal(topology(well, name), 'ok', name);
       assert.equal(next(well), 'linked');
       const rate = well.value('redis_replication_write_bytes_per_second', primary) ?? Number.NaN;
       const seconds = well.value('redis_replication_backlog_seconds', primary) ?? Number.NaN;
@@ -174,6 +175,7 @@ export async function replicationInDepth(lab: RedisLab): Promise<void> {
     });
 
     await test('a primary that comes back empty: another history, and the loss is told on both', async () => {
+      await write(1_200, 10);
       const before = await when('the data set', (s) => s.value('redis_dataset_kept_ratio', replica) === 1);
       assert.equal(before.state('redis_dataset_state', primary), 'steady');
       await lab.link.cut();
@@ -185,6 +187,7 @@ export async function replicationInDepth(lab: RedisLab): Promise<void> {
       assert.equal(empty.state('redis_dataset_state', replica), 'steady', 'the replica still has it');
       assert.equal(next(empty), 'full');
       assert.equal(topology(empty, 'replication_id'), 'wrong');
+      assert.equal(topology(empty, 'dataset'), 'wrong');
       await lab.link.restore();
       const wiped = await when(
         'the replica to be emptied',

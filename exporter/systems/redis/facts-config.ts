@@ -133,10 +133,10 @@ function untold(name: string): ConfigFinding {
   return { state: 'unknown', text: `CONFIG GET says nothing of ${name}` };
 }
 
-/** A replica needs it too: it is what the next primary has. https://redis.io/docs/latest/operate/oss_and_stack/management/replication/ */
+/** Twice what is written in that time: the rate is an average. A replica needs it too: it is what the next primary has. https://redis.io/docs/latest/operate/oss_and_stack/management/replication/ */
 function backlogSize({ fields, backlog }: RedisReplication, rate: number | undefined, o: ConfigWanted): ConfigFinding {
   if (!fields.has('repl_backlog_size')) return { state: 'unknown', text: 'INFO says nothing of repl_backlog_size' };
-  const need = Math.max(o.minBacklogBytes, Math.ceil(((rate ?? 0) * o.coverMs) / 1_000));
+  const need = Math.max(o.minBacklogBytes, Math.ceil((2 * (rate ?? 0) * o.coverMs) / 1_000));
   const text = `repl-backlog-size is ${mib(backlog.sizeBytes)}, ${mib(need)} are wanted`;
   if (backlog.sizeBytes >= need) return { state: 'ok', text };
   const fix = `CONFIG SET repl-backlog-size ${String(2 ** Math.ceil(Math.log2(need)))}, and the same in its file`;

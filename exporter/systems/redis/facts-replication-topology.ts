@@ -9,7 +9,7 @@ export const primaryWaitMs = 500;
 /** A primary that was not read for longer than this is not compared with any more. */
 export const primaryAtMostMs = 300_000;
 
-export const topologyChecks = ['role', 'primary', 'replication_id', 'chain'] as const;
+export const topologyChecks = ['role', 'primary', 'replication_id', 'dataset', 'chain'] as const;
 export type TopologyCheck = (typeof topologyChecks)[number];
 
 /** `none`: there is nothing to compare with, or the question does not arise. */
@@ -54,18 +54,27 @@ export function topologyOf(
   const chain = chainOf(own);
   if (primary === undefined) {
     const nobody: TopologyFinding = { state: 'none', why: 'the inventory names no primary for it' };
-    return { checks: { role: nobody, primary: nobody, replication_id: nobody, chain }, nextSync: nextSyncNone(own) };
+    return {
+      checks: { role: nobody, primary: nobody, replication_id: nobody, dataset: nobody, chain },
+      nextSync: nextSyncNone(own),
+    };
   }
   if (own.role === 'primary') {
     const why = 'the inventory has it as a replica, and it is a primary';
     const open: TopologyFinding = { state: 'none', why };
-    const checks = { role: { state: 'wrong', why }, primary: open, replication_id: open, chain } as const;
+    const checks = {
+      role: { state: 'wrong', why },
+      primary: open,
+      replication_id: open,
+      dataset: open,
+      chain,
+    } as const;
     return { checks, nextSync: { state: 'none', why } };
   }
   const other = primary.known && nowMs - primary.observedAtMs > primaryAtMostMs ? old : primary;
   if (!other.known) {
     const unknown: TopologyFinding = { state: 'unknown', why: `its primary: ${other.why}` };
-    const checks = { role: asWritten, primary: unknown, replication_id: unknown, chain };
+    const checks = { role: asWritten, primary: unknown, replication_id: unknown, dataset: unknown, chain };
     return { checks, nextSync: own.state === 'replica_up' ? linked : unknownSync(unknown.why) };
   }
   const { value } = other;
@@ -73,7 +82,13 @@ export function topologyOf(
     value.role === 'primary'
       ? asWritten
       : { state: 'wrong', why: 'what the inventory has as its primary is a replica itself' };
-  const checks = { role, primary: primaryOf(own, value), replication_id: idOf(own, value), chain };
+  const checks = {
+    role,
+    primary: primaryOf(own, value),
+    replication_id: idOf(own, value),
+    dataset: datasetOf(own, value),
+    chain,
+  };
   return { checks, nextSync: nextSyncOf(own, value) };
 }
 
@@ -118,6 +133,26 @@ function idOf(own: RedisReplication, primary: RedisReplication): TopologyFinding
     return { state: 'ok', why: 'it has the id of before the last failover, which its primary still knows' };
   }
   return { state: 'wrong', why: `its replication id ${own.replId} is none of its primary's` };
+}
+
+/** A smaller part of its replica's keys than this is no plausible data set of a primary. */
+const plausibleShare = 0.8;
+/** Fewer keys are not judged. */
+const leastKeys = 1_000;
+
+/**
+ * A primary that came back empty empties its replicas, too: with their next full copy. While the link is up, both change
+ * together; before that there is time to keep what the replica has.
+ */
+function datasetOf(own: RedisReplication, primary: RedisReplication): TopologyFinding {
+  if (own.state === 'replica_up') return { state: 'ok', why: 'the link is up' };
+  const [its, theirs] = [own.server.keys, primary.server.keys];
+  if (own.server.loading || primary.server.loading) return { state: 'unknown', why: 'one of them is loading' };
+  if (!its.known) return { state: 'unknown', why: its.why };
+  if (!theirs.known) return { state: 'unknown', why: theirs.why };
+  const text = `it has ${String(its.value)} keys, its primary ${String(theirs.value)}`;
+  if (its.value < leastKeys) return { state: 'none', why: `${text}: too few to judge` };
+  return { state: theirs.value >= its.value * plausibleShare ? 'ok' : 'wrong', why: text };
 }
 
 /** Now, or up to the last failover of that one. */

@@ -58,7 +58,7 @@ export const streamFamilies = {
 export const topologyFamilies = {
   topology: gauge(
     'redis_replication_topology_state',
-    'Whether a server is what the inventory says, by check: one series per state, 1 for the present one. role: a replica that is one, of a primary that is one. primary: it replicates from the primary of the inventory. replication_id: both have the same stream. chain: no replica replicates from a replica. none: nothing to compare with.',
+    'Whether a server is what the inventory says, by check: one series per state, 1 for the present one. role: a replica that is one, of a primary that is one. primary: it replicates from the primary of the inventory. replication_id: both have the same stream. dataset: while the link is down, the primary has nearly as many keys as the replica, so that a full copy loses nothing. chain: no replica replicates from a replica. none: nothing to compare with.',
     ['check', 'state'],
   ),
   nextSync: gauge(

@@ -129,6 +129,24 @@ test('topology', () => {
   assert.equal(seen(middle, fact(primary()))[3], 'wrong');
 });
 
+const sizes: readonly (readonly [own: number, of: number, changes: Fields, wanted: string])[] = [
+  [5_000, 5_000, {}, 'ok'],
+  [5_000, 4_000, {}, 'ok'],
+  [5_000, 3_999, {}, 'wrong'],
+  [5_000, 0, {}, 'wrong'],
+  [999, 0, {}, 'none'],
+  [5_000, 0, { loading: 1 }, 'unknown'],
+  [5_000, 0, { '# keyspace': undefined }, 'unknown'],
+];
+for (const [own, of, changes, wanted] of sizes) {
+  test(`a replica without a link has ${String(own)} keys, its primary ${String(of)}: ${wanted}`, () => {
+    const keys = (count: number): Fields => ({ db0: `keys=${String(count)},expires=0,avg_ttl=0` });
+    const its = primary({ ...keys(of), ...changes });
+    assert.equal(topologyOf(behind(keys(own)), fact(its), 0).checks.dataset.state, wanted);
+    assert.equal(topologyOf(up(keys(own)), fact(its), 0).checks.dataset.state, 'ok', 'linked');
+  });
+}
+
 test('topology: a primary that is away, or was not read lately, is no reason to call anything wrong', () => {
   assert.deepEqual(seen(behind(), unknown('refused')), ['ok', 'unknown', 'unknown', 'ok', 'unknown']);
   assert.deepEqual(seen(behind(), fact(primary()), primaryAtMostMs + 1), ['ok', 'unknown', 'unknown', 'ok', 'unknown']);
