@@ -3,17 +3,15 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { load } from 'js-yaml';
-import { ports } from '../../deploy/lab/address.ts';
 import { startCanary } from '../../deploy/lab/canary.ts';
 import { createCanaryTable, withCanary } from '../../deploy/lab/canary-target.ts';
 import { startLab, waitFor, type Lab } from '../../deploy/lab/lab.ts';
 import { inventoryOf } from '../../exporter/config/inventory.ts';
 import type { Finding } from '../../exporter/findings.ts';
 import { systemClock } from '../../exporter/runtime/clock.ts';
-import { canaryAddress } from '../../exporter/systems/canary/address.ts';
-import { openCanary } from '../../exporter/systems/canary/client.ts';
 import { systems } from '../../exporter/systems/index.ts';
 import { parseExposition, type ParsedSample } from '../support/exposition-parser.ts';
+import { placesSuite } from './canary-suite-places.ts';
 
 let lab: Lab;
 
@@ -165,59 +163,7 @@ test('a kill leaves one row, and a key that passes', async () => {
   assert.ok(Number(again?.['token']) > Number(left?.['token']));
 });
 
-test('Redis: the rights that are documented are enough; what is missing is said; text, hash, and neither', async () => {
-  const user = async (...rules: string[]): Promise<void> => {
-    await lab.redis('redis', (redis) => redis.call('ACL', 'SETUSER', 'canary', 'reset', 'on', `>${lab.secret('canary')}`, ...rules)); // prettier-ignore
-  };
-  const auth = { user: 'canary', password_file: lab.secretFile('canary') };
-  const { plan, openWriter, openSight } = openCanary({
-    target: 'c',
-    address: canaryAddress.parse({ write: { target: 'redis1', key: 'other:canary' }, seen_at: [{ target: 'redis1' }] }),
-    auth,
-    tls: undefined,
-    resolve: (name) => ({
-      name,
-      kind: 'redis',
-      address: { host: lab.address, port: ports.redis },
-      auth,
-      tls: undefined,
-    }),
-  });
-  const [place] = plan.seenAt;
-  assert.ok(place);
-  const call = { clock: systemClock, signal: AbortSignal.timeout(20_000) };
-  await user('~other:*', '+set', '+del');
-  await using writer = await openWriter(call);
-  const fix = 'ACL SETUSER USER ~other:canary +role +set +del';
-  assert.partialDeepStrictEqual(await writer.write(1, call), { state: 'denied', fix });
-  assert.partialDeepStrictEqual(await writer.obstacle(call), { state: 'denied', fix });
-  await user('~other:*', '+role', '+set', '+del');
-  await using again = await openWriter(call);
-  assert.equal(await again.obstacle(call), undefined);
-  assert.equal(await again.write(1_790_000_000_000_123, call), 'written');
-  await user('%R~other:*');
-  await using blind = await openSight(place, call);
-  await assert.rejects(blind.look(call), /GETRANGE.*NOPERM.*\+getrange \+hget \+hlen \+hvals/);
-  await user('%R~other:*', '+getrange', '+hget', '+hlen', '+hvals');
-  await using sight = await openSight(place, call);
-  assert.equal(await sight.look(call), '1790000000000123');
-  await lab.redis('redis', async (redis) => {
-    await redis.del('other:canary');
-    assert.equal(await sight.look(call), undefined);
-    await redis.hset('other:canary', { a: 'x', token: '1790000000000123' });
-    assert.equal(await sight.look(call), 'x 1790000000000123');
-    await redis.hset('other:canary', Object.fromEntries(Array.from({ length: 300 }, (_, i) => [`f${i}`, 'x'])));
-    await assert.rejects(sight.look(call), /302 fields: say in `field`/);
-    await redis.del('other:canary');
-    await redis.set('other:canary', 'y'.repeat(1_000_000));
-    assert.equal((await sight.look(call))?.length, 65_536);
-    await redis.del('other:canary');
-    await redis.rpush('other:canary', '1790000000000123');
-    await assert.rejects(sight.look(call), /WRONGTYPE/);
-    await redis.del('other:canary');
-  });
-  assert.equal(await sight.look(call), undefined);
-});
+placesSuite(() => lab);
 
 test('a source that is read only is not written to, and that is no failure', async () => {
   const failures = async (): Promise<ParsedSample[]> =>
