@@ -162,6 +162,12 @@ export const wrongStates: ReadonlyMap<string, readonly string[]> = new Map([
   ['redis_replication_topology_state', ['wrong']],
   ['redis_replica_next_sync_state', ['full']],
   ['backup_state', ['stale', 'incomplete', 'never']],
+  ['backup_size_state', ['small']],
+  ['backup_writing_state', ['stalled']],
+  ['backup_latest_link_state', ['stale']],
+  ['backup_chain_state', ['broken', 'orphaned']],
+  ['backup_pitr_state', ['lost']],
+  ['backup_restore_state', ['failed', 'differs']],
 ]);
 
 /** Numbers that must be 0. */

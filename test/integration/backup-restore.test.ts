@@ -8,8 +8,10 @@ import { gunzipSync, gzipSync } from 'node:zlib';
 import { ports } from '../../deploy/lab/address.ts';
 import { program } from '../../deploy/lab/context.ts';
 import { startLab, waitFor, type Lab } from '../../deploy/lab/lab.ts';
-import { inventoryOf } from '../../exporter/config/inventory.ts';
+import { inventoryOf, type Inventory } from '../../exporter/config/inventory.ts';
+import type { Finding } from '../../exporter/findings.ts';
 import { systemClock, type Clock } from '../../exporter/runtime/clock.ts';
+import { within } from '../../exporter/runtime/deadline.ts';
 import { join as joined } from '../../exporter/scrape/exposition.ts';
 import { Rounds } from '../../exporter/scrape/rounds.ts';
 import { systems } from '../../exporter/systems/index.ts';
@@ -58,12 +60,13 @@ interface Watch extends AsyncDisposable {
   readonly when: (what: string, is: (found: Found) => boolean) => Promise<Found>;
 }
 
-function watch(restore: object | undefined): Watch {
+function inventory(restore: object | undefined): Inventory {
   const backup = (name: string, address: object, collectors: object = {}): object => ({
     name,
     kind: 'backup',
     address: { directory: folder, pattern: 'orders-*.sql.gz', source: 'db1', max_age: '1d', ...address },
-    collectors,
+    auth: { user: 'backup', password_file: lab.secretFile('backup') },
+    collectors: { backup_ready: { databases: ['shop'], space_factor: 1, every: '100ms' }, ...collectors },
   });
   const programs = { server: program('mariadbd'), client: program('mariadb'), install: program('mariadb-install-db') };
   const kept = { scratch_directory: join(lab.dir, 'scratch'), state_file: join(lab.dir, 'restore.json') };
@@ -86,9 +89,13 @@ function watch(restore: object | undefined): Watch {
       address: { directory: join(lab.dir, 'archive'), pattern: 'binlog.*', tool: 'binlog' },
     },
   ];
+  return inventoryOf({ targets }, 'test', systems);
+}
+
+function watch(restore: object | undefined): Watch {
   const faults: string[] = [];
   const rounds = new Rounds(
-    inventoryOf({ targets }, 'test', systems),
+    inventory(restore),
     roundsDeps({ clock, fault: (part, error) => faults.push(`${part}: ${String(error)}`) }),
   );
   const scrape = async (): Promise<Found> => {
@@ -189,4 +196,32 @@ test('binary logs purged past the backup: lost, unless the archive has them; wha
   const archived = await exporter.when('the archive to be seen', (f) => pitr(f, 'backup2') === 'ok');
   assert.equal(stateIn(archived, 'backup_chain_state', 'backup2', 'state', { type: 'binlog' }), 'valid');
   assert.equal(stateIn(archived, 'backup_chain_state', 'archive1', 'state', { type: 'binlog' }), 'valid');
+});
+
+test('ready for the next backup: grants of its account, and nobody who would hold up its lock', async () => {
+  await using exporter = watch(undefined);
+  const ready = (found: Found, check: string): string | undefined =>
+    stateIn(found, 'backup_ready_state', 'backup1', 'state', { check });
+  const found = await exporter.when('the account to be looked at', (f) => ready(f, 'grants') === 'ready');
+  for (const check of ['space', 'inodes', 'login', 'charset', 'lock_waits'])
+    assert.equal(ready(found, check), 'ready', check);
+  await lab.sql('source', "REVOKE PROCESS ON *.* FROM 'backup'@'%'");
+  await exporter.when('the missing grant to be seen', (f) => ready(f, 'grants') === 'not_ready');
+
+  const examined = async (): Promise<readonly Finding[]> => {
+    const target = inventory(undefined).targets.get('backup1');
+    assert.ok(target !== undefined);
+    const bound = target.bind();
+    const call = { signal: within(20_000), clock };
+    await using client = await bound.open(call);
+    return await bound.examine(client, call);
+  };
+  const grants = (await examined()).find(({ check }) => check === 'grants');
+  assert.equal(grants?.fix, "GRANT PROCESS ON *.* TO 'backup'@'%'");
+  for (const statement of grants.fix.split('; ')) await lab.sql('source', statement);
+  await exporter.when('the grant to be seen', (f) => ready(f, 'grants') === 'ready');
+  assert.deepEqual(
+    (await examined()).filter(({ ok }) => ok !== true),
+    [],
+  );
 });

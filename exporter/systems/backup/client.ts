@@ -3,6 +3,8 @@ import type { Call } from '../../collector.ts';
 import { until } from '../../runtime/deadline.ts';
 import { asTargetError, codeOf, messageOf, TargetError } from '../../runtime/errors.ts';
 import type { Opening, TargetClient } from '../../system.ts';
+import { mysqlAddress } from '../mysql/address.ts';
+import type { MysqlClient } from '../mysql/client.ts';
 import type { BackupAddress } from './address.ts';
 import { surveyFolder, SurveyMemory, type BackupFile, type BackupSurvey } from './client-survey.ts';
 
@@ -15,6 +17,11 @@ export interface BackupClient extends TargetClient {
   readonly list: (call: Call) => Promise<readonly BackupFile[]>;
   /** The same, with what is not ready yet and links. */
   readonly survey: (call: Call) => Promise<BackupSurvey>;
+  /**
+   * The server that is backed up, as the account that makes the backups (the target's `auth`). Undefined when the
+   * inventory has none of the two. Whoever opens it disposes of it. @throws TargetError as openMysql does
+   */
+  readonly openSource: ((call: Call) => Promise<MysqlClient>) | undefined;
   /** Runs one look at the folder of its own, as `list` does: never two at a time. @throws TargetError */
   readonly look: <T>(call: Call, work: () => Promise<T>) => Promise<T>;
   /** Aborts when the client is disposed: ends what reads in the background. */
@@ -37,6 +44,7 @@ export function openBackup(opening: Opening<BackupAddress>): BackupClient {
     closed: closing.signal,
     list: async (call) => (await survey(call)).files,
     survey,
+    openSource: sourceOf(opening),
     look: (call, work) => look(address.directory, call, work),
     ping: async (call) => {
       await look(address.directory, call, () => readdir(address.directory));
@@ -46,6 +54,16 @@ export function openBackup(opening: Opening<BackupAddress>): BackupClient {
       closing.abort();
       return Promise.resolve();
     },
+  };
+}
+
+function sourceOf({ address, auth, resolve }: Opening<BackupAddress>): BackupClient['openSource'] {
+  const { source } = address;
+  if (source === undefined || auth === undefined) return undefined;
+  return async (call) => {
+    const { address: raw, tls } = resolve(source);
+    const { openMysql } = await import('../mysql/client.ts');
+    return await openMysql({ address: mysqlAddress.parse(raw), auth, tls }, call);
   };
 }
 

@@ -4,6 +4,7 @@ import { openBackup } from './client.ts';
 import { backupFiles } from './collector-backup.ts';
 import { backupChain } from './collector-chain.ts';
 import { backupListing } from './collector-listing.ts';
+import { backupReady, readinessConfig } from './collector-readiness.ts';
 import { restoreTest } from './collector-restore.ts';
 
 export const backup = defineSystem({
@@ -16,5 +17,11 @@ export const backup = defineSystem({
   ],
   thresholds: { backup_max_age_seconds: 'age of the newest complete backup' },
   open: (opening) => Promise.resolve(openBackup(opening)),
-  collectors: [backupFiles, backupListing, backupChain, restoreTest],
+  examine: async (client, call, { backup_ready: written }) =>
+    (await import('./facts-doctor.ts')).examineBackup(
+      client,
+      call,
+      readinessConfig.parse(written === false ? {} : (written ?? {})),
+    ),
+  collectors: [backupFiles, backupListing, backupChain, backupReady, restoreTest],
 });
