@@ -6,6 +6,14 @@ import type { HostClient } from './client.ts';
 import { parseLoad, parseMeminfo, parsePressure, parseStat, parseVmstat } from './facts-proc.ts';
 import { memoryFamilies, systemFamilies, vmstatFamilies } from './families.ts';
 
+/** Those that alerts are made of have a family of their own. */
+const byName = new Map(
+  (['memoryTotal', 'memoryAvailable', 'swapTotal', 'swapFree', 'oomKills'] as const).map((key) => [
+    systemFamilies[key].name,
+    key,
+  ]),
+);
+
 const pressureStates = ['on', 'off', 'unknown'] as const;
 
 export const hostSystem = collectorOf<HostClient>()({
@@ -29,8 +37,14 @@ export const hostSystem = collectorOf<HostClient>()({
     emit.load1(one);
     emit.load5(five);
     emit.load15(fifteen);
-    for (const [name, value] of parseMeminfo(await client.proc(call, 'meminfo'))) emit.memory(name, value);
-    for (const [name, value] of parseVmstat(await client.proc(call, 'vmstat'))) emit.vmstat(name, value);
+    const memory = parseMeminfo(await client.proc(call, 'meminfo'));
+    const vmstat = parseVmstat(await client.proc(call, 'vmstat'));
+    for (const [name, value] of [...memory, ...vmstat]) {
+      const declared = byName.get(name);
+      if (declared !== undefined) emit[declared](value);
+      else if (memory.has(name)) emit.memory(name, value);
+      else emit.vmstat(name, value);
+    }
 
     const pressure = async (of: string): Promise<ReturnType<typeof parsePressure>> =>
       parsePressure(await client.proc(call, `pressure/${of}`));

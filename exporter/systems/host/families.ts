@@ -1,4 +1,4 @@
-import { counter, gauge, openFamily } from '../../families.ts';
+import { counter, gauge, openFamily, untyped } from '../../families.ts';
 
 const folder = ['folder'] as const;
 const mount = ['device', 'fstype', 'mountpoint'] as const;
@@ -59,6 +59,15 @@ export const folderFamilies = {
 
 /** Names, types, labels and values of node_exporter 1.5. */
 export const systemFamilies = {
+  memoryTotal: gauge('node_memory_MemTotal_bytes', 'Memory of the machine.', []),
+  memoryAvailable: gauge(
+    'node_memory_MemAvailable_bytes',
+    'Memory that is free, or free as soon as it is asked for.',
+    [],
+  ),
+  swapTotal: gauge('node_memory_SwapTotal_bytes', 'Swap space; 0 without any.', []),
+  swapFree: gauge('node_memory_SwapFree_bytes', 'Swap space that is not used.', []),
+  oomKills: untyped('node_vmstat_oom_kill', 'Processes that the kernel has killed for lack of memory.', []),
   cpu: counter('node_cpu_seconds_total', 'Time that each processor spent in each mode.', ['cpu', 'mode']),
   guest: counter('node_cpu_guest_seconds_total', 'Time spent for guests; it is part of user and nice too.', [
     'cpu',
@@ -98,8 +107,18 @@ export const systemFamilies = {
   ),
 } as const;
 
-export const memoryFamilies = openFamily('node_memory_', 'gauge', 'Of /proc/meminfo, under its name there.', []);
-export const vmstatFamilies = openFamily('node_vmstat_', 'untyped', 'Of /proc/vmstat, under its name there.', []);
+export const memoryFamilies = openFamily(
+  'node_memory_',
+  'gauge',
+  'The rest of /proc/meminfo, under its name there.',
+  [],
+);
+export const vmstatFamilies = openFamily(
+  'node_vmstat_',
+  'untyped',
+  'Of /proc/vmstat what tells of paging, under its name there.',
+  [],
+);
 
 /** Names, types and labels of process-exporter 0.7; groupname is the name in the inventory. */
 export const processFamilies = {
