@@ -8,7 +8,7 @@ import { mainTypeOf, maxAgeMsOf, type BackupAddress, type BackupType } from './a
 import type { BackupClient, BackupFile } from './client.ts';
 import { growingOf } from './facts-growth.ts';
 import { stateOf, type Reading, type Verdict, type VerifiedState } from './facts-verdict.ts';
-import { readOn, versionOf, type BackupMemory, type Verified } from './facts-verifying.ts';
+import { readOn, versionOf, type BackupMemory } from './facts-verifying.ts';
 import type { BackupState } from './state.ts';
 
 export { BackupMemory } from './facts-verifying.ts';
@@ -120,12 +120,16 @@ function typeEvidence(
   { address, nowMs }: Now,
 ): TypeEvidence {
   const judged = finished.map((file): JudgedFile => ({ file, verdict: verdictOf(file, memory) }));
-  const [newestFinished] = judged;
-  const good = finished.find((file) => memory.verdicts.get(versionOf(file))?.verdict.class === 'complete');
-  const lastSuccess = good === undefined ? undefined : successOf(good, memory.verdicts.get(versionOf(good)));
+  const ended = type === 'binlog' ? judged.slice(isLive(judged[0], files[0]) ? 1 : 0) : judged;
+  const [newestFinished] = ended;
+  const good = ended.flatMap(({ file, verdict }) =>
+    verdict.known && verdict.value.class === 'complete' ? [[file, verdict.value] as const] : [],
+  )[0];
+  const lastSuccess = good === undefined ? undefined : successOf(...good);
+  const freshAtMs = type === 'binlog' ? files[0]?.modifiedAtMs : undefined;
   return {
     type,
-    ...judge(files, newestFinished, lastSuccess, maxAgeMsOf(address, type), nowMs),
+    ...judge(files, newestFinished, lastSuccess, { maxAgeMs: maxAgeMsOf(address, type), freshAtMs, nowMs }),
     files: files.length,
     newest: files[0],
     newestFinished,
@@ -133,6 +137,15 @@ function typeEvidence(
     finished: judged,
     lastSuccess,
   };
+}
+
+/**
+ * The newest binary log of an archive may be one that the server still writes and that is copied as it grows
+ * (mysqlbinlog --raw --stop-never): it is no backup that has failed, and what arrives in it keeps the archive fresh.
+ */
+function isLive(newest: JudgedFile | undefined, first: BackupFile | undefined): boolean {
+  if (newest === undefined || newest.file !== first) return false;
+  return !newest.verdict.known || newest.verdict.value.class === 'not_finished';
 }
 
 function verifiedOf(newest: JudgedFile | undefined, { failures }: Pick<BackupMemory, 'failures'>): VerifiedState {
@@ -145,8 +158,7 @@ function judge(
   files: readonly BackupFile[],
   newest: JudgedFile | undefined,
   last: SuccessfulBackup | undefined,
-  maxAgeMs: number,
-  nowMs: number,
+  { maxAgeMs, freshAtMs = 0, nowMs }: { maxAgeMs: number; freshAtMs: number | undefined; nowMs: number },
 ): Pick<TypeEvidence, 'state' | 'why'> {
   if (newest === undefined) {
     return { state: 'never', why: files.length === 0 ? 'there is no backup' : 'the first backup is being written' };
@@ -159,7 +171,7 @@ function judge(
     const why = newest.verdict.known ? newest.verdict.value.why : newest.verdict.why;
     return { state: 'unknown', why: `${newest.file.name}: ${why}` };
   }
-  const ageMs = nowMs - last.completedAtMs;
+  const ageMs = nowMs - Math.max(last.completedAtMs, freshAtMs);
   if (ageMs > maxAgeMs) {
     return { state: 'stale', why: `the last complete backup is ${Math.floor(ageMs / 1000)} s old` };
   }
@@ -172,9 +184,7 @@ function verdictOf(file: BackupFile, memory: Pick<BackupMemory, 'verdicts' | 'fa
   return unknown(memory.failures.get(versionOf(file))?.why ?? 'it has not been read yet');
 }
 
-function successOf(file: BackupFile, found: Verified | undefined): SuccessfulBackup | undefined {
-  if (found === undefined) return undefined;
-  const { verdict } = found;
+function successOf(file: BackupFile, verdict: Verdict): SuccessfulBackup {
   const toldAtMs = verdict.told.finishedAtMs;
   const trusted = toldAtMs !== undefined && toldAtMs <= file.modifiedAtMs + sameMomentMs;
   return {

@@ -13,6 +13,8 @@ export interface Verified {
 
 /** A file that could not be read is tried again after this. */
 const retryMs = 300_000;
+/** A binary log that is copied as the server writes it is not read again for each piece that comes. */
+const liveMs = 300_000;
 /** Of binary logs and of changes since a backup each one counts, not only the newest: so many of them are read. */
 const readAtMost = 1_000;
 
@@ -68,7 +70,10 @@ export class BackupMemory {
     const once = this.#finished.find((file) => this.again.has(versionOf(file)));
     if (once !== undefined) return once;
     for (const type of types) {
-      const wanted = this.#wanted(this.#finished.filter((file) => file.type === type));
+      const wanted = this.#wanted(
+        this.#finished.filter((file) => file.type === type),
+        monoMs,
+      );
       const file = wanted.find((f) => this.#isUnread(f, monoMs));
       if (file !== undefined) return file;
     }
@@ -76,8 +81,13 @@ export class BackupMemory {
   }
 
   /** From the newest back to the first complete one: older full backups need not be read. */
-  #wanted(finished: readonly BackupFile[]): readonly BackupFile[] {
-    if (finished[0]?.type !== 'full') return finished.slice(0, readAtMost);
+  #wanted(finished: readonly BackupFile[], monoMs: number): readonly BackupFile[] {
+    const [newest] = finished;
+    if (newest?.type === 'binlog') {
+      const quietMs = monoMs - (this.growth.seen.get(newest.inode)?.sinceMs ?? monoMs);
+      return finished.slice(quietMs < liveMs ? 1 : 0, readAtMost);
+    }
+    if (newest?.type !== 'full') return finished.slice(0, readAtMost);
     const complete = finished.findIndex((f) => this.verdicts.get(versionOf(f))?.verdict.class === 'complete');
     return complete < 0 ? finished : finished.slice(0, complete);
   }

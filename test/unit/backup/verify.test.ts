@@ -137,16 +137,52 @@ test('a state file that cannot be written (a disk that is full): it says so, goe
   assert.equal(readFileSync(stateFile, 'utf8'), 'before');
 });
 
-test('binary logs and incremental backups are each read; of full ones those down to the newest complete', async (t) => {
+test('incremental backups are each read; of full ones those down to the newest complete', async (t) => {
   const dir = folder(t);
   for (const [i, name] of ['a', 'b', 'c'].entries()) write(join(dir, `${name}.sql.gz`), undefined, 300 - i * 10);
   await using exporter = new Exporter(dir);
   await exporter.until(({ verified }) => verified === 'verified');
   assert.deepEqual(exporter.read, ['c.sql.gz']);
-  const files = (await exporter.look()).finished.map(({ file }) => ({ ...file, type: 'binlog' as const }));
+  const files = (await exporter.look()).finished.map(({ file }) => ({ ...file, type: 'incremental' as const }));
   exporter.memory.offer(files, files);
   await eventually('the rest', () => (exporter.read.length === 3 ? true : undefined));
   assert.deepEqual(exporter.read, ['c.sql.gz', 'b.sql.gz', 'a.sql.gz']);
+});
+
+test('an archive of binary logs: the newest may be one that the server still writes; an older one may not', async (t) => {
+  const dir = folder(t);
+  const event = (type: number): Buffer => {
+    const body = Buffer.alloc(type === 15 ? 100 : 10); // the last byte of the description: no check sums
+    const head = Buffer.alloc(19);
+    head.writeUInt8(type, 4);
+    head.writeUInt32LE(19 + body.length, 9);
+    return Buffer.concat([head, body]);
+  };
+  const live = Buffer.concat([Buffer.from('\xfebin', 'latin1'), event(15), event(2)]);
+  const ended = Buffer.concat([live, event(4)]);
+  const address = { directory: dir, pattern: 'bin.*', tool: 'binlog', max_age: '10m' };
+  const type = { type: 'binlog' };
+  let laterMs = 0;
+  const clock = { wallMs: () => Date.now() + laterMs, monoMs: () => performance.now() + laterMs };
+  await using target = new WatchedTarget(backup, { address }, clock);
+  target.beginBackground();
+  const until = (state: string) =>
+    eventually(state, async () => {
+      const measured = await target.measure();
+      return measured.state('backup_state', type) === state ? measured : undefined;
+    });
+  write(join(dir, 'bin.000001'), ended, 3_600);
+  write(join(dir, 'bin.000002'), live, 60);
+  assert.equal((await until('ok')).state('backup_verified', type), 'verified');
+  laterMs = 400_000; // quiet for long: it is read, and still no fault
+  const quiet = await until('ok');
+  assert.equal(quiet.value('backup_last_complete', type), 1);
+  laterMs = 900_000;
+  await until('stale');
+  laterMs = 0;
+  write(join(dir, 'bin.000003'), live, 20);
+  const broken = await until('incomplete');
+  assert.equal(broken.value('backup_verdict_info', { ...type, verdict: 'not_finished' }), 1);
 });
 
 test('a check sum that comes later is a reason to read once more', async (t) => {
