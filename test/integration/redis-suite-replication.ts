@@ -210,6 +210,12 @@ export async function replicationInDepth(lab: RedisLab): Promise<void> {
         assert.equal(measured.failure, undefined);
         assert.equal(measured.state('redis_replication_config_state', { check: 'repl_timeout' }), 'denied');
         assert.equal(measured.value('redis_replication_config_ok', { check: 'backlog_size' }), 1);
+        // remembered over connections, too
+        await lab.redis('redis', (r) => r.call('CLIENT', 'KILL', 'USER', 'watcher'));
+        await waitFor(() => target.client?.usable() === false, {
+          deadlineMs: 20_000,
+          what: 'the end of the connection',
+        });
       }
       assert.equal((await target.measure()).state('redis_command_state', { command: 'config|get' }), 'denied');
       const refused = await lab.redis('redis', (r) => r.call('ACL', 'LOG'));
