@@ -6,7 +6,9 @@ import { systemClock } from '../../exporter/runtime/clock.ts';
 import { createLog } from '../../exporter/runtime/log.ts';
 import { serve, type Serving } from '../../exporter/serve.ts';
 import { systems } from '../../exporter/systems/index.ts';
+import { redis } from '../../exporter/systems/redis/index.ts';
 import { parseExposition, valueOf, type ParsedFamily, type ParsedSample } from '../support/exposition-parser.ts';
+import { WatchedTarget } from '../support/watched-target.ts';
 import { startRedisExporter, type RedisExporter } from '../support/redis-exporter.ts';
 import {
   redisServerPorts,
@@ -283,5 +285,24 @@ test('streams are looked for by pattern beside the scrapes', async () => {
     assert.equal(valueOf(page, 'redis_stream_length', { db: 'db3', stream: 'audit' }), 1);
   } finally {
     await own.stop();
+  }
+});
+
+test('a user with few rights: what is not allowed has its state, and the collectors succeed', async () => {
+  const rights = ['+ping', '+info', '+xinfo', '~orders'];
+  await servers.call('primary', 'ACL', 'SETUSER', 'watcher', 'on', 'nopass', '-@all', 'resetkeys', ...rights);
+  await using target = new WatchedTarget(redis, {
+    address: { host: servers.address, port: redisServerPorts.primary },
+    auth: { user: 'watcher', password_file: servers.file('password', 'any') },
+    collectors: { redis_streams: { streams: ['orders', 'key-1'] } },
+  });
+  for (let sweep = 0; sweep < 2; sweep++) {
+    const measured = await target.measure();
+    assert.equal(measured.failure, undefined);
+    assert.equal(measured.state('redis_config_state'), 'refused');
+    assert.equal(measured.state('redis_slowlog_state'), 'refused');
+    assert.equal(measured.state('redis_stream_state', { stream: 'orders' }), 'read');
+    assert.equal(measured.state('redis_stream_state', { stream: 'key-1' }), 'refused');
+    assert.equal(measured.value('redis_db_keys', { db: 'db15' }), 0);
   }
 });

@@ -16,6 +16,8 @@ export interface RedisServers {
   /** host:port */
   readonly at: (name: RedisServerName) => string;
   readonly call: (name: RedisServerName, command: string, ...args: readonly (string | number)[]) => Promise<unknown>;
+  /** A file among theirs, of mode 0600. */
+  readonly file: (name: string, text: string) => string;
   readonly stop: () => Promise<void>;
 }
 
@@ -54,6 +56,10 @@ export async function startRedisServers(program = 'redis-server'): Promise<Redis
     const client = clients.get(name);
     if (client === undefined) throw new Error(`${name} was not started`);
     return await client.call(command, ...args);
+  };
+  const file = (name: string, text: string): string => {
+    writeFileSync(join(dir, name), text, { mode: 0o600 });
+    return join(dir, name);
   };
   const info = async (name: RedisServerName): Promise<string> => String(await call(name, 'INFO'));
   const stop = async (): Promise<void> => {
@@ -102,7 +108,7 @@ export async function startRedisServers(program = 'redis-server'): Promise<Redis
     await stop();
     throw new Error(`the servers did not start: ${logs.join('\n')}`, { cause: error });
   }
-  return { address, at: (name) => `${address}:${String(redisServerPorts[name])}`, call, stop };
+  return { address, at: (name) => `${address}:${String(redisServerPorts[name])}`, call, file, stop };
 }
 
 function logOf(folder: string): string {

@@ -14,7 +14,8 @@ const usualDatabases = 16;
 
 /** How many databases a server has: not to be changed while it runs, so it is asked for once. */
 interface Databases {
-  runId: string;
+  /** Undefined until it was asked. */
+  runId: string | undefined;
   count: number;
 }
 
@@ -28,7 +29,7 @@ export const redisInfo = collectorOf<RedisClient>()({
     max_errors: z.int().min(0).default(100),
   }),
   families: infoFamilies,
-  state: (): Databases => ({ runId: '', count: usualDatabases }),
+  state: (): Databases => ({ runId: undefined, count: usualDatabases }),
   async collect({ client, config, emit, call, state }) {
     const info = redisInfoOf(await client.info(call));
     for (const [field, value] of info.values) emit[field](value);

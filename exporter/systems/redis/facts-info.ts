@@ -53,15 +53,15 @@ export function redisInfoOf(text: string): RedisInfo {
   for (const [name, section] of sections) {
     if (!lists.includes(name)) for (const [field, value] of section) fields.set(field, value);
   }
-  if (!fields.has('run_id') || !fields.has('process_id')) {
-    throw new TargetError('protocol', 'INFO has neither run_id nor process_id: is this Redis?');
-  }
   const values = new Map<InfoField, number>();
   for (const [field, written] of fields) {
     if (!isInfoField(field)) continue;
     const value = infoNumber(written);
     if (value !== undefined) values.set(field, value / (infoDivisors[field] ?? 1));
   }
+  // Hosted servers leave out much, but not everything
+  if (values.size === 0)
+    throw new TargetError('protocol', 'INFO has none of the fields that it should: is this Redis?');
   return {
     mode: fields.get('redis_mode') ?? fields.get('server_mode') ?? '',
     fields,

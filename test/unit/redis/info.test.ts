@@ -191,6 +191,13 @@ test('lines that are not what they should be yield nothing', () => {
   assert.deepEqual([commands, [...errors], [...(keyspace ?? [])]], [[], [], []]);
 });
 
+test('a hosted server that leaves out who it is is served all the same', async () => {
+  const info = '# Server\r\nredis_version:6.2\r\nuptime_in_seconds:5\r\n# Keyspace\r\n';
+  const { series, sent } = await play(redisInfo, { info, replies });
+  assert.equal(series.get('redis_uptime_in_seconds'), 5);
+  assert.deepEqual(sent, ['CONFIG GET databases']);
+});
+
 test('what is no INFO is refused', () => {
   for (const text of ['', 'ERR', '# Server\r\nredis_version:7\r\n']) {
     assert.throws(() => redisInfoOf(text), (error) => error instanceof TargetError && error.code === 'protocol'); // prettier-ignore
