@@ -12,7 +12,7 @@ const stage = ['pipeline', 'stage', 'target', 'consumergroup'] as const;
 export const pipelineFamilies = {
   lag: gauge(
     'pipeline_lag_seconds',
-    'Age of the oldest change on the source that has not reached the end of the pipeline. While that is unknown, method at_least: what it is at least, once that is above the objective. Method canary: measured, too large by a tenth or 0.1 s at most, and while nothing arrives too small by the canary’s interval at most; method computed: the sum of the stages, never too small.',
+    'Age of the oldest change on the source that has not reached the end of the pipeline. While that is unknown, method at_least: what it is at least, once that is above the objective. Method canary: measured, too large by a tenth or 0.1 s at most, and while nothing arrives too small by the canary’s interval at most; method computed: made of what the stages are late by.',
     ['pipeline', 'method'],
     { level: 'pipeline', state: 'pipeline_stage_state' },
   ),

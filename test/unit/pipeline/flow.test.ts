@@ -82,11 +82,26 @@ function cluster(end: number | undefined, groups: Readonly<Record<string, number
   return known({ offsets, groups: new Map(found) } as unknown as KafkaLag, 1_000);
 }
 
+function stageOf(stage: Stage['stage'], target: string, state: StageState): Stage {
+  const none = known(0, 1_000);
+  return {
+    stage,
+    target,
+    consumergroup: '',
+    state,
+    why: state,
+    lagSeconds: none,
+    atLeastSeconds: none,
+    counts: undefined,
+  };
+}
+
 const stages = (state: StageState): readonly Stage[] => [
-  { stage: 'consume', target: 'k', consumergroup: 'g', state, why: state, lagSeconds: known(0, 1), atLeastSeconds: known(0, 1) },
+  stageOf('cdc_publish', 'm', 'unsplit'),
+  stageOf('consume', 'k', state),
   // leads elsewhere
-  { stage: 'replicate', target: 'db2', consumergroup: '', state: 'down', why: '', lagSeconds: unknown(''), atLeastSeconds: unknown('') },
-]; // prettier-ignore
+  stageOf('replicate', 'db2', 'down'),
+];
 
 type Step = readonly [atSeconds: number, end: number | undefined, g: number | undefined, h: number | undefined];
 
