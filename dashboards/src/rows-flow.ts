@@ -70,7 +70,8 @@ export const flowRow: Row = {
     {
       kind: 'lines',
       title: 'Lag of each stage',
-      description: 'What each stage adds; target owns the stage. Alert: PipelineStageUnknown, where a line ends.',
+      description:
+        'How long the oldest change in each stage has waited there; target owns the stage. Alert: PipelineStageUnknown, where a line ends.',
       unit: 's',
       isStacked: true,
       width: 12,
@@ -110,6 +111,7 @@ export const statesRow: Row = {
           ['behind', 'yellow'],
           ['stalled', 'orange'],
           ['down', 'red'],
+          ['unsplit', 'text'],
           ['unknown', 'purple'],
         ],
       },

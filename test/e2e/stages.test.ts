@@ -122,7 +122,7 @@ interface Held {
 }
 
 /** Late enough to stand out from what is between two looks of the exporter and of Maxwell at its own position. */
-const namedAtMs = 4_000;
+const namedAtMs = 6_000;
 /** Late enough for a fifth of it to be more than that. */
 const comparedAtMs = 10_000;
 
