@@ -6,6 +6,7 @@ import { folderIn, type LabContext } from './context.ts';
 import { topic } from './kafka.ts';
 import { clientId, maxwellPidFile } from './maxwell.ts';
 import type { PartName } from './parts.ts';
+import { logFileOf } from './processes.ts';
 import { consumerGroup, backupFolder } from './programs.ts';
 import { alertmanagerPort } from './prometheus.ts';
 import { serviceName, supervisorFiles } from './supervised.ts';
@@ -42,8 +43,8 @@ function entries(lab: LabContext, options: ConfigOptions): Entry[] {
       },
     },
     { name: 'kafka1', part: 'kafka', kind: 'kafka', address: { brokers: [`${host}:${ports.kafka}`] } },
-    { name: 'redis1', part: 'redis', kind: 'redis', address: { host, port: ports.redis } },
-    { name: 'redis2', part: 'redisReplica', kind: 'redis', address: { host, port: ports.redisReplica } },
+    redisEntry(lab, 'redis1', 'redis'),
+    redisEntry(lab, 'redis2', 'redisReplica'),
     {
       name: 'backup1',
       part: 'backup',
@@ -55,6 +56,11 @@ function entries(lab: LabContext, options: ConfigOptions): Entry[] {
       },
     },
   ];
+}
+
+function redisEntry(lab: LabContext, name: string, part: 'redis' | 'redisReplica'): Entry {
+  const address = { host: lab.address, port: ports[part], log_file: logFileOf(lab, part) };
+  return { name, part, kind: 'redis', address };
 }
 
 /** Only what this lab has. The document, so that a test can change it before it is written. */

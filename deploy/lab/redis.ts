@@ -26,6 +26,8 @@ export function redisPart(lab: LabContext, name: RedisName, options: RedisOption
     'appendonly no',
     'repl-diskless-sync no',
     'repl-backlog-size 16mb',
+    'tcp-keepalive 60',
+    'client-output-buffer-limit replica 512mb 128mb 60',
     ...(name === 'redisReplica'
       ? [`replicaof ${lab.address} ${ports.redisReplicaToRedis}`, `replica-announce-ip ${lab.address}`]
       : []),

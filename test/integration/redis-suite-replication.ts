@@ -111,7 +111,9 @@ export async function replicationInDepth(lab: RedisLab): Promise<void> {
       assert.equal(ok(well, 'empty_restart', primary), 0);
       assert.equal(ok(well, 'replica_read_only', replica), 1);
       assert.equal(well.state('redis_replication_config_state', check('replica_read_only', primary)), 'not_applicable');
-      assert.equal(ok(well, 'replica_output_buffer', primary), 0);
+      for (const name of ['replica_output_buffer', 'tcp_keepalive', 'repl_timeout']) {
+        assert.equal(ok(well, name, primary), 1, name);
+      }
       assert.equal(well.state('redis_dataset_state', primary), 'steady');
       assert.equal(well.state('redis_log_read_state', primary), 'reading_from_end');
       assert.equal(well.state('redis_command_state', { ...primary, command: 'config|get' }), 'accepted');

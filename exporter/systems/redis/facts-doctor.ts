@@ -37,7 +37,7 @@ function versionOf({ server, fields }: RedisReplication): Finding {
 function stateOf({ state, why, role, link, replicas }: RedisReplication): Finding {
   const check = 'redis_role';
   if (why !== undefined) return { check, ok: 'unknown', text: why };
-  if (role === 'primary') return { check, ok: true, text: `a primary with ${String(replicas.length)} replicas` };
+  if (role === 'primary') return { check, ok: true, text: `a primary; replicas: ${String(replicas.length)}` };
   const of = link === undefined ? '' : ` of ${link.host}:${link.port}`;
   return { check, ok: state === 'replica_up' ? true : 'unknown', text: `a replica${of}: ${state}` };
 }
