@@ -15,7 +15,7 @@ test('a dump of 200 MB is read in little memory, and the sweeps beside it go on'
   const cost = await costOfReading(directory, '5GB', 60_000);
   assert.equal(cost.state, 'verified');
   assert.ok((cost.contentBytes ?? 0) > 200e6);
-  assert.ok(cost.grownBytes < 100e6, `${String(cost.grownBytes)} bytes more than before`);
+  assert.ok(cost.grownBytes < 60e6, `${String(cost.grownBytes)} bytes more than before`);
   assert.ok(cost.sweeps > 5, `${String(cost.sweeps)} sweeps`);
   assert.ok(cost.slowestSweepMs < 1_000, `${String(cost.slowestSweepMs)} ms for a sweep`);
   t.diagnostic(JSON.stringify(cost));
