@@ -100,7 +100,16 @@ async function* through(engine: Transform, source: AsyncIterable<Buffer>, kind: 
  */
 function release({ buffer, byteOffset, byteLength }: Buffer): void {
   const isFilled = byteOffset + byteLength === outputBytes && buffer.byteLength === outputBytes;
-  if (isFilled && buffer instanceof ArrayBuffer) buffer.transfer(0);
+  if (isFilled && isTransferable(buffer)) buffer.transfer(0);
+}
+
+/** ES2024; the compiler's own library is that of ES2023. */
+interface TransferableBuffer {
+  readonly transfer: (byteLength: number) => unknown;
+}
+
+function isTransferable(buffer: object): buffer is TransferableBuffer {
+  return 'transfer' in buffer && typeof buffer.transfer === 'function';
 }
 
 async function feed(
