@@ -41,26 +41,14 @@ export async function play(collector: Collector<RedisClient>, of: Play): Promise
   return await player(collector, of).run();
 }
 
-/** A collector that keeps its state from run to run. */
-export function player(
-  collector: Collector<RedisClient>,
-  { info = '', server = 'primary', replies = {}, config = {} }: Play,
-): { readonly run: (changed?: string) => Promise<Played>; readonly unknown: () => Played } {
-  const prepared = collector.prepare(config);
-  const sent: string[] = [];
-  const samples: Sample[] = [];
-  const call: CollectorCall = {
-    signal: new AbortController().signal,
-    clock: systemClock,
-    target: 'played',
-    board: new FactBoard(),
-  };
+/** @param sent every command is added to it */
+export function playedClient({ info = '', server = 'primary', replies = {} }: Play, sent: string[] = []): RedisClient {
   // Its log is another collector's
-  const clientOf = (text: string): Omit<RedisClient, 'logFile' | 'logTail'> => ({
+  const client: Omit<RedisClient, 'logFile' | 'logTail'> = {
     host: '127.0.0.1',
     user: 'watcher',
     commands: new Map(),
-    info: () => Promise.resolve(text),
+    info: () => Promise.resolve(info),
     send: (_, command, ...args) => {
       const words = [command, ...args].join(' ');
       sent.push(words);
@@ -76,14 +64,35 @@ export function player(
     ping: () => Promise.resolve(),
     usable: () => true,
     [Symbol.asyncDispose]: () => Promise.resolve(),
-  });
+  };
+  return client as RedisClient;
+}
+
+/** A collector that keeps its state from run to run. */
+export function player(
+  collector: Collector<RedisClient>,
+  { info = '', server = 'primary', replies = {}, config = {} }: Play,
+): { readonly run: (changed?: string) => Promise<Played>; readonly unknown: () => Played } {
+  const sent: string[] = [];
+  const prepared = collector.prepare(config);
+  const samples: Sample[] = [];
+  const call: CollectorCall = {
+    signal: new AbortController().signal,
+    clock: systemClock,
+    target: 'played',
+    board: new FactBoard(),
+  };
   const played = (): Played => {
     const series = new Map(samples.splice(0).map((sample) => [keyOf(sample), sample.value]));
     return { series, sent: sent.splice(0) };
   };
   return {
     run: async (changed = info) => {
-      await prepared.collect(clientOf(changed) as RedisClient, (sample) => void samples.push(sample), call);
+      await prepared.collect(
+        playedClient({ info: changed, server, replies }, sent),
+        (sample) => void samples.push(sample),
+        call,
+      );
       return played();
     },
     unknown: () => {

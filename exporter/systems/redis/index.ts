@@ -25,7 +25,10 @@ export const redis = defineSystem({
   },
   up: redisUp,
   open: async (opening, call) => (await import('./client.ts')).openRedis(opening, call),
-  examine: async (client, call) => (await import('./facts-doctor.ts')).examineRedis(client, call),
+  examine: async (client, call) => [
+    ...(await (await import('./facts-doctor.ts')).examineRedis(client, call)),
+    ...(await (await import('./facts-doctor-group.ts')).examineGroup(client, call)),
+  ],
   collectors: [
     replicationStream,
     replicationTopology,

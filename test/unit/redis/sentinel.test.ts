@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { redisCluster } from '../../../exporter/systems/redis/collector-cluster.ts';
+import { systemClock } from '../../../exporter/runtime/clock.ts';
 import { redisSentinel } from '../../../exporter/systems/redis/collector-sentinel.ts';
-import { play, player, redisFixture, repliesOf, type Replies } from '../../support/redis-replies.ts';
+import { examineGroup } from '../../../exporter/systems/redis/facts-doctor-group.ts';
+import { play, playedClient, player, redisFixture, repliesOf, type Replies } from '../../support/redis-replies.ts';
 
 const info = redisFixture('info-all-redis-7.0.15-sentinel.txt');
 const replies = repliesOf('replies-redis-7.0.15.json');
@@ -128,4 +130,34 @@ test('no cluster, and one that may not be asked', async () => {
   assert.equal(refused.series.get('redis_cluster_info_state{state="refused"}'), 1);
   assert.equal(refused.series.has('redis_cluster_state'), false);
   assert.equal(player(redisCluster, {}).unknown().series.get('redis_cluster_info_state{state="unknown"}'), 1);
+});
+
+/** What doctor finds, check by check; `!` in front of what is wrong. */
+async function found(text: string, server: string, of: Replies = replies): Promise<readonly string[]> {
+  const call = { signal: new AbortController().signal, clock: systemClock };
+  const findings = await examineGroup(playedClient({ info: text, server, replies: of }), call);
+  for (const { ok, fix } of findings) assert.equal(fix === undefined, ok !== false);
+  return findings.map(({ check, ok }) => `${ok === true ? '' : ok === false ? '!' : '?'}${check}`);
+}
+
+test('doctor: each primary of a Sentinel, and whether it could be failed over', async () => {
+  assert.deepEqual(await found(info, 'sentinel'), [
+    'redis_sentinel_master_status',
+    'redis_sentinel_master_ckquorum_status',
+    '!redis_sentinel_master_status',
+    '!redis_sentinel_master_ckquorum_status',
+  ]);
+  const [tilt, , quorum] = await found(info.replace('sentinel_tilt:0', 'sentinel_tilt:1'), 'sentinel', {});
+  assert.deepEqual([tilt, quorum], ['!redis_sentinel_tilt', '?redis_sentinel_master_ckquorum_status']);
+});
+
+test('doctor: what is kept on disk, and the cluster', async () => {
+  const text = redisFixture('info-all-redis-7.0.15-cluster.txt');
+  const disk = ['redis_rdb_last_bgsave_status', 'redis_aof_last_write_status', 'redis_aof_last_bgrewrite_status'];
+  assert.deepEqual(await found(text, 'cluster'), [...disk, 'redis_cluster_state']);
+  assert.equal((await found(text, 'cluster', {})).at(-1), '?redis_cluster_state');
+  const down = { 'cluster CLUSTER INFO': 'cluster_state:fail\r\ncluster_slots_assigned:10000\r\n' };
+  assert.equal((await found(text, 'cluster', down)).at(-1), '!redis_cluster_state');
+  const failed = redisFixture('info-all-redis-7.0.15-primary.txt').replace('rdb_last_bgsave_status:ok', 'rdb_last_bgsave_status:err'); // prettier-ignore
+  assert.deepEqual(await found(failed, 'primary'), [`!${disk[0] ?? ''}`, ...disk.slice(1)]);
 });
