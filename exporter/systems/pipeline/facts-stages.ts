@@ -43,8 +43,10 @@ export function cdcStages(cdc: Known<CdcFacts>, objectiveSeconds: number): CdcSt
   const published = boundOf(publishing, parts.observedAtMs, undefined, 'it was read before this was watched');
   const isPublishing = publishing.seconds > 0 && (!atLeastSeconds.known || publishing.seconds >= atLeastSeconds.value);
   const { state, why } = whole;
-  const isStuck = cdc.value.state === 'stalled';
-  const reads = cdc.value.state === 'running' || (isStuck && isPublishing);
+  const { state: of } = cdc.value;
+  const isStuck = of === 'stalled';
+  // Of a process that may stand still, the half that hands on what it has does not.
+  const reads = of === 'running' || (isPublishing && (isStuck || of === 'unknown'));
   return {
     read: { ...moving(reading, objectiveSeconds), ...(reads ? {} : { state, why }) },
     publish: { ...moving(published, objectiveSeconds), ...(isStuck && isPublishing ? { state, why } : {}) },

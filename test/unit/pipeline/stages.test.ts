@@ -129,6 +129,16 @@ for (const [what, cdc, expected] of [
     facts('running', seconds(90), parts(seconds(0.4), 31, true)),
     ['ok 0.4', 'behind >= 31', 'ok 90'],
   ],
+  [
+    'stuck, or not: it is watched for too short a time',
+    facts('unknown', seconds(90), parts(seconds(0.4), 3, true)),
+    ['ok 0.4', 'unknown >= 3', 'unknown 90'],
+  ],
+  [
+    'of unknown state, with nothing to publish',
+    facts('unknown', seconds(90), parts(seconds(90), 0)),
+    ['unknown 90', 'ok 0', 'unknown 90'],
+  ],
   ['gone', facts('down', seconds(90), no), ['down 90', 'unsplit ?', 'down 90']],
   ['gone a moment ago', facts('down', seconds(90), parts(seconds(90), 0)), ['down 90', 'ok 0', 'down 90']],
   ['of unknown state', facts('unknown', no, no, seconds(4)), ['unknown >= 4', 'unsplit ?', 'unknown >= 4']],
