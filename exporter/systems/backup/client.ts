@@ -36,8 +36,14 @@ const looking = new Map<string, Promise<void>>();
 export function openBackup(opening: Opening<BackupAddress>): BackupClient {
   const { address } = opening;
   const memory = new SurveyMemory();
-  const survey = (call: Call): Promise<BackupSurvey> =>
-    look(address.directory, call, () => surveyFolder(address, memory, call.signal, call.clock.wallMs()));
+  // The collectors of one sweep ask at the same time: one look answers them all.
+  let looks: Promise<BackupSurvey> | undefined;
+  const survey = async (call: Call): Promise<BackupSurvey> => {
+    looks ??= look(address.directory, call, () =>
+      surveyFolder(address, memory, call.signal, call.clock.wallMs()),
+    ).finally(() => (looks = undefined));
+    return await until(call.signal, `looking at ${address.directory}`, looks);
+  };
   const closing = new AbortController();
   return {
     address,

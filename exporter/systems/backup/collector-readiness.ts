@@ -38,6 +38,8 @@ interface State extends ReadinessMemory {
 }
 
 const peerWaitMs = 1_000;
+/** A look that is put off by so much beyond its time is none any more. */
+const staleMs = 60_000;
 
 export const backupReady = collectorOf<BackupClient>()({
   name: 'backup_ready',
@@ -59,7 +61,7 @@ export const backupReady = collectorOf<BackupClient>()({
     for (const its of [
       spaceFinding(room, needed),
       inodesFinding(room),
-      ...(await accountOf(client, config.databases, state, call)),
+      ...(await accountOf(client, config, state, call)),
       ...(await activityOf(client, config.long_transaction / 1000, call)),
     ]) {
       emitFinding(emit, its);
@@ -74,13 +76,16 @@ export const backupReady = collectorOf<BackupClient>()({
 /** Nothing runs beside an examination: it looks itself. */
 async function accountOf(
   client: BackupClient,
-  databases: readonly string[],
+  { databases, every }: z.output<typeof readinessConfig>,
   { account }: State,
   call: CollectorCall,
 ): Promise<AccountLook> {
   if (client.openSource === undefined || call.isExamination === true)
     return await lookAsAccount(client, databases, call);
   if (account === undefined) return accountUnknown('unknown', 'the account was not looked at yet');
+  const ageMs = call.clock.monoMs() - account.atMonoMs;
+  if (ageMs > 2 * every + staleMs)
+    return accountUnknown('unknown', `the last look at the account is ${Math.floor(ageMs / 1000)} s old`);
   return account.look;
 }
 
