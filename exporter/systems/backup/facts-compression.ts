@@ -42,17 +42,21 @@ export function compressionOf(head: Buffer, name: string): Compression {
  * A chunk of `source` may be overwritten once the next one is asked for; so may what is yielded.
  * @throws Fault for what is wrong with the data, and whatever `source` throws
  */
-export async function* decompressed(source: AsyncIterable<Buffer>, kind: Compression): AsyncGenerator<Buffer> {
+export async function* decompressed(
+  source: AsyncIterable<Buffer>,
+  kind: Compression,
+  frames = new ZstdFrames(),
+): AsyncGenerator<Buffer> {
   if (kind === 'none') yield* source;
   else if (kind === 'gzip') yield* through(createGunzip({ chunkSize: outputBytes }), source, kind);
-  else yield* unzstd(source);
+  else yield* unzstd(source, frames);
 }
 
 const outputBytes = 256 * 1_024;
 
 /** Each frame has a decompressor of its own; `zstd -T`, pzstd and appending write several. */
-async function* unzstd(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-  const pieces = new ZstdFrames().split(source);
+async function* unzstd(source: AsyncIterable<Buffer>, frames: ZstdFrames): AsyncGenerator<Buffer> {
+  const pieces = frames.split(source);
   let next = await pieces.next();
   while (next.done !== true) {
     let piece = next.value;

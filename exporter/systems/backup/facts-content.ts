@@ -8,6 +8,7 @@ import { pause } from '../../runtime/deadline.ts';
 import { codeOf } from '../../runtime/errors.ts';
 import { compressionOf, decompressed, type Compression } from './facts-compression.ts';
 import { Fault, type Reading } from './facts-verdict.ts';
+import { ZstdFrames } from './facts-zstd.ts';
 
 const chunkBytes = 256 * 1_024;
 /** What a format may see of the content before it is read through: enough for a header with many GTIDs. */
@@ -28,6 +29,8 @@ export interface Inspector {
 
 export interface Content {
   readonly compression: Compression;
+  /** zstd without check sums (the program zstd writes them): damage that still decompresses is not seen. */
+  readonly hasUnsummed: boolean;
   readonly readBytes: number;
   readonly contentBytes: number;
   /** The last of the content, at most 16 kB. */
@@ -59,13 +62,14 @@ export async function readContent(
   const hash = sum === undefined ? undefined : createHash(sum.algorithm);
   const counted = { bytes: 0 };
   const look = new Looker(begin);
+  const frames = new ZstdFrames();
   let compression: Compression = 'none';
   let fault: Fault | undefined;
   const stored = paced(file, reading, counted, hash);
   try {
     const { buffer, bytesRead } = await file.read(Buffer.alloc(64), 0, 64, 0);
     compression = compressionOf(buffer.subarray(0, bytesRead), basename(path));
-    for await (const chunk of decompressed(stored, compression)) look.push(chunk);
+    for await (const chunk of decompressed(stored, compression, frames)) look.push(chunk);
     look.end();
   } catch (error) {
     if (!(error instanceof Fault)) throw error;
@@ -86,7 +90,8 @@ export async function readContent(
   if (checksum?.ok === false) {
     throw new Fault('checksum', `it is not what ${checksum.from} says`, 'checksum');
   }
-  return { compression, readBytes: counted.bytes, contentBytes: look.bytes, tail: look.tail, checksum };
+  const hasUnsummed = frames.hasUnsummed;
+  return { compression, hasUnsummed, readBytes: counted.bytes, contentBytes: look.bytes, tail: look.tail, checksum };
 }
 
 /** Beside the fault itself: does the check sum agree that the file is not what was written? */

@@ -90,7 +90,14 @@ export async function readAll(
     } catch (error) {
       // An empty file may be right (a marker, a table without rows): who knows the tool says so.
       if (error instanceof Fault && error.class === 'empty') {
-        end(name, { compression: 'none', readBytes: 0, contentBytes: 0, tail: Buffer.alloc(0), checksum: undefined });
+        end(name, {
+          compression: 'none',
+          hasUnsummed: false,
+          readBytes: 0,
+          contentBytes: 0,
+          tail: Buffer.alloc(0),
+          checksum: undefined,
+        });
         continue;
       }
       if (error instanceof Fault) throw new Fault(error.class, `${name}: ${error.message}`, error.rung);

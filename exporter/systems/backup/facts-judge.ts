@@ -110,13 +110,14 @@ function formatOf(head: Buffer, tool: BackupTool | undefined): FileFormat | unde
   throw new Fault('not_a_dump', `it is ${found.what}, and not ${wanted}`);
 }
 
-function note({ compression, readBytes, contentBytes, checksum }: Content, progress: Progress): void {
+function note({ compression, hasUnsummed, readBytes, contentBytes, checksum }: Content, progress: Progress): void {
   progress.readBytes += readBytes;
   progress.contentBytes += contentBytes;
   progress.rungs.push({ rung: 'file', ok: true, why: `${String(readBytes)} bytes were read` });
   if (checksum !== undefined) progress.rungs.push(checksumRung(checksum));
   if (compression === 'none') return;
-  progress.rungs.push({ rung: 'compression', ok: true, why: `${compression}, sound to its end` });
+  const unsummed = hasUnsummed ? ', but without check sums: not every damage would be seen' : '';
+  progress.rungs.push({ rung: 'compression', ok: true, why: `${compression}, sound to its end${unsummed}` });
 }
 
 function checksumRung({ from, ok }: ChecksumResult): Rung {

@@ -28,6 +28,8 @@ export class ZstdFrames {
   #filled = 0;
   #hasSum = false;
   #isLastBlock = false;
+  /** Whether a frame had no check sum: damage that still decompresses is not seen there. */
+  hasUnsummed = false;
 
   /** @throws Fault truncated, or corrupt for what is no frame */
   async *split(source: AsyncIterable<Buffer>): AsyncGenerator<FramePiece> {
@@ -136,7 +138,10 @@ export class ZstdFrames {
   #afterBlock(): void {
     if (!this.#isLastBlock) this.#to('block', 3);
     else if (this.#hasSum) this.#to('sum', 4);
-    else this.#to('magic', 4);
+    else {
+      this.hasUnsummed = true;
+      this.#to('magic', 4);
+    }
   }
 
   #to(step: Step, wanted: number): void {

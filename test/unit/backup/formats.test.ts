@@ -99,6 +99,13 @@ for (const [what, content, expected] of compressed) {
   });
 }
 
+test('zstd without check sums says so', async (t) => {
+  const why = async (content: Buffer): Promise<string | undefined> =>
+    rungOf(await judged(t, content, 'mysqldump'), 'compression')?.why;
+  assert.match((await why(zstdCompressSync(Buffer.from(dump)))) ?? '', /without check sums/);
+  assert.equal(await why(zstd(dump)), 'zstd, sound to its end');
+});
+
 test('an encrypted file is known by its name too; it is neither good nor bad', async (t) => {
   const verdict = await judged(t, noise, 'mysqldump', 'a.sql.gz.gpg');
   assert.deepEqual([verdict.class, stateOf(verdict)], ['encrypted', 'unverifiable']);

@@ -7,6 +7,8 @@ import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { promisify } from 'node:util';
 import { gzipSync } from 'node:zlib';
+import { FactBoard } from '../../../exporter/facts.ts';
+import type { Put } from '../../../exporter/families.ts';
 import { createLog } from '../../../exporter/runtime/log.ts';
 import { verifyInBackground } from '../../../exporter/systems/backup/background-verify.ts';
 import { loadVerdicts, saveVerdicts } from '../../../exporter/systems/backup/background-verify-store.ts';
@@ -14,6 +16,7 @@ import { backupAddress } from '../../../exporter/systems/backup/address.ts';
 import { openBackup } from '../../../exporter/systems/backup/client.ts';
 import { readBackup, type BackupEvidence } from '../../../exporter/systems/backup/facts-backup.ts';
 import { judgeBackup } from '../../../exporter/systems/backup/facts-judge.ts';
+import type { Verdict } from '../../../exporter/systems/backup/facts-verdict.ts';
 import { BackupMemory } from '../../../exporter/systems/backup/facts-verifying.ts';
 import { backup } from '../../../exporter/systems/backup/index.ts';
 import { WatchedTarget } from '../../support/watched-target.ts';
@@ -274,6 +277,39 @@ test('series: of a verified one, of an encrypted one, of one with a wrong check 
   assert.equal(wrong.value('backup_last_complete', full), 0);
   assert.equal(wrong.state('backup_state', full), 'incomplete');
 });
+
+test('an examination reads for itself, takes what the exporter has kept, and writes nothing', async (t) => {
+  const dir = folder(t);
+  const stateFile = join(folder(t), 'state.json');
+  write(join(dir, 'a.sql.gz'));
+  const target = { name: 'b', kind: 'backup', address: { directory: dir, pattern: '*.sql.gz' }, collectors: { backup_files: { state_file: stateFile } } }; // prettier-ignore
+  const examine = async (): Promise<readonly string[]> => {
+    const bound = backup.bind(target, () => assert.fail('no other target'));
+    const clock = { wallMs: () => Date.now(), monoMs: () => performance.now() };
+    const call = { signal: AbortSignal.timeout(10_000), clock };
+    await using client = await bound.open(call);
+    const found: string[] = [];
+    const put: Put = ({ family, value, labels }) => {
+      if (value === 1) found.push(`${family.name} ${labels['state'] ?? ''}`);
+    };
+    const [files] = bound.collectors.filter(({ name }) => name === 'backup_files');
+    await files?.collect(client, put, { ...call, target: 'b', board: new FactBoard(), isExamination: true });
+    return found;
+  };
+  assert.ok((await examine()).includes('backup_verified verified'));
+  assert.equal(existsSync(stateFile), false);
+  {
+    await using exporter = new Exporter(dir, stateFile);
+    Object.assign(exporter.memory, { judge: () => Promise.resolve({ ...failed }) });
+    await exporter.until(({ verified }) => verified === 'failed');
+    await eventually('the file to be kept', () => (existsSync(stateFile) ? true : undefined));
+  }
+  const before = readFileSync(stateFile, 'utf8');
+  assert.ok((await examine()).includes('backup_verified failed'), 'what was kept is not read again');
+  assert.equal(readFileSync(stateFile, 'utf8'), before);
+});
+
+const failed: Verdict = { class: 'corrupt', why: 'kept', rungs: [], told: {}, readBytes: 1, contentBytes: 1, tookSeconds: 1 }; // prettier-ignore
 
 const main = join(import.meta.dirname, '../../../exporter/main.ts');
 
