@@ -38,7 +38,7 @@ const notServed: Readonly<Record<RedisServerName, Readonly<Record<string, string
 
 /** Types of 1.45 that were put right later. */
 const otherType: Readonly<Record<string, string>> = {
-  redis_expired_time_cap_reached_total: 'a counter in redis_exporter 1.50 and newer',
+  redis_expired_time_cap_reached_total: 'a gauge in 1.45, a counter in newer ones',
 };
 
 /** Series of the peer without a sample of ours, and why. */

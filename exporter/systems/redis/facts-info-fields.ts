@@ -138,7 +138,7 @@ export const infoCounters = {
   total_net_repl_output_bytes: 'net_repl_output_bytes_total',
   expired_subkeys: 'expired_subkeys_total',
   expired_keys: 'expired_keys_total',
-  expired_time_cap_reached_count: 'expired_time_cap_reached_total', // a gauge before 1.50
+  expired_time_cap_reached_count: 'expired_time_cap_reached_total', // a gauge in 1.45
   expire_cycle_cpu_milliseconds: 'expire_cycle_cpu_time_ms_total',
   evicted_keys: 'evicted_keys_total',
   evicted_clients: 'evicted_clients_total',
