@@ -1,7 +1,9 @@
 // Backups against real servers, through whole scrapes of an inventory: a test restore into a server of its own, and the
 // binary logs that a backup needs.
 import assert from 'node:assert/strict';
-import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'; // prettier-ignore
 import { dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { gunzipSync, gzipSync } from 'node:zlib';
@@ -14,9 +16,11 @@ import { systemClock, type Clock } from '../../exporter/runtime/clock.ts';
 import { within } from '../../exporter/runtime/deadline.ts';
 import { join as joined } from '../../exporter/scrape/exposition.ts';
 import { Rounds } from '../../exporter/scrape/rounds.ts';
+import { backup } from '../../exporter/systems/backup/index.ts';
 import { systems } from '../../exporter/systems/index.ts';
 import { parseExposition, valueOf, type ParsedFamily } from '../support/exposition-parser.ts';
 import { roundsDeps } from '../support/fake-system.ts';
+import { WatchedTarget } from '../support/watched-target.ts';
 
 let lab: Lab;
 let folder = '';
@@ -61,7 +65,7 @@ interface Watch extends AsyncDisposable {
 }
 
 function inventory(restore: object | undefined): Inventory {
-  const backup = (name: string, address: object, collectors: object = {}): object => ({
+  const folderOf = (name: string, address: object, collectors: object = {}): object => ({
     name,
     kind: 'backup',
     address: { directory: folder, pattern: 'orders-*.sql.gz', source: 'db1', max_age: '1d', ...address },
@@ -77,12 +81,12 @@ function inventory(restore: object | undefined): Inventory {
       address: { host: lab.address, port: ports.source },
       auth: { user: 'exporter', password_file: lab.secretFile('exporter') },
     },
-    backup(
+    folderOf(
       'backup1',
       {},
       restore === undefined ? {} : { restore_test: { ...programs, ...kept, keep_free_bytes: 1000, ...restore } },
     ),
-    backup('backup2', { archive: 'archive1' }),
+    folderOf('backup2', { archive: 'archive1' }),
     {
       name: 'archive1',
       kind: 'backup',
@@ -224,4 +228,52 @@ test('ready for the next backup: grants of its account, and nobody who would hol
     (await examined()).filter(({ ok }) => ok !== true),
     [],
   );
+});
+
+test('a chain of mariadb-backup: sound, with one in the middle gone, with the full one gone', async () => {
+  const directory = join(lab.dir, 'chain');
+  mkdirSync(directory);
+  const options = join(lab.dir, 'chain.cnf');
+  const login = `host=${lab.address}\nport=${ports.source}\nuser=lab\npassword=${lab.secret('lab')}\n`;
+  writeFileSync(options, `[client]\n${login}`, { mode: 0o600 });
+  const names = ['b1', 'b2', 'b3'];
+  // A backup ends at the last checkpoint: without one in between, two of them end at the same place.
+  await lab.sql('source', 'SET GLOBAL innodb_max_dirty_pages_pct = 0');
+  const checkpoint = async (): Promise<number> =>
+    Number((await lab.sql('source', "SHOW STATUS LIKE 'Innodb_lsn_last_checkpoint'"))[0]?.['Value']);
+  for (const [i, name] of names.entries()) {
+    const last = await checkpoint();
+    await lab.sql('source', `INSERT INTO shop.orders (customer, state, total) VALUES ('chain ${i}', 'new', 1)`);
+    await waitFor(async () => (await checkpoint()) > last, { deadlineMs: 20_000, what: 'a checkpoint' });
+    const basis = i === 0 ? [] : [`--incremental-basedir=${join(directory, names[i - 1] ?? '')}`];
+    const args = [`--defaults-extra-file=${options}`, '--backup', `--datadir=${join(lab.dir, 'source')}`, `--target-dir=${join(directory, name)}`, ...basis]; // prettier-ignore
+    const child = spawn(program('mariadb-backup'), args, { stdio: ['ignore', 'ignore', 'pipe'] });
+    let said = '';
+    child.stderr.on('data', (chunk: Buffer) => (said += chunk.toString('utf8')));
+    const [code] = (await once(child, 'close')) as [number | null];
+    assert.equal(code, 0, said.slice(-2000));
+  }
+  laterMs += 11_000;
+  await using target = new WatchedTarget(
+    backup,
+    { address: { directory, pattern: 'b*', tool: 'xtrabackup' }, collectors: { backup_files: false } },
+    clock,
+  );
+  const incremental = { type: 'incremental' };
+  const sound = await target.measure();
+  assert.equal(sound.failure, undefined);
+  assert.equal(sound.state('backup_chain_state', incremental), 'valid');
+  assert.equal(sound.value('backup_chain_length'), 2);
+  assert.equal(sound.value('backup_chain_orphans'), 0);
+  assert.equal(sound.value('backup_kept', incremental), 2);
+  renameSync(join(directory, 'b2'), join(lab.dir, 'b2'));
+  const broken = await target.measure();
+  assert.equal(broken.state('backup_chain_state', incremental), 'broken');
+  assert.equal(broken.value('backup_chain_reason', { ...incremental, reason: 'parent_missing' }), 1);
+  renameSync(join(lab.dir, 'b2'), join(directory, 'b2'));
+  rmSync(join(directory, 'b1'), { recursive: true });
+  const orphaned = await target.measure();
+  assert.equal(orphaned.state('backup_chain_state', incremental), 'orphaned');
+  assert.equal(orphaned.value('backup_chain_reason', { ...incremental, reason: 'full_deleted' }), 1);
+  assert.equal(orphaned.value('backup_chain_orphans'), 2);
 });
