@@ -31,7 +31,7 @@ export function sentinelMastersOf(section: NonNullable<RedisInfo['sentinel']>): 
   return found;
 }
 
-/** What SENTINEL says of one primary. Undefined: this user may not ask for it. */
+/** What SENTINEL says of one primary; undefined is what this user may not ask for. */
 export interface SentinelDetails {
   readonly name: string;
   readonly address: string;
@@ -44,7 +44,7 @@ export interface SentinelDetails {
   readonly okReplicas: number | undefined;
 }
 
-/** Undefined when SENTINEL MASTERS is refused. @throws TargetError */
+/** @throws TargetError also when SENTINEL MASTERS is refused; what else is refused is undefined */
 export async function readSentinel(client: Asked, call: Call): Promise<readonly SentinelDetails[]> {
   const masters = listOf(await client.send(call, 'SENTINEL', 'MASTERS'));
   return await Promise.all(masters.map((master) => detailsOf(client, call, master)));

@@ -79,20 +79,22 @@ export async function readStreams(
   const consumers = await askEach(client, call, groups, (name) => [
     client.send(call, 'XINFO', 'CONSUMERS', name.key, name.group),
   ]);
+  // A group that was destroyed between the two rounds has no consumers
+  const byGroup = new Map(consumers.map(({ name, replies }) => [idOf(name, name.group), replies?.[0] ?? []]));
   return found.map(({ name, state, stream, groups: of }) => ({
     name,
     state,
     stream: stream && {
       ...stream,
-      groups: of.map((group) => {
-        const answer = consumers.find(
-          (c) => c.name.db === name.db && c.name.key === name.key && c.name.group === text(group, 'name'),
-        );
-        // A group that was destroyed between the two rounds has no consumers
-        return groupOf(group, listOf(answer?.replies?.[0] ?? []).map(fieldsOf));
-      }),
+      groups: of.map((group) =>
+        groupOf(group, listOf(byGroup.get(idOf(name, text(group, 'name'))) ?? []).map(fieldsOf)),
+      ),
     },
   }));
+}
+
+function idOf({ db, key }: StreamName, group: string): string {
+  return `${String(db)} ${key}\0${group}`;
 }
 
 interface Answer<N> {
