@@ -1,6 +1,6 @@
 // What a test restore is compared with, when one is due, and what is kept of it.
 import assert from 'node:assert/strict';
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
@@ -131,15 +131,28 @@ test('what is kept: read back as it was; damaged, it is complained of and begun 
   assert.deepEqual(readdirSync(join(path, '..')), ['restore.json']);
 });
 
-test('a server that is not there: said so, and its folder is gone; what others made is left alone', async (t) => {
+test('a server that is not there: said so, and its folder is gone; so are those of dead exporters, and no other', async (t) => {
   const parent = folder(t);
   writeFileSync(join(parent, 'pipemedic_restore_file'), 'not a folder');
+  const [, , , ...fields] = readFileSync('/proc/self/stat', 'latin1').split(/\) |\s/);
+  const alive = `${process.pid} ${fields.at(18) ?? ''}`;
+  for (const [name, owner] of [
+    ['alive', alive],
+    ['dead', '999999999 5'],
+    ['recycled', `${process.pid} 5`],
+    ['unknown', undefined],
+  ] as const) {
+    mkdirSync(join(parent, `pipemedic_restore_${name}`, 'data'), { recursive: true });
+    if (owner !== undefined) writeFileSync(join(parent, `pipemedic_restore_${name}`, 'owner'), owner);
+  }
   const none = { server: '/nonexistent/mariadbd', client: '/nonexistent/mariadb', install: '/nonexistent/install' };
   await assert.rejects(
     startScratchServer(none, parent, AbortSignal.timeout(10_000)),
     (e) => e instanceof RestoreFault && e.reason === 'server' && e.message.includes('ENOENT'),
   );
-  assert.deepEqual(readdirSync(parent), ['pipemedic_restore_file']);
+  // those of exporters that are no more, also when their process id is another's now
+  const left = ['alive', 'file', 'unknown'].map((name) => `pipemedic_restore_${name}`);
+  assert.deepEqual(readdirSync(parent).sort(), left);
 });
 
 test('series: unknown until the work beside the sweeps has begun; other tools are not supported', async (t) => {
