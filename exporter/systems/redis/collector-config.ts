@@ -1,14 +1,13 @@
-import { z } from 'zod';
 import { collectorOf } from '../../collector.ts';
 import { emitState, type Emit } from '../../families.ts';
-import { durationMs } from '../../fields.ts';
 import type { RedisClient } from './client.ts';
 import {
   checkConfig,
   configChecks,
+  configOptions,
   configStates,
   readSettings,
-  recommended,
+  wantedOf,
   type ConfigState,
 } from './facts-config.ts';
 import { readUnlessSentinel } from './facts-replication.ts';
@@ -19,12 +18,7 @@ import { configFamilies } from './families-config.ts';
 export const replicationConfig = collectorOf<RedisClient>()({
   name: 'replication_config',
   help: 'Settings against what replication needs.',
-  config: z.strictObject({
-    /** How long a link may be broken without a full copy, at the present write rate. */
-    cover: durationMs.default(recommended.coverMs),
-    min_backlog_bytes: z.int().min(16_384).default(recommended.minBacklogBytes),
-    min_replica_buffer_bytes: z.int().min(1_048_576).default(recommended.replicaBuffer.hardBytes),
-  }),
+  config: configOptions,
   families: configFamilies,
   state: () => new StreamRateMemory(),
   async collect({ client, config, emit, call, state }) {
@@ -35,12 +29,8 @@ export const replicationConfig = collectorOf<RedisClient>()({
     }
     const { bytesPerSecond } = state.see(found, call.clock.monoMs(), call.clock.wallMs());
     const settings = await readSettings(client, call, found.server.version);
-    const checks = checkConfig(found, settings, bytesPerSecond.known ? bytesPerSecond.value : undefined, {
-      ...recommended,
-      minBacklogBytes: config.min_backlog_bytes,
-      coverMs: config.cover,
-      replicaBuffer: { ...recommended.replicaBuffer, hardBytes: config.min_replica_buffer_bytes },
-    });
+    const rate = bytesPerSecond.known ? bytesPerSecond.value : undefined;
+    const checks = checkConfig(found, settings, rate, wantedOf(config));
     for (const check of configChecks) {
       const { state: of } = checks[check];
       emitCheck(emit, check, of);

@@ -23,17 +23,23 @@ type TopologyEmit = Emit<typeof topologyFamilies>;
 export const replicationTopology = collectorOf<RedisClient>()({
   name: 'replication_topology',
   help: 'Whether a replica is what the inventory says, and what its next connection would cost; needs its primary in the same pipeline.',
-  config: z.strictObject({}),
+  config: z.strictObject({
+    /** Replicas of this replica are meant to be. */
+    allow_chain: z.boolean().default(false),
+  }),
   families: topologyFamilies,
   state: () => undefined,
-  async collect({ client, emit, call }) {
+  async collect({ client, config, emit, call }) {
     const [own, primaries] = await Promise.all([readUnlessSentinel(client, call), primariesOf(call)]);
     if (own === undefined) {
       for (const check of topologyChecks) emitCheck(emit, check, 'none');
       emitNext(emit, 'none');
       return;
     }
-    const found = topologyOf(own, primaryFor(own, primaries), call.clock.wallMs());
+    const found = topologyOf(own, primaryFor(own, primaries), {
+      nowMs: call.clock.wallMs(),
+      isChainMeant: config.allow_chain,
+    });
     call.board.publish(call.target, redisTopologyFact, known(found, call.clock.wallMs()));
     for (const check of topologyChecks) emitCheck(emit, check, found.checks[check].state);
     emitNext(emit, found.nextSync.state);

@@ -1,5 +1,7 @@
 // Settings of a server against what its replication needs. Only named parameters are read: the others hold passwords.
+import { z } from 'zod';
 import type { Call } from '../../collector.ts';
+import { durationMs } from '../../fields.ts';
 import { classOf, messageOf, TargetError } from '../../runtime/errors.ts';
 import type { RedisClient } from './client.ts';
 import type { RedisReplication } from './facts-replication.ts';
@@ -36,6 +38,7 @@ export interface ConfigWanted {
   readonly minTimeoutSeconds: number;
   readonly maxTimeoutSeconds: number;
   readonly maxKeepaliveSeconds: number;
+  readonly ignored: readonly ConfigCheck[];
   readonly replicaBuffer: { readonly hardBytes: number; readonly softBytes: number; readonly softSeconds: number };
 }
 
@@ -46,8 +49,29 @@ export const recommended: ConfigWanted = {
   minTimeoutSeconds: 30,
   maxTimeoutSeconds: 120,
   maxKeepaliveSeconds: 60,
+  ignored: [],
   replicaBuffer: { hardBytes: 512 * 1024 * 1024, softBytes: 128 * 1024 * 1024, softSeconds: 60 },
 };
+
+/** Of the collector replication_config. */
+export const configOptions = z.strictObject({
+  /** How long a link may be broken without a full copy, at the present write rate. */
+  cover: durationMs.default(recommended.coverMs),
+  min_backlog_bytes: z.int().min(16_384).default(recommended.minBacklogBytes),
+  min_replica_buffer_bytes: z.int().min(1_048_576).default(recommended.replicaBuffer.hardBytes),
+  /** What is so on purpose. */
+  ignore: z.array(z.enum(configChecks)).default([]),
+});
+
+export function wantedOf(options: z.output<typeof configOptions>): ConfigWanted {
+  return {
+    ...recommended,
+    minBacklogBytes: options.min_backlog_bytes,
+    coverMs: options.cover,
+    replicaBuffer: { ...recommended.replicaBuffer, hardBytes: options.min_replica_buffer_bytes },
+    ignored: options.ignore,
+  };
+}
 
 /** By their names since Redis 5; Valkey takes them too. */
 const parameters = [
@@ -108,7 +132,7 @@ export function checkConfig(
 ): Readonly<Record<ConfigCheck, ConfigFinding>> {
   const by = (judge: (given: Settings) => ConfigFinding): ConfigFinding =>
     'why' in settings ? { state: settings.state, text: settings.why } : judge(settings);
-  return {
+  const checks: Record<ConfigCheck, ConfigFinding> = {
     backlog_size: backlogSize(found, bytesPerSecond, wanted),
     repl_timeout: by((given) => replTimeout(given, wanted)),
     tcp_keepalive: by((given) => keepalive(given, wanted)),
@@ -119,6 +143,8 @@ export function checkConfig(
     min_replicas: found.role === 'replica' ? ofPrimaries : by((given) => minReplicas(given, found)),
     empty_restart: emptyRestart(found, by),
   };
+  for (const name of wanted.ignored) checks[name] = { state: 'not_applicable', text: 'left out by the inventory' };
+  return checks;
 }
 
 function numberOf(settings: Settings, name: string): number | undefined {

@@ -5,20 +5,35 @@ import type { Finding } from '../../findings.ts';
 import { messageOf } from '../../runtime/errors.ts';
 import { grantOf } from './client-refusals.ts';
 import type { RedisClient } from './client.ts';
-import { checkConfig, configChecks, readSettings, recommended, type ConfigFinding } from './facts-config.ts';
+import {
+  checkConfig,
+  configChecks,
+  configOptions,
+  readSettings,
+  wantedOf,
+  type ConfigFinding,
+  type ConfigWanted,
+} from './facts-config.ts';
 import { readUnlessSentinel, type RedisReplication } from './facts-replication.ts';
 
 /** The oldest version of which replies were seen. */
 const oldestSeen = 7;
 
-export async function examineRedis(client: RedisClient, call: Call): Promise<readonly Finding[]> {
+/** @param configWritten the options of replication_config, as written; false when it is switched off */
+export async function examineRedis(
+  client: RedisClient,
+  call: Call,
+  configWritten: unknown = {},
+): Promise<readonly Finding[]> {
   const found = await readUnlessSentinel(client, call);
   if (found === undefined) return commandsOf(client);
   return [
     versionOf(found),
     stateOf(found),
     backlogOf(found),
-    ...(await settingsOf(found, client, call)),
+    ...(configWritten === false
+      ? []
+      : await settingsOf(found, client, call, wantedOf(configOptions.parse(configWritten)))),
     await logOf(client),
     ...commandsOf(client),
   ];
@@ -50,9 +65,14 @@ function backlogOf({ backlog, replicas, role, syncs }: RedisReplication): Findin
   return { check, ok: true, text: `${text}; ${none}: bytes behind and write rate are not known` };
 }
 
-async function settingsOf(found: RedisReplication, client: RedisClient, call: Call): Promise<readonly Finding[]> {
+async function settingsOf(
+  found: RedisReplication,
+  client: RedisClient,
+  call: Call,
+  wanted: ConfigWanted,
+): Promise<readonly Finding[]> {
   const settings = await readSettings(client, call, found.server.version);
-  const checks = checkConfig(found, settings, undefined, recommended);
+  const checks = checkConfig(found, settings, undefined, wanted);
   return configChecks.flatMap((name) => findingOf(`redis_replication_config_${name}`, checks[name]));
 }
 

@@ -44,14 +44,14 @@ export const redisTopologyFact = factKey<Topology>('redis.topology');
 
 /**
  * @param primary of the inventory; undefined when it names none for this target
- * @param nowMs wall clock
+ * @param given `nowMs` on the wall clock; whether replicas of this one are meant to be
  */
 export function topologyOf(
   own: RedisReplication,
   primary: Known<RedisReplication> | undefined,
-  nowMs: number,
+  { nowMs, isChainMeant = false }: { readonly nowMs: number; readonly isChainMeant?: boolean },
 ): Topology {
-  const chain = chainOf(own);
+  const chain = isChainMeant ? meant : chainOf(own);
   if (primary === undefined) {
     const nobody: TopologyFinding = { state: 'none', why: 'the inventory names no primary for it' };
     return {
@@ -93,6 +93,7 @@ export function topologyOf(
 }
 
 const asWritten: TopologyFinding = { state: 'ok', why: 'as the inventory has it' };
+const meant: TopologyFinding = { state: 'none', why: 'the inventory allows for replicas of a replica' };
 const old = { known: false, why: 'was not read lately' } as const;
 const linked: NextSync = { state: 'linked', why: 'the link is up' };
 

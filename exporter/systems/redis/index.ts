@@ -25,8 +25,8 @@ export const redis = defineSystem({
   },
   up: redisUp,
   open: async (opening, call) => (await import('./client.ts')).openRedis(opening, call),
-  examine: async (client, call) => [
-    ...(await (await import('./facts-doctor.ts')).examineRedis(client, call)),
+  examine: async (client, call, { replication_config: written }) => [
+    ...(await (await import('./facts-doctor.ts')).examineRedis(client, call, written)),
     ...(await (await import('./facts-doctor-group.ts')).examineGroup(client, call)),
   ],
   collectors: [

@@ -6,8 +6,10 @@ import { TargetError } from '../../../exporter/runtime/errors.ts';
 import type { RedisClient } from '../../../exporter/systems/redis/client.ts';
 import {
   checkConfig,
+  configOptions,
   readSettings,
   recommended,
+  wantedOf,
   type ConfigCheck,
   type ConfigFinding,
   type NoSettings,
@@ -100,6 +102,14 @@ for (const [what, name, wanted, of, given, rate] of cases) {
     if (wanted === 'wrong') assert.notEqual(found.fix, undefined);
   });
 }
+
+test('options: other limits, and what is so on purpose', () => {
+  const wanted = wantedOf(configOptions.parse({ min_backlog_bytes: 33_554_432, ignore: ['empty_restart'] }));
+  const found = checkConfig(facts('primary'), settings({ save: '' }), undefined, wanted);
+  assert.equal(found.backlog_size.state, 'wrong');
+  assert.equal(found.empty_restart.state, 'not_applicable');
+  assert.equal(configOptions.safeParse({ ignore: ['nonsense'] }).success, false);
+});
 
 test('without CONFIG GET, what INFO tells is known, and the rest says why it is not', () => {
   const denied = check(facts('primary'), { state: 'denied', why: 'NOPERM' });

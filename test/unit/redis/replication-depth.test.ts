@@ -110,7 +110,7 @@ for (const [what, own, of, wanted] of next) {
 
 type States = readonly [role: string, primary: string, id: string, chain: string, next: string];
 const seen = (own: RedisReplication, of: Known<RedisReplication> | undefined, nowMs = 0): States => {
-  const { checks, nextSync } = topologyOf(own, of, nowMs);
+  const { checks, nextSync } = topologyOf(own, of, { nowMs });
   return [checks.role.state, checks.primary.state, checks.replication_id.state, checks.chain.state, nextSync.state];
 };
 const fact = (of: RedisReplication): Known<RedisReplication> => known(of, 0);
@@ -127,6 +127,7 @@ test('topology', () => {
   assert.deepEqual(seen(behind({ master_sync_in_progress: 1, master_replid: other }), fact(primary())), ['ok', 'unknown', 'unknown', 'ok', 'syncing']); // prettier-ignore
   const middle = up({ master_replid: id, connected_slaves: 1, slave0: 'ip=10.0.0.1,port=6380,state=online,offset=1,lag=0' }); // prettier-ignore
   assert.equal(seen(middle, fact(primary()))[3], 'wrong');
+  assert.equal(topologyOf(middle, fact(primary()), { nowMs: 0, isChainMeant: true }).checks.chain.state, 'none');
 });
 
 const sizes: readonly (readonly [own: number, of: number, changes: Fields, wanted: string])[] = [
@@ -142,8 +143,8 @@ for (const [own, of, changes, wanted] of sizes) {
   test(`a replica without a link has ${String(own)} keys, its primary ${String(of)}: ${wanted}`, () => {
     const keys = (count: number): Fields => ({ db0: `keys=${String(count)},expires=0,avg_ttl=0` });
     const its = primary({ ...keys(of), ...changes });
-    assert.equal(topologyOf(behind(keys(own)), fact(its), 0).checks.dataset.state, wanted);
-    assert.equal(topologyOf(up(keys(own)), fact(its), 0).checks.dataset.state, 'ok', 'linked');
+    assert.equal(topologyOf(behind(keys(own)), fact(its), { nowMs: 0 }).checks.dataset.state, wanted);
+    assert.equal(topologyOf(up(keys(own)), fact(its), { nowMs: 0 }).checks.dataset.state, 'ok', 'linked');
   });
 }
 
