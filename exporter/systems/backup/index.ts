@@ -15,7 +15,11 @@ export const backup = defineSystem({
     ...(source === undefined ? [] : [{ path: 'address.source', target: source, kind: 'mysql' }]),
     ...(archive === undefined ? [] : [{ path: 'address.archive', target: archive, kind: 'backup' }]),
   ],
-  thresholds: { backup_max_age_seconds: 'age of the newest complete backup' },
+  thresholds: {
+    backup_max_age_seconds: 'age of the newest complete backup',
+    backup_recovery_point_age_seconds: 'how much may be lost: the recovery point objective',
+    backup_restore_last_duration_seconds: 'how long a restore may take: the recovery time objective',
+  },
   open: (opening) => Promise.resolve(openBackup(opening)),
   examine: async (client, call, { backup_ready: written }) =>
     (await import('./facts-doctor.ts')).examineBackup(
