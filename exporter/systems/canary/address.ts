@@ -4,12 +4,19 @@ import { targetName, type Reference } from '../../system.ts';
 
 /** Where a canary is written: a row of a table, or a key. */
 export type WritePlace =
-  | { readonly kind: 'mysql'; readonly target: string; readonly table: string }
+  | {
+      readonly kind: 'mysql';
+      readonly target: string;
+      readonly table: string;
+      /** Also while the server replicates from another one. */
+      readonly onReplica: boolean;
+    }
   | { readonly kind: 'redis'; readonly target: string; readonly key: string };
 
 /** Where it is looked for. */
 export type SeenPlace =
-  | WritePlace
+  | { readonly kind: 'mysql'; readonly target: string; readonly table: string }
+  | { readonly kind: 'redis'; readonly target: string; readonly key: string }
   | { readonly kind: 'redis'; readonly target: string; readonly key: string; readonly field: string }
   | { readonly kind: 'kafka'; readonly target: string; readonly topic: string };
 
@@ -33,7 +40,13 @@ const every = durationMs.refine((ms) => ms >= 1000 && ms <= 3_600_000, 'a durati
 /** `table` stands for mysql, `key` for redis, `topic` for kafka; without one of them it is the place that is written to. */
 export const canaryAddress = z
   .strictObject({
-    write: z.strictObject({ target: targetName, table: table.optional(), key: key.optional() }),
+    write: z.strictObject({
+      target: targetName,
+      table: table.optional(),
+      key: key.optional(),
+      /** For servers that replicate from each other: a row on a mere replica is an errant transaction. */
+      on_replica: z.boolean().optional(),
+    }),
     seen_at: z
       .array(
         z.strictObject({
@@ -85,22 +98,34 @@ interface Written {
   readonly key?: string | undefined;
   readonly field?: string | undefined;
   readonly topic?: string | undefined;
+  readonly on_replica?: boolean | undefined;
 }
 
-function writePlace({ target, table: inTable, key: atKey }: Written): WritePlace | undefined {
-  if (inTable !== undefined && atKey === undefined) return { kind: 'mysql', target, table: inTable };
-  if (atKey !== undefined && inTable === undefined) return { kind: 'redis', target, key: atKey };
+function writePlace({ target, table: inTable, key: atKey, on_replica: onReplica }: Written): WritePlace | undefined {
+  if (inTable !== undefined && atKey === undefined) {
+    return { kind: 'mysql', target, table: inTable, onReplica: onReplica === true };
+  }
+  if (atKey !== undefined && inTable === undefined && onReplica === undefined) {
+    return { kind: 'redis', target, key: atKey };
+  }
   return undefined;
 }
 
 function seenPlace(place: Written, write: WritePlace): SeenPlace | undefined {
   const { target, table: inTable, key: atKey, field, topic } = place;
   const named = [inTable, atKey, topic].filter((name) => name !== undefined);
-  if (named.length === 0 && field === undefined) return { ...write, target };
+  if (named.length === 0 && field === undefined) return samePlace(write, target);
   if (named.length > 1 || (field !== undefined && atKey === undefined)) return undefined;
   if (topic !== undefined) return { kind: 'kafka', target, topic };
   if (atKey !== undefined && field !== undefined) return { kind: 'redis', target, key: atKey, field };
-  return writePlace(place);
+  if (inTable !== undefined) return { kind: 'mysql', target, table: inTable };
+  return atKey === undefined ? undefined : { kind: 'redis', target, key: atKey };
+}
+
+function samePlace(write: WritePlace, target: string): SeenPlace {
+  return write.kind === 'mysql'
+    ? { kind: 'mysql', target, table: write.table }
+    : { kind: 'redis', target, key: write.key };
 }
 
 export function canaryReferences({ write, seenAt }: CanaryAddress): readonly Reference[] {

@@ -25,6 +25,8 @@ interface Canary {
   readonly work: Work;
   /** [0, 1) */
   readonly random: () => number;
+  /** Why nothing may be written now, by what is known of the place from elsewhere; undefined when nothing is against it. */
+  readonly forbidden?: (() => Promise<string | undefined>) | undefined;
 }
 
 /** Runs until the signal aborts, whatever its targets do. @throws only for a fault of this program */
@@ -55,7 +57,7 @@ export async function runCanary(canary: Canary): Promise<void> {
   if (failed !== undefined) throw failed.reason;
 }
 
-async function writeOn({ client, track, work, random }: Canary, bell: Bell): Promise<void> {
+async function writeOn({ client, track, work, random, forbidden }: Canary, bell: Bell): Promise<void> {
   const { signal, clock } = work;
   const isOver = (): boolean => signal.aborted;
   let writer: CanaryWriter | undefined;
@@ -78,6 +80,11 @@ async function writeOn({ client, track, work, random }: Canary, bell: Bell): Pro
     const call = callOf(clock, within(callMs, signal));
     let token: number | undefined;
     try {
+      const why = await forbidden?.();
+      if (why !== undefined) {
+        track.notWritten(undefined, 'refused', why);
+        return why;
+      }
       if (writer?.usable() !== true) {
         await writer?.[Symbol.asyncDispose]();
         writer = undefined;
@@ -93,9 +100,10 @@ async function writeOn({ client, track, work, random }: Canary, bell: Bell): Pro
         track.written();
         return undefined;
       }
-      const { state, why, fix } = result;
-      track.notWritten(token, state, why, state === 'refused' ? undefined : state === 'denied' ? 'denied' : 'failed');
-      return fix === undefined ? why : `${why}. To mend it: ${fix}`;
+      const { state, fix } = result;
+      const failure = state === 'refused' ? undefined : state === 'denied' ? 'denied' : 'failed';
+      track.notWritten(token, state, result.why, failure);
+      return fix === undefined ? result.why : `${result.why}. To mend it: ${fix}`;
     } catch (error) {
       const { code, message } = targetErrorOf(error);
       const away = code === 'refused' || code === 'unreachable' || code === 'deadline';

@@ -1,7 +1,9 @@
 import { z } from 'zod';
-import { collectorOf } from '../../collector.ts';
+import { collectorOf, type Peers } from '../../collector.ts';
 import { emitState, type Emit } from '../../families.ts';
 import { known, unknown } from '../../runtime/known.ts';
+import { replicationFact, type ReplicaChannel } from '../mysql/facts-replication.ts';
+import type { WritePlace } from './address.ts';
 import { runCanary } from './background-canary.ts';
 import type { CanaryClient } from './client.ts';
 import { CanaryTrack, canaryFact, type SeenView } from './facts-track.ts';
@@ -30,7 +32,8 @@ export const canaryCollector = collectorOf<CanaryClient>()({
     const own = Math.floor(Math.random() * 1000);
     const track = new CanaryTrack(client.plan, { wallMs: clock.wallMs(), monoMs: clock.monoMs(), own });
     state.track = track;
-    await runCanary({ client, track, work, random: Math.random });
+    const forbidden = forbiddenBy(client.plan.write, work.peers);
+    await runCanary({ client, track, work, random: Math.random, forbidden });
   },
   collect({ client, emit, call, state }) {
     state.ends = client.plan.seenAt.map(({ target }) => target);
@@ -54,6 +57,27 @@ export const canaryCollector = collectorOf<CanaryClient>()({
     emitUnknown(emit, state.ends);
   },
 });
+
+/**
+ * A source that became a replica by a failover may still be writable, and a row that is written there is an errant
+ * transaction. Its own collector knows; the canary's user may not look. A channel whose threads are
+ * both stopped is what a promotion leaves behind.
+ */
+export function forbiddenBy(
+  write: WritePlace,
+  peers: Peers | undefined,
+): (() => Promise<string | undefined>) | undefined {
+  if (write.kind !== 'mysql' || write.onReplica || peers === undefined) return undefined;
+  return async () => {
+    const channels = await peers.fact(write.target, replicationFact, 0);
+    if (!channels.known || channels.value.every(isStopped)) return undefined;
+    return `${write.target} replicates from another server: it is no source now`;
+  };
+}
+
+function isStopped({ ioRunning, sqlRunning }: ReplicaChannel): boolean {
+  return ioRunning === 'no' && !sqlRunning;
+}
 
 function emitEnd(emit: CanaryEmit, end: SeenView): void {
   const labels = { seen_at: end.seenAt };

@@ -22,7 +22,7 @@ test('a row, seen at a replica, in a topic, in a key and in a field of a hash; t
     ],
   });
   assert.deepEqual(parsed, {
-    write: { kind: 'mysql', ...ofTable },
+    write: { kind: 'mysql', ...ofTable, onReplica: false },
     seenAt: [
       { kind: 'mysql', target: 'db2', table: 'pipemedic.canary' },
       { kind: 'mysql', target: 'db3', table: 'copy.canary' },
@@ -56,6 +56,7 @@ test('a key, seen at a replica of the same server kind', () => {
 for (const [what, address, expected] of [
   ['neither table nor key', { write: { target: 'db1' }, seen_at: [{ target: 'db2' }] }, 'write: either table'],
   ['both', { write: { ...ofTable, key: 'k' }, seen_at: [{ target: 'db2' }] }, 'write: either table'],
+  ['a key on a replica', { write: { ...ofKey, on_replica: true }, seen_at: [{ target: 'r' }] }, 'write: either'],
   ['no end', { write: ofTable, seen_at: [] }, 'seen_at: '],
   ['an end of two kinds', { write: ofTable, seen_at: [{ target: 'r', key: 'k', topic: 't' }] }, 'seen_at.0: one of'],
   ['a field without its key', { write: ofTable, seen_at: [{ target: 'r', field: 'f' }] }, 'seen_at.0: one of'],

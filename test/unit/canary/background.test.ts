@@ -80,11 +80,11 @@ interface Running {
   readonly stop: () => Promise<void>;
 }
 
-function run(client: CanaryClient, clock: Clock = systemClock): Running {
+function run(client: CanaryClient, clock: Clock = systemClock, forbidden?: () => Promise<string | undefined>): Running {
   const track = new CanaryTrack(client.plan, { wallMs: clock.wallMs(), monoMs: clock.monoMs(), own: 7 });
   const ending = new AbortController();
   const work = { clock, log: createLog('test', 'silent'), signal: ending.signal };
-  const running = runCanary({ client, track, work, random: () => 0 });
+  const running = runCanary({ client, track, work, random: () => 0, forbidden });
   running.catch(() => undefined);
   return {
     track,
@@ -153,6 +153,17 @@ test('refused: tried at its pace, no failure; it goes on when it may', async () 
   assert.ok(performance.now() - beganMs >= 90);
   assert.deepEqual([track.view(0).state, track.failures.size, track.writes], ['refused', 0, 0]);
   world.onWrite = () => 'written';
+  await eventually('a write', () => (track.writes > 0 ? true : undefined));
+  await stop();
+});
+
+test('forbidden from elsewhere: nothing is even opened to write', async () => {
+  const world = new World();
+  let why: string | undefined = 'it is a replica now';
+  const { track, stop } = run(world.client(40, 'a'), systemClock, () => Promise.resolve(why));
+  await eventually('refused', () => (track.view(0).state === 'refused' ? true : undefined));
+  assert.deepEqual([world.written.length, [...world.openNow].filter((id) => id.startsWith('writer'))], [0, []]);
+  why = undefined;
   await eventually('a write', () => (track.writes > 0 ? true : undefined));
   await stop();
 });

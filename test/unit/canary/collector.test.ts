@@ -1,14 +1,15 @@
 // What a scrape gets of a canary: what was found beside the scrapes, and nothing else.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { CollectorCall } from '../../../exporter/collector.ts';
+import type { CollectorCall, Peers } from '../../../exporter/collector.ts';
 import { FactBoard } from '../../../exporter/facts.ts';
 import type { Sample } from '../../../exporter/families.ts';
 import { systemClock } from '../../../exporter/runtime/clock.ts';
 import { TargetError } from '../../../exporter/runtime/errors.ts';
+import { known, unknown, type Known } from '../../../exporter/runtime/known.ts';
 import { createLog } from '../../../exporter/runtime/log.ts';
 import type { CanaryClient } from '../../../exporter/systems/canary/client.ts';
-import { canaryCollector } from '../../../exporter/systems/canary/collector-canary.ts';
+import { canaryCollector, forbiddenBy } from '../../../exporter/systems/canary/collector-canary.ts';
 import { canaryFact } from '../../../exporter/systems/canary/facts-track.ts';
 import { eventually } from '../../support/wait.ts';
 
@@ -122,4 +123,25 @@ test('with it: states of each end, numbers of those that were seen, the age of w
   assert.equal(late.board.read('c', canaryFact).known, false);
   ending.abort();
   await running;
+});
+
+test('a server that has become a replica is not written to, unless that is meant', async () => {
+  const peersOf = (fact: Known<unknown>): Peers => ({ sources: [], fact: () => Promise.resolve(fact as Known<never>) });
+  const channels = (...found: readonly (readonly [ioRunning: string, sqlRunning: boolean])[]): Peers =>
+    peersOf(known(found.map(([ioRunning, sqlRunning]) => ({ ioRunning, sqlRunning })), 1)); // prettier-ignore
+  const write = { kind: 'mysql', target: 'db1', table: 'a.b', onReplica: false } as const;
+  const isReplica = 'db1 replicates from another server: it is no source now';
+  for (const [peers, expected] of [
+    [channels(['yes', true]), isReplica],
+    [channels(['no', false], ['connecting', true]), isReplica],
+    [channels(['yes', false]), isReplica],
+    [channels(['no', true]), isReplica],
+    [channels(['no', false]), undefined],
+    [channels(), undefined],
+    [peersOf(unknown('not collected')), undefined],
+  ] as const) {
+    assert.equal(await forbiddenBy(write, peers)?.(), expected);
+  }
+  assert.equal(forbiddenBy({ ...write, onReplica: true }, channels(['yes', true])), undefined);
+  assert.equal(forbiddenBy({ kind: 'redis', target: 'r', key: 'k' }, channels(['yes', true])), undefined);
 });
