@@ -1,13 +1,3 @@
-import {
-  consumerGroupDescribeV0,
-  describeGroupsV5,
-  listGroupsV4,
-  listGroupsV5,
-  listOffsetsV7,
-  listOffsetsV8,
-  offsetFetchV8,
-  offsetFetchV9,
-} from '@platformatic/kafka';
 import type { Call } from '../../collector.ts';
 import { TargetError } from '../../runtime/errors.ts';
 import { known, unknown, type Known } from '../../runtime/known.ts';
@@ -23,6 +13,7 @@ import type {
   Offsets,
   TopicPartition,
 } from './facts-cluster.ts';
+import { sent } from './client-apis.ts';
 import { brokerOf, errorName, groupBy, KafkaWire, type Node, type WireOptions } from './client-wire.ts';
 import { readAbout } from './client-about.ts';
 import { assignedTopics } from './facts-protocol.ts';
@@ -84,7 +75,7 @@ export class KafkaSession implements KafkaClient {
   }
 
   async groups(call: Call): Promise<GroupList> {
-    const api = await this.#wire.api(call, 'ListGroups', listGroupsV5, listGroupsV4);
+    const api = await this.#wire.api(call, 'ListGroups', ...sent.ListGroups);
     const groups: ListedGroup[] = [];
     const failed = new Map<number, string>();
     const brokers = await this.#wire.brokers(call);
@@ -117,7 +108,7 @@ export class KafkaSession implements KafkaClient {
   async commits(call: Call, groups: readonly string[]): Promise<ReadonlyMap<string, Known<Commits>>> {
     const found = new Map<string, Known<Commits>>();
     if (groups.length === 0) return found;
-    const api = await this.#wire.api(call, 'OffsetFetch', offsetFetchV9, offsetFetchV8);
+    const api = await this.#wire.api(call, 'OffsetFetch', ...sent.OffsetFetch);
     const wallMs = call.clock.wallMs();
     await this.#wire.atCoordinators(call, groups, found, async (coordinator, ids) => {
       const answer = await this.#wire.send(call, 'OffsetFetch', coordinator, (c) =>
@@ -173,7 +164,7 @@ export class KafkaSession implements KafkaClient {
 
   async #describeClassic(call: Call, coordinator: Node, ids: readonly string[], put: PutDescription): Promise<void> {
     if (ids.length === 0) return;
-    const api = await this.#wire.api(call, 'DescribeGroups', describeGroupsV5);
+    const api = await this.#wire.api(call, 'DescribeGroups', ...sent.DescribeGroups);
     const answer = await this.#wire.send(call, 'DescribeGroups', coordinator, (c) => api.async(c, [...ids], false));
     for (const group of answer.groups) {
       put(group.groupId, group.errorCode, () => ({
@@ -190,7 +181,7 @@ export class KafkaSession implements KafkaClient {
   /** KIP-848 groups: to DescribeGroups they are Dead, without members and without an error (seen on 4.1.1). */
   async #describeModern(call: Call, coordinator: Node, ids: readonly string[], put: PutDescription): Promise<void> {
     if (ids.length === 0) return;
-    const api = await this.#wire.api(call, 'ConsumerGroupDescribe', consumerGroupDescribeV0);
+    const api = await this.#wire.api(call, 'ConsumerGroupDescribe', ...sent.ConsumerGroupDescribe);
     const answer = await this.#wire.send(call, 'ConsumerGroupDescribe', coordinator, (c) =>
       api.async(c, [...ids], false),
     );
@@ -207,7 +198,7 @@ export class KafkaSession implements KafkaClient {
     const found = new Map<string, Map<number, Known<number>>>();
     if (partitions.length === 0) return found;
     const wallMs = call.clock.wallMs();
-    const api = await this.#wire.api(call, 'ListOffsets', listOffsetsV8, listOffsetsV7);
+    const api = await this.#wire.api(call, 'ListOffsets', ...sent.ListOffsets);
     // KafkaApis: -1 latest (READ_COMMITTED: the last stable offset), -2 earliest, else the first record at or after the time
     const readCommitted = 1;
     const isolation = at === 'stable' ? readCommitted : 0;

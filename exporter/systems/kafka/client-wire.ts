@@ -5,20 +5,18 @@
 import { isIP } from 'node:net';
 import {
   Admin,
-  findCoordinatorV4,
-  findCoordinatorV5,
-  findCoordinatorV6,
-  metadataV12,
   protocolErrorsCodesById,
   ResponseError,
   type API,
   type Connection,
+  type metadataV12,
 } from '@platformatic/kafka';
 import type { Call } from '../../collector.ts';
 import { until } from '../../runtime/deadline.ts';
-import { messageOf, TargetError } from '../../runtime/errors.ts';
+import { messageOf } from '../../runtime/errors.ts';
 import { unknown, type Known } from '../../runtime/known.ts';
 import type { Broker } from './facts-cluster.ts';
+import { newestOf, sent, type Versions } from './client-apis.ts';
 import { kafkaError, type Way } from './client-errors.ts';
 
 /** Kafka's time-outs are a safety net below the deadline of each call, which closes the client. */
@@ -45,7 +43,7 @@ export class KafkaWire {
   readonly #admin: Admin;
   readonly #bootstrap: readonly Node[];
   readonly #way: Way;
-  #versions: ReadonlyMap<string, { readonly minVersion: number; readonly maxVersion: number }> | undefined;
+  #versions: Versions | undefined;
   #brokers: readonly Broker[] = [];
 
   constructor({ brokers, tls, sasl }: WireOptions) {
@@ -87,7 +85,7 @@ export class KafkaWire {
     work: (coordinator: Node, groups: readonly string[]) => Promise<void>,
   ): Promise<void> {
     if (groups.length === 0) return;
-    const api = await this.api(call, 'FindCoordinator', findCoordinatorV6, findCoordinatorV5, findCoordinatorV4);
+    const api = await this.api(call, 'FindCoordinator', ...sent.FindCoordinator);
     const answer = await this.send(call, 'FindCoordinator', undefined, (c) => api.async(c, 0, [...groups]));
     const nodes = new Map<number, Node>();
     for (const c of answer.coordinators) {
@@ -114,7 +112,7 @@ export class KafkaWire {
 
   /** `topics` null: all. */
   async metadata(call: Call, topics: [] | null): Promise<Awaited<ReturnType<typeof metadataV12.api.async>>> {
-    const api = await this.api(call, 'Metadata', metadataV12);
+    const api = await this.api(call, 'Metadata', ...sent.Metadata);
     // Never create a topic by asking for it
     const answer = await this.send(call, 'Metadata', undefined, (c) => api.async(c, topics, false, false));
     this.#brokers = answer.brokers.map(brokerOf);
@@ -136,15 +134,7 @@ export class KafkaWire {
       const apis = await this.#within(call, 'ApiVersions', this.#admin.listApis());
       this.#versions = new Map(apis.map((a) => [a.name, a]));
     }
-    const range = this.#versions.get(name);
-    const found = candidates.find(
-      ({ api }) => range !== undefined && api.version >= range.minVersion && api.version <= range.maxVersion,
-    );
-    if (found !== undefined) return found.api;
-    throw new TargetError(
-      'unsupported',
-      `${name}: the broker knows versions ${range?.minVersion ?? 'none'} to ${range?.maxVersion ?? 'none'}; Kafka 3.1 or newer is needed`,
-    );
+    return newestOf(this.#versions, name, candidates);
   }
 
   /** `to` undefined: any broker. */
