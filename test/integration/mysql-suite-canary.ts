@@ -80,13 +80,13 @@ export function canarySuite(room: Room): void {
       await source(fix);
       assert.equal(await writer.write(1_790_000_040_000_123, call()), 'written');
       // A token that does not fit is an error, and not another number
-    await source('DELETE FROM shop.canary');
-    await source('ALTER TABLE shop.canary MODIFY token INT NOT NULL');
-    await assert.rejects(writer.write(1_790_000_050_000_123, call()), /Out of range/);
-    await source('ALTER TABLE shop.canary DROP COLUMN written_at');
-    assert.partialDeepStrictEqual(await writer.write(1_790_000_060_000_123, call()), { state: 'no_table' });
-    assert.partialDeepStrictEqual(await writer.obstacle(call()), { state: 'no_table' });
-    await source('DROP TABLE shop.canary');
+      await source('DELETE FROM shop.canary');
+      await source('ALTER TABLE shop.canary MODIFY token INT NOT NULL');
+      await assert.rejects(writer.write(1_790_000_050_000_123, call()), /Out of range/);
+      await source('ALTER TABLE shop.canary DROP COLUMN written_at');
+      assert.partialDeepStrictEqual(await writer.write(1_790_000_060_000_123, call()), { state: 'no_table' });
+      assert.partialDeepStrictEqual(await writer.obstacle(call()), { state: 'no_table' });
+      await source('DROP TABLE shop.canary');
       const gone = await writer.write(1_790_000_070_000_123, call());
       assert.ok(gone !== 'written' && ['no_table', 'denied'].includes(gone.state));
       assert.match(
