@@ -287,7 +287,8 @@ test('Redis: RDB and append-only files of a real server, whole and cut off', asy
   writeFileSync(rdb, readFileSync(join(data, 'dump.rdb')));
   const { class: found, told } = await judge(rdb, 'rdb');
   assert.deepEqual([found, told.tool], ['complete', 'redis']);
-  spoil(rdb, flip);
+  // In the check sum: elsewhere it may be in a length, which makes the file look cut off.
+  spoil(rdb, (content) => Buffer.concat([content.subarray(0, -1), Buffer.of((content.at(-1) ?? 0) ^ 1)]));
   assert.equal((await judge(rdb, 'rdb')).class, 'corrupt');
   spoil(rdb, (content) => content.subarray(0, -100));
   assert.equal((await judge(rdb, 'rdb')).class, 'truncated');
