@@ -126,6 +126,7 @@ async function measure(counter: FrameCounter, count: number): Promise<Readonly<R
       await fetch(`http://${listen}/-/healthy`);
       return residentMb(pid, 'VmRSS');
     });
+    counter.take();
     const coldStartMs = performance.now();
     const first = await scrape();
     const coldMs = performance.now() - coldStartMs;
