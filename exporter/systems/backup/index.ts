@@ -19,6 +19,7 @@ export const backup = defineSystem({
     backup_max_age_seconds: 'age of the newest complete backup',
     backup_recovery_point_age_seconds: 'how much may be lost: the recovery point objective',
     backup_restore_last_duration_seconds: 'how long a restore may take: the recovery time objective',
+    backup_restore_max_age_seconds: 'time since the newest good test restore',
   },
   open: (opening) => Promise.resolve(openBackup(opening)),
   examine: async (client, call, { backup_ready: written }) =>

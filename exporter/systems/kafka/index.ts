@@ -7,7 +7,11 @@ export const kafka = defineSystem({
   kind: 'kafka',
   help: 'A Kafka cluster (3.1 or newer) and its consumer groups.',
   address: kafkaAddress,
-  thresholds: { kafka_consumergroup_lag_seconds: 'age of the oldest record that a consumer group has not read' },
+  thresholds: {
+    kafka_consumergroup_lag_seconds: 'age of the oldest record that a consumer group has not read',
+    kafka_consumergroup_commit_unmoved_seconds: 'how long records wait without the commit moving',
+    kafka_topic_open_transaction_seconds: 'how long a last stable offset stands still',
+  },
   up: kafkaUp,
   open: async (opening) => (await import('./client.ts')).openKafka(opening),
   collectors: [kafkaLag],

@@ -21,6 +21,8 @@ export const redis = defineSystem({
   address: redisAddress,
   thresholds: {
     redis_replica_behind_bytes: 'bytes of the replication stream that a replica has not acknowledged',
+    redis_full_copies_per_hour: 'full copies given to replicas within an hour',
+    redis_replica_backlog_headroom_seconds: 'how long a replica may be away before it needs a full copy',
     redis_replica_lag_seconds: 'age of the oldest byte of the stream that a replica has not acknowledged',
   },
   up: redisUp,
