@@ -5,6 +5,7 @@ import { durationMs } from '../../fields.ts';
 import { unknown, type Known } from '../../runtime/known.ts';
 import { transactionsFact, type Transactions } from '../mysql/facts-activity.ts';
 import { lookInBackground, type ReadinessMemory } from './background-readiness.ts';
+import { mainTypeOf } from './address.ts';
 import type { BackupClient } from './client.ts';
 import { growingOf, GrowthMemory } from './facts-growth.ts';
 import {
@@ -54,6 +55,7 @@ export const backupReady = collectorOf<BackupClient>()({
     const needed = neededBytes(
       files.filter((f) => !growing.has(f.inode)),
       config.space_factor,
+      mainTypeOf(client.address),
     );
     emit.free(room.freeBytes);
     if (needed !== undefined) emit.needed(needed);

@@ -5,7 +5,7 @@ import type { Finding } from '../../findings.ts';
 import { messageOf } from '../../runtime/errors.ts';
 import { known, unknown, type Known } from '../../runtime/known.ts';
 import { readTransactions, type Transactions } from '../mysql/facts-activity.ts';
-import { mainTypeOf } from './address.ts';
+import { mainTypeOf, type BackupTool } from './address.ts';
 import type { BackupClient, BackupSurvey } from './client.ts';
 import {
   inodesFinding,
@@ -36,7 +36,7 @@ export async function examineBackup(
   return [
     folderFinding(client, survey),
     ...linkFindings(survey),
-    spaceFinding(room, neededBytes(survey.files, options.space_factor)),
+    spaceFinding(room, neededBytes(survey.files, options.space_factor, mainTypeOf(client.address))),
     inodesFinding(room),
     ...(await accountFindings(client, options.databases, call)),
     ...(activity === undefined ? [] : [transactionsFinding(activity, options.long_transaction / 1000), lockWaitsFinding(activity)]), // prettier-ignore
@@ -58,6 +58,9 @@ function linkFindings({ links }: BackupSurvey): readonly Finding[] {
     .map(({ name, to }) => ({ check: 'link', ok: false, text: `${name} points to ${to}, which is not there` }));
 }
 
+/** Tools that log in to a server of MySQL. */
+const logsIn: readonly BackupTool[] = ['mysqldump', 'mydumper', 'xtrabackup', 'binlog'];
+
 /** Without an account there is one line for all that only it could tell. */
 async function accountFindings(
   client: BackupClient,
@@ -66,6 +69,7 @@ async function accountFindings(
 ): Promise<readonly Finding[]> {
   const look: readonly ReadyFinding[] = await lookAsAccount(client, databases, call);
   if (client.openSource !== undefined) return look.filter(({ state }) => state !== 'not_configured');
+  if (client.address.source === undefined && !logsIn.includes(client.address.tool)) return [];
   const fix = 'set address.source, and auth to the account that makes the backups';
   return look.filter(({ check }) => check === 'login').map((its) => ({ ...its, fix }));
 }

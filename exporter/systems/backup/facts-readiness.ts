@@ -9,7 +9,7 @@ import type { Transactions } from '../mysql/facts-activity.ts';
 import type { MysqlClient } from '../mysql/client.ts';
 import { binlogPrivilege, grantFor, holds, readOwnGrants, type Grants } from '../mysql/facts-grants.ts';
 import { atLeast } from '../mysql/facts-version.ts';
-import type { BackupTool } from './address.ts';
+import type { BackupTool, BackupType } from './address.ts';
 import type { BackupClient, BackupFile } from './client.ts';
 import type { ReadyCheck, ReadyState } from './families-readiness.ts';
 
@@ -35,18 +35,22 @@ export async function readRoom(client: BackupClient, call: Call): Promise<Room> 
   return { freeBytes: bavail * bsize, freeInodes: ffree, inodes: files };
 }
 
-/** Of so many full backups the largest counts. */
+/** Of so many backups the largest counts. */
 const sizesOfLast = 3;
 
 /** Undefined while there is none to go by. */
-export function neededBytes(finished: readonly BackupFile[], factor: number): number | undefined {
-  const sizes = finished.filter((f) => f.type === 'full').slice(0, sizesOfLast).map((f) => f.sizeBytes); // prettier-ignore
+export function neededBytes(
+  finished: readonly BackupFile[],
+  factor: number,
+  type: BackupType = 'full',
+): number | undefined {
+  const sizes = finished.filter((f) => f.type === type).slice(0, sizesOfLast).map((f) => f.sizeBytes); // prettier-ignore
   return sizes.length === 0 ? undefined : Math.ceil(Math.max(...sizes) * factor);
 }
 
 export function spaceFinding({ freeBytes }: Room, needed: number | undefined): ReadyFinding {
   const has = `${mib(freeBytes)} are free in the folder`;
-  if (needed === undefined) return finding('space', 'unknown', `${has}; there is no full backup to go by`);
+  if (needed === undefined) return finding('space', 'unknown', `${has}; there is no backup to go by`);
   if (freeBytes >= needed) return finding('space', 'ready', `${has}, ${mib(needed)} are needed`);
   return finding('space', 'not_ready', `${has}, and ${mib(needed)} are needed`, 'make room, or keep fewer backups');
 }

@@ -19,7 +19,7 @@ export const readinessFamilies = {
   free: gauge('backup_space_free_bytes', 'Free space in the folder of the backups, for others than root.', [], state),
   needed: gauge(
     'backup_space_needed_bytes',
-    'What the next full backup should find free: the largest of the last ones with a margin.',
+    'What the next backup should find free: the largest of the last ones with a margin.',
     [],
     state,
   ),

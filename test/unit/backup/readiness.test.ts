@@ -36,6 +36,7 @@ function files(...sizes: readonly number[]): readonly BackupFile[] {
 test('space: the largest of the last three full ones with a margin; unknown without any', () => {
   assert.equal(neededBytes(files(10, 60, 20, 1000), 1.5), 90);
   assert.equal(neededBytes([], 1.5), undefined);
+  assert.equal(neededBytes(files(10), 1.5, 'binlog'), undefined);
   assert.equal(spaceFinding(room, 100).state, 'ready');
   assert.equal(spaceFinding(room, 101).state, 'not_ready');
   assert.equal(spaceFinding(room, undefined).state, 'unknown');
