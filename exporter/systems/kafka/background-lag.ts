@@ -84,8 +84,8 @@ export class LagState {
   }
 
   #inBackground(refresh: Refreshing['refresh']): boolean {
-    if (refresh === 'background') return true;
-    return refresh === 'auto' && this.#isServed && this.#tooShortMs !== undefined;
+    if (!this.#isServed || refresh === 'scrape') return false;
+    return refresh === 'background' || this.#tooShortMs !== undefined;
   }
 
   /** The newest sweep; awaited when there is none yet. */

@@ -160,3 +160,17 @@ test('scrape: nothing runs beside it, however slow', async (t) => {
   assert.equal((await scrape(20_000)).lag, 2);
   assert.equal(slow.opened, 0);
 });
+
+test('where nobody sweeps in the background (doctor), the collector does it itself', async () => {
+  const slow = new Slow();
+  let lags = 0;
+  const call = { signal: within(20_000), clock: systemClock, target: 'bus', board: new FactBoard() };
+  await kafkaLag.prepare({ refresh: 'background' }).collect(
+    slow.client(),
+    ({ family }) => {
+      if (family.name === 'kafka_consumergroup_lag') lags += 1;
+    },
+    call,
+  );
+  assert.deepEqual([lags, slow.sweeps, slow.opened], [1, 1, 0]);
+});
