@@ -1,4 +1,8 @@
 import { render } from './render.ts';
+import { backupDepthRow } from './rows-backup.ts';
+import { kafkaDepthRow } from './rows-kafka.ts';
+import { canaryRow, hostRow } from './rows-measured.ts';
+import { redisDepthRow } from './rows-redis.ts';
 import { exporterRow, remediatorRow } from './rows-own.ts';
 import { flowRow, statesRow } from './rows-flow.ts';
 import { backupRow, jvmRow, kafkaRow, redisRow } from './rows-downstream.ts';
@@ -7,14 +11,19 @@ import type { Row } from './spec.ts';
 
 export const rows: readonly Row[] = [
   flowRow,
+  canaryRow,
   statesRow,
   mysqlRow,
   maxwellRow,
   cdcServiceRow,
   kafkaRow,
+  kafkaDepthRow,
   redisRow,
+  redisDepthRow,
   jvmRow,
   backupRow,
+  backupDepthRow,
+  hostRow,
   remediatorRow,
   exporterRow,
 ];

@@ -34,6 +34,8 @@ export interface Row {
 }
 
 export const ofTarget = 'target=~"$target"';
+/** For kinds that are members of no pipeline: the variable does not list them. */
+export const ofAny = 'target!=""';
 export const ofPipeline = 'pipeline=~"$pipeline"';
 
 interface StateSet {
@@ -74,9 +76,9 @@ export function statesPanel(
 }
 
 /** The limits of the inventory, drawn beside what they limit. */
-export function limitQuery(threshold: string): Query {
+export function limitQuery(threshold: string, matcher: string = ofTarget): Query {
   return {
-    expr: `max by (target, severity, consumergroup) (pipemedic_threshold{threshold="${threshold}",${ofTarget}}) < Inf`,
+    expr: `max by (target, severity, consumergroup) (pipemedic_threshold{threshold="${threshold}",${matcher}}) < Inf`,
     legend: 'limit {{target}} {{consumergroup}} {{severity}}',
     emptyWhen: 'no limit of its own is set in the inventory: the rules use their default',
   };
