@@ -248,6 +248,71 @@ test('the cause silences its measure, critical silences warning, each for its ow
   );
 });
 
+test('of one object, what says most is loud: consumers, Redis, backups, canary, flow', { skip }, async () => {
+  const k = { target: 'k1', consumergroup: 'g' };
+  await expectLoud(
+    'depth',
+    [
+      alert('KafkaConsumerGone', k),
+      alert('KafkaConsumerLag critical', { ...k, topic: 't' }),
+      alert('KafkaConsumerLag critical', { target: 'k1', consumergroup: 'h', topic: 't' }),
+      alert('KafkaPartitionsOffline', { target: 'k1' }),
+      alert('KafkaUnderReplicated', { target: 'k1' }),
+      alert('KafkaConnectFailed', { target: 'c1', connector: 'orders' }),
+      alert('KafkaConnectIdle', { target: 'c1', connector: 'orders' }),
+      alert('KafkaConnectIdle', { target: 'c1', connector: 'users' }),
+      alert('RedisReplicationLinkDown', { target: 'r2' }),
+      alert('RedisPrimaryEmpty', { target: 'r2' }),
+      alert('RedisTopologyWrong critical', { target: 'r2' }),
+      alert('RedisPartlyUnknown', { target: 'r2' }),
+      alert('RedisPartlyUnknown', { target: 'r3' }),
+      alert('BackupIncomplete', { target: 'b1', type: 'full' }),
+      alert('BackupSizeUnusual', { target: 'b1', type: 'full' }),
+      alert('BackupSizeUnusual', { target: 'b1', type: 'incremental' }),
+      alert('CanaryNotWritten', { target: 'canary1' }),
+      alert('CanaryUnknown', { target: 'canary1' }),
+      alert('CanaryLate critical', { target: 'canary2', seen_at: 'r1' }),
+      alert('CanaryLate warning', { target: 'canary2', seen_at: 'r1' }),
+      alert('CanaryLate warning', { target: 'canary2', seen_at: 'r2' }),
+      alert('PipelineNotFlowing', { pipeline: 'orders' }),
+      alert('PipelineLag', { pipeline: 'orders' }),
+      alert('PipelineLag', { pipeline: 'users' }),
+    ],
+    [
+      'BackupIncomplete critical b1',
+      'BackupSizeUnusual warning b1',
+      'CanaryLate critical canary2',
+      'CanaryLate warning canary2',
+      'CanaryNotWritten warning canary1',
+      'KafkaConnectFailed critical c1',
+      'KafkaConnectIdle warning c1',
+      'KafkaConsumerGone critical k1',
+      'KafkaConsumerLag critical k1 t',
+      'KafkaPartitionsOffline critical k1',
+      'PipelineLag critical users',
+      'PipelineNotFlowing critical orders',
+      'RedisPartlyUnknown warning r3',
+      'RedisPrimaryEmpty critical r2',
+      'RedisReplicationLinkDown critical r2',
+    ],
+  );
+});
+
+test('a canary is silent while a member of its pipeline has an alert of its own', { skip }, async () => {
+  await expectLoud(
+    'canary',
+    [
+      alert('PipemedicUpstreamFault', { target: 'canary1', upstream: 'maxwell1' }),
+      alert('PipemedicMemberFault', { pipeline: 'orders' }),
+      alert('MaxwellStalled', { target: 'maxwell1', ...client }),
+      alert('CanaryLate critical', { target: 'canary1', seen_at: 'r1' }),
+      alert('PipelineNotFlowing', { pipeline: 'orders' }),
+      alert('CanaryLate critical', { target: 'canary9', seen_at: 'r1' }),
+    ],
+    ['CanaryLate critical canary9', 'MaxwellStalled critical maxwell1'],
+  );
+});
+
 test(
   'what the remediator says is heard, also below a dead upstream; a failure replaces its refusals',
   { skip },

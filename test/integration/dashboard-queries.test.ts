@@ -63,7 +63,8 @@ const zero =
   /^(mysql|kafka|kafka_connect|redis|maxwell_http)_up$|_cdc_ready$|sql_delay$|collector_success$|headroom_(files|seconds)$|last_reload_successful$|sweep_complete$|data_flowing$|full_in_seconds$|folder_avail_bytes$|MemAvailable_bytes$/;
 
 function numberOf(family: Family, round: number): number {
-  if (family.type === 'counter' || family.type === 'summary') return round * 100; // past every limit within seconds
+  const isCounted = family.type === 'counter' || family.type === 'summary' || family.name === 'node_vmstat_oom_kill';
+  if (isCounted) return round * 100; // past every limit within seconds
   if (family.name === 'pipemedic_threshold' || family.name === 'pipeline_lag_objective_seconds') return 0.5;
   if (family.name === 'mysql_binlog_files') return 3;
   return zero.test(family.name) ? 0 : 1;
