@@ -4,7 +4,8 @@ import { z } from 'zod';
 /** A regular expression that has to match the whole name. */
 const pattern = z.string().min(1).transform((text, context): RegExp => {
   try {
-    return new RegExp(`^(?:${text})$`);
+    new RegExp(text); // by itself: `a)|(b` would be one in the parentheses, of which only the ends are bound
+    return new RegExp(`^(?:${text})$`, 's'); // ids of groups may hold line breaks
   } catch {
     context.addIssue({ code: 'custom', message: `not a regular expression: ${text}` });
     return z.NEVER;

@@ -39,13 +39,18 @@ export async function sweepOf(found: Found, memory: LagMemory, now: Moment, cloc
     offsets.set(p.topic, ofTopic.set(p.partition, { end: at(found.ends, p), begin: at(found.begins, p) }));
   }
   const groups = new Map<string, GroupSweep>();
+  const listed = new Set(found.list.groups.map(({ id }) => id));
   let sinceMs = clock.monoMs();
   for (const group of found.groups) {
     if (clock.monoMs() - sinceMs > sliceMs) {
       await setImmediate();
       sinceMs = clock.monoMs();
     }
-    const description = found.descriptions.get(group.id) ?? unknown('the group was not described');
+    // The list is all that tells of a Streams group: what it said the last time is no state of now
+    const isStale = group.type === 'streams' && !listed.has(group.id);
+    const description = isStale
+      ? unknown('the group is no longer listed')
+      : (found.descriptions.get(group.id) ?? unknown('the group was not described'));
     groups.set(group.id, {
       group: group.id,
       type: group.type,
@@ -148,7 +153,11 @@ function topicsOf(
   for (const topic of remembered.keys()) if (!names.has(topic)) remembered.delete(topic);
   for (const topic of names) {
     const partitions = offsets.get(topic);
-    if (partitions === undefined) continue; // deleted, not selected, or not for us to see
+    if (partitions === undefined) {
+      // Deleted, not selected, or not for us to see. A commit that cannot be looked at now is no new one later.
+      if (found.cluster.failed?.has(topic) === true) remembered.set(topic, remembered.get(topic) ?? new TopicCommits());
+      continue;
+    }
     const committed = commits.value.get(topic);
     const isBorn = seenBefore && committed !== undefined;
     const memoryOf = remembered.get(topic) ?? new TopicCommits(isBorn ? now.monoMs : undefined);

@@ -104,7 +104,28 @@ test('groups of every type and protocol: their info, and members where they can 
   assert.equal(values.get('kafka_consumergroup_lag{consumergroup="streams",topic="t",partition="0"}'), 7);
 });
 
+test('a Streams group that is gone is not told of as it was when it was listed last', async () => {
+  const cluster = fakeCluster({ topics: {}, groups: { s: { type: 'streams', protocolType: 'streams' } } });
+  const collected = new Collected(cluster);
+  assert.equal((await collected.next()).get('kafka_consumergroup_state{consumergroup="s",state="stable"}'), 1);
+  cluster.listed = [];
+  const values = await collected.next();
+  assert.equal(values.get('kafka_consumergroup_state{consumergroup="s",state="stable"}'), 0);
+  assert.equal(values.get('kafka_consumergroup_state{consumergroup="s",state="unknown"}'), 1);
+});
+
 const commitAge = 'kafka_consumergroup_last_commit_age_seconds';
+
+test('a topic that could not be told of in the first sweep has no commit that was made just now', async () => {
+  const topics = { t: [{ end: 9 }] };
+  const cluster = fakeCluster({ topics: {}, groups: { g: { commits: { t: [4] } } } });
+  cluster.failedTopics = { t: 'LEADER_NOT_AVAILABLE' };
+  const collected = new Collected(cluster);
+  await collected.next();
+  cluster.topics = topics;
+  cluster.failedTopics = {};
+  assert.deepEqual(of(await collected.next(), commitAge), {});
+});
 
 test('age of the last commit: absent until one is seen to move, then since that', async () => {
   const cluster = fakeCluster({
@@ -284,7 +305,14 @@ test('topics and groups that are not selected are not asked for; patterns match 
   assert.deepEqual(Object.keys(of(values, 'kafka_consumergroup_info')).length, 2);
 });
 
+test('a pattern of alternatives binds each of them, and a dot stands for a line break too', async () => {
+  const cluster = fakeCluster({ topics: {}, groups: { 'a': {}, 'b': {}, 'xb': {}, 'ay': {}, 'c\nd': {} } }); // prettier-ignore
+  await new Collected(cluster, { groups: { include: ['a|b', 'c.*'] } }).next();
+  assert.deepEqual([...cluster.askedFor.groups].sort(), ['a', 'b', 'c\nd']);
+});
+
 test('a pattern that is none is refused, and said', () => {
+  assert.throws(() => new Collected(fakeCluster({ topics: {}, groups: {} }), { groups: { exclude: ['a)|(b'] } }), /not a regular expression: a\)/); // prettier-ignore
   assert.throws(() => new Collected(fakeCluster({ topics: {}, groups: {} }), { topics: { include: ['('] } }), /not a regular expression: \(/); // prettier-ignore
   assert.throws(() => new Collected(fakeCluster({ topics: {}, groups: {} }), { topics: { include: [] } }));
 });
