@@ -97,6 +97,7 @@ export class DatasetMemory {
   }
 
   #keep(look: Look, windowMs: number): void {
+    this.#waitOut(look.atMs, windowMs);
     const last = this.#looks.at(-1);
     const isClose = last !== undefined && look.atMs - (this.#looks.at(-2)?.atMs ?? -Infinity) < windowMs / keptLooks;
     if (isClose) {
@@ -107,6 +108,12 @@ export class DatasetMemory {
       };
     } else this.#looks.push(look);
     while ((this.#looks[0]?.atMs ?? Infinity) < look.atMs - windowMs) this.#looks.shift();
+  }
+
+  /** A server that was away for longer than the window may have come back empty: that time does not count. */
+  #waitOut(nowMs: number, windowMs: number): void {
+    const awayMs = nowMs - (this.#looks.at(-1)?.atMs ?? nowMs) - windowMs / 2;
+    if (awayMs > 0) this.#looks = this.#looks.map((look) => ({ ...look, atMs: look.atMs + awayMs }));
   }
 }
 

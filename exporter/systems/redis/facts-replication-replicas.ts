@@ -15,11 +15,11 @@ export interface RedisReplicaSeen {
   readonly port: string;
   /** online, or wait_bgsave, send_bulk, send_bulk_and_stream… while it is being copied to */
   readonly state: string;
-  /** Last offset that it acknowledged (once a second); 0 while it is not online. */
+  /** Last offset that it acknowledged (once a second); 0 while it is not online, and until its first acknowledgement. */
   readonly offset: number;
   /** Seconds since the last acknowledgement; 0 while it is not online. Says nothing about data. */
   readonly ackAgeSeconds: number | undefined;
-  /** Bytes of the stream that it has not acknowledged. Unknown while it is not online: its offset is 0 then. */
+  /** Bytes of the stream that it has not acknowledged. Unknown while its offset is not known. */
   readonly behindBytes: Known<number>;
   /** How much further it may fall behind before a reconnect costs a full copy; below 0 it would already. */
   readonly backlogHeadroomBytes: Known<number>;
@@ -57,9 +57,15 @@ export function replicasOf(
     );
     const offset = numberOf(parts, 'offset') ?? 0;
     const state = parts.get('state') ?? '';
-    const online = state === 'online';
+    // Online, but loading what it was sent: it acknowledges nothing before that ends (seen on Redis 7.0.15)
+    const isSilent = state === 'online' && offset === 0 && end > 0;
+    const online = state === 'online' && !isSilent;
     const behind = Math.max(0, end - offset);
-    const notOnline = unknown(`the replica is not online but ${state}: its offset is not known`);
+    const notOnline = unknown(
+      isSilent
+        ? 'the replica has not acknowledged anything yet: it loads the copy that it was sent'
+        : `the replica is not online but ${state}: its offset is not known`,
+    );
     replicas.push({
       ip: parts.get('ip') ?? '',
       port: parts.get('port') ?? '',

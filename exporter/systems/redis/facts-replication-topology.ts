@@ -116,10 +116,11 @@ function chainOf({ role, replicas }: RedisReplication): TopologyFinding {
 /**
  * By the replication id, not by the address: the way to a primary may lead over a name, a proxy or a NAT, but an id is
  * drawn at random and passed on (redis/src/replication.c). While the link is down, an id of before says where it has
- * replicated from.
+ * replicated from; while it is up, that of before the failover is the stream of the server that was replaced.
  */
 function primaryOf(own: RedisReplication, primary: RedisReplication): TopologyFinding {
-  if (hasStreamOf(own, primary)) return { state: 'ok', why: 'it has the stream of its primary' };
+  const isIts = own.state === 'replica_up' ? own.replId === primary.replId : hasStreamOf(own, primary);
+  if (isIts) return { state: 'ok', why: 'it has the stream of its primary' };
   const address = own.link === undefined ? 'nobody' : `${own.link.host}:${own.link.port}`;
   if (own.state === 'replica_up') {
     return { state: 'wrong', why: `it replicates from ${address}, which is not the primary of the inventory` };

@@ -125,7 +125,8 @@ test('a replica further behind than the backlog reaches has less than no headroo
   });
 });
 
-for (const state of ['wait_bgsave', 'send_bulk']) {
+// The last one: it loads the copy that it was sent, and has not acknowledged anything
+for (const state of ['wait_bgsave', 'send_bulk', 'online']) {
   test(`a replica in ${state} says offset 0 and lag 0: both are unknown`, () => {
     const text = captured('primary').replace('state=online,offset=65413,lag=1', `state=${state},offset=0,lag=0`);
     const [replica] = factsOf(text).replicas;
