@@ -11,9 +11,9 @@ let lab: Lab;
 
 /** Limits that a user has set, so that there is something to draw them by; none of them is near. */
 const limits: Readonly<Record<string, readonly string[]>> = {
-  backup1: ['backup_max_age_seconds'],
+  backup1: ['backup_max_age_seconds', 'backup_recovery_point_age_seconds'],
   db2: ['mysql_replication_lag_seconds'],
-  kafka1: ['kafka_consumergroup_lag_seconds'],
+  kafka1: ['kafka_consumergroup_lag_seconds', 'kafka_consumergroup_commit_unmoved_seconds'],
   maxwell1: ['maxwell_heartbeat_lag_seconds', 'jvm_heap_after_gc_ratio'],
   redis1: ['redis_replica_lag_seconds'],
 };
@@ -81,6 +81,10 @@ test('Prometheus evaluates every shipped rule without an error', async () => {
   );
 });
 
+function of(row: string, why: string, panels: readonly string[]): Record<string, string> {
+  return Object.fromEntries(panels.map((panel) => [`${row} / ${panel}`, why]));
+}
+
 /** Queries to which a healthy pipeline has no answer, and why that is right. */
 const emptyWhenHealthy: Readonly<Record<string, string>> = {
   'Is data flowing from end to end? / Firing alerts / A': 'nothing fires',
@@ -96,6 +100,30 @@ const emptyWhenHealthy: Readonly<Record<string, string>> = {
       .map((panel) => [`CDC service and Debezium / ${panel}`, 'this pipeline has Maxwell instead']),
   ),
   'Maxwell / Lines in its log per minute, by level / A': 'the lab names no log file',
+  ...of('Host', 'the lab watches no host: how full its disks are is not the matter of the pipeline', [
+    'Folders / A',
+    'Free space / A',
+    'Free space / B',
+    'Full in / A',
+    'Memory available / A',
+    'Memory of watched processes / A',
+    'Watched processes / A',
+  ]),
+  ...of('Kafka in depth', 'the lab has no Kafka Connect', ['Connectors / A', 'Tasks of connectors / A']),
+  ...of('Measured from end to end', 'the lab has no canary', [
+    'Canaries at each end / A',
+    'Way of a canary, and what is still on it / A',
+    'Way of a canary, and what is still on it / B',
+    'Way of a canary, and what is still on it / C',
+    'Writing of canaries / A',
+  ]),
+  ...of('Backups: can they be restored?', 'no test restores are configured', [
+    'Test restores / A',
+    'Time of a restore / A',
+    'Time of a restore / B',
+  ]),
+  'Redis replication in depth / How long a link may be broken / C': 'a limit that is not near cannot be set here',
+  'Redis replication in depth / Kept of the data set / A': 'the data set is too small to be judged',
   'Exporter / Why a target or a collector fails / B': 'an info that is there only for a collector that fails',
 };
 
