@@ -8,7 +8,9 @@ import { unlessRefused } from './facts-refused.ts';
 import { readSentinel, sentinelMastersOf, type SentinelDetails, type SentinelMaster } from './facts-sentinel.ts';
 
 export async function examineGroup(client: RedisClient, call: Call): Promise<readonly Finding[]> {
-  const info = redisInfoOf(await client.info(call));
+  const text = await unlessRefused(client.info(call));
+  if (text === undefined) return []; // the command that is missing is told with the others
+  const info = redisInfoOf(text);
   if (info.sentinel !== undefined) return await sentinelFindings(info.sentinel, client, call);
   const cluster = info.fields.get('cluster_enabled') === '1' ? [await clusterFinding(client, call)] : [];
   return [...savingFindings(info), ...cluster];

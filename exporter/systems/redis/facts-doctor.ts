@@ -14,6 +14,7 @@ import {
   type ConfigFinding,
   type ConfigWanted,
 } from './facts-config.ts';
+import { unlessRefused } from './facts-refused.ts';
 import { readUnlessSentinel, type RedisReplication } from './facts-replication.ts';
 
 /** The oldest version of which replies were seen. */
@@ -25,7 +26,8 @@ export async function examineRedis(
   call: Call,
   configWritten: unknown = {},
 ): Promise<readonly Finding[]> {
-  const found = await readUnlessSentinel(client, call);
+  // Without INFO nothing is known but what the user lacks
+  const found = await unlessRefused(readUnlessSentinel(client, call));
   if (found === undefined) return commandsOf(client);
   return [
     versionOf(found),
