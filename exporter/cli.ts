@@ -15,6 +15,7 @@ import { defaultDeadline } from './scrape/deadline.ts';
 import { serve } from './serve.ts';
 import { collectPipelines } from './systems/pipeline/collector-pipeline.ts';
 import { FlowMemory } from './systems/pipeline/facts-flow.ts';
+import { gapIn } from './systems/pipeline/facts-gaps.ts';
 import { backupText, isComplete, verifyBackup } from './verify-backup.ts';
 
 const usage = `Usage: pipemedic-exporter COMMAND [OPTIONS]
@@ -75,7 +76,7 @@ async function command(args: readonly string[]): Promise<void> {
   else if (name === 'verify-backup') await verifyCommand(more, values);
   else if (more.length > 0) throw new UsageError(`${more.join(' ')} is too much: one command at a time`);
   else if (name === 'serve') await serveCommand(values);
-  else if (name === 'check') print(summaryOf(await loadWithSecrets(fileOf(values))));
+  else if (name === 'check') print(summaryOf(await loadWithSecrets(fileOf(values)), gapIn));
   else if (name === 'doctor') await doctorCommand(values);
   else if (name === 'catalogue') print(`${JSON.stringify([...catalogue.values(), ...openCatalogue], undefined, 2)}\n`);
   else

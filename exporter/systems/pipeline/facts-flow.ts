@@ -4,6 +4,7 @@ import type { FactBoard } from '../../facts.ts';
 import { canaryFact } from '../canary/facts-track.ts';
 import { kafkaLagFact, type KafkaLag } from '../kafka/facts-lag.ts';
 import { ChainMemory } from './facts-chain.ts';
+import { gapIn } from './facts-gaps.ts';
 import type { Pipeline, Stage } from './facts-pipeline.ts';
 import { endsOf } from './facts-measured.ts';
 import type { FlowState } from './families.ts';
@@ -73,6 +74,8 @@ export function flowOf(
     return { state: 'unknown', why: `${unknownStage.stage} of ${unknownStage.target} is ${unknownStage.state}` };
   }
   const isWatched = nowMs - moved.firstSeenMs > withinSeconds * 1000;
+  const gap = gapIn(pipeline);
+  if (isWatched && gap !== undefined) return { state: 'unknown', why: gap };
   if (!isRecent(moved.ends) && isWatched) return { state: 'idle', why: 'nothing was written to the topics' };
   return { state: 'unknown', why: 'it was not watched for long enough' };
 }

@@ -14,6 +14,7 @@ import { replicationFact } from '../mysql/facts-replication.ts';
 import { redisReplicationFact, redisStreamFact } from '../redis/facts-replication.ts';
 import { cdcFactsOf } from './facts-cdc.ts';
 import type { ChainLink, ChainMemory } from './facts-chain.ts';
+import { gapIn } from './facts-gaps.ts';
 import { cacheStage } from './facts-stages-cache.ts';
 import { cdcStages, consumeStage, larger, replicaStage, type StageFound } from './facts-stages.ts';
 
@@ -48,7 +49,7 @@ export interface PipelineLag {
   readonly pipeline: string;
   readonly objectiveSeconds: number;
   readonly stages: readonly Stage[];
-  /** Unknown while a stage of the chain is, and see ChainMemory. */
+  /** Unknown while a stage of the chain is, or one is missing (gapIn), and see ChainMemory. */
   readonly lagSeconds: Known<number>;
   /** The oldest change that is known to wait in any stage of the chain: the pipeline is at least that late. */
   readonly atLeastSeconds: Known<number>;
@@ -60,11 +61,13 @@ const chain = ['cdc_read', 'cdc_publish', 'consume', 'cache_replicate'] as const
 /** @param nowMs monotonic */
 export function pipelineLagOf(pipeline: Pipeline, board: FactBoard, memory: ChainMemory, nowMs: number): PipelineLag {
   const stages = stagesOf(pipeline, board);
+  const lagSeconds = memory.look(linksOf(stages), nowMs);
+  const gap = gapIn(pipeline);
   return {
     pipeline: pipeline.name,
     objectiveSeconds: pipeline.objective / 1000,
     stages,
-    lagSeconds: memory.look(linksOf(stages), nowMs),
+    lagSeconds: gap === undefined ? lagSeconds : unknown(gap),
     atLeastSeconds: stages
       .filter((s) => (chain as readonly StageName[]).includes(s.stage))
       .flatMap(({ counts }) => (counts === undefined ? [] : [counts.atLeastSeconds]))

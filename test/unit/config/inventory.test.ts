@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { load } from 'js-yaml';
 import { inventoryOf, type Inventory } from '../../../exporter/config/inventory.ts';
 import { summaryOf } from '../../../exporter/config/summary.ts';
+import { gapIn } from '../../../exporter/systems/pipeline/facts-gaps.ts';
 import { ConfigError } from '../../../exporter/runtime/errors.ts';
 import { fakeSystem } from '../../support/fake-system.ts';
 
@@ -350,9 +351,17 @@ test('a value is never shown whole, nor a mapping at all: it may hold a secret i
   assert.doesNotMatch(text, /geheim/);
 });
 
+test('the summary says where a pipeline names nothing that moves changes on', () => {
+  const part = '{name: part, objective: 30s, source: db1, bus: {target: kafka1, topics: [t]}, consumers: [{group: g}]}';
+  assert.match(
+    summaryOf(read(`${all}pipelines: [${part}]`), gapIn),
+    /^pipeline part: .*\n {2}without `cdc` nothing tells what waits between db1 and kafka1: no lag is computed/m,
+  );
+});
+
 test('the summary names targets, pipelines and who needs whom', () => {
   assert.equal(
-    summaryOf(read(`${all}pipelines: [${orders}]`)),
+    summaryOf(read(`${all}pipelines: [${orders}]`), gapIn),
     `7 targets, 1 pipeline
   db1: mysql
   db2: mysql

@@ -13,7 +13,12 @@ import type { Pipeline, Stage } from '../../../exporter/systems/pipeline/facts-p
 import { flowStates, type StageState } from '../../../exporter/systems/pipeline/families.ts';
 
 const bare: Pipeline = { name: 'p', objective: 30_000, source: 'db', replicas: ['db2'], consumers: [] };
-const withBus: Pipeline = { ...bare, bus: { target: 'k', topics: ['t'] }, consumers: [{ group: 'g' }, { group: 'h' }] };
+const withBus: Pipeline = {
+  ...bare,
+  cdc: 'm',
+  bus: { target: 'k', topics: ['t'] },
+  consumers: [{ group: 'g' }, { group: 'h' }],
+};
 const whole: Pipeline = { ...withBus, cache: { primary: 'r1', replicas: ['r2'] }, canary: 'c' };
 
 interface Seen {
@@ -134,6 +139,17 @@ for (const [what, steps, state, expected] of [
     assert.equal(flowAfter(steps, state).state, expected);
   });
 } // prettier-ignore
+
+test('without a CDC process in the inventory a bus that nothing is written to proves no idleness', () => {
+  const { cdc: _cdc, ...unseen } = withBus;
+  const quiet: readonly Step[] = [[0, 5, 5, 5], [61, 5, 5, 5]]; // prettier-ignore
+  assert.deepEqual(flowAfter(quiet, 'ok', unseen), {
+    state: 'unknown',
+    why: 'without `cdc` nothing tells what waits between db and k',
+  });
+  const moving: readonly Step[] = [[0, 5, 5, 5], [15, 9, 9, 9]]; // prettier-ignore
+  assert.equal(flowAfter(moving, 'ok', unseen).state, 'flowing');
+});
 
 test('the window is the objective where that is longer', () => {
   const slow = { ...withBus, objective: 300_000 };

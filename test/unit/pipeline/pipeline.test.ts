@@ -281,10 +281,32 @@ test('while any stage of the chain is unknown, so is the lag: every combination'
 });
 
 test('only the stages that are configured count; without any there is no lag', () => {
-  const { cdc: _cdc, cache: _cache, ...middle } = whole;
-  assert.deepEqual(lagOf(middle, healthy()).lagSeconds, known(20, 1_000));
+  const { cache: _cache, ...middle } = whole;
+  assert.deepEqual(lagOf(middle, healthy()).lagSeconds, known(21, 1_000));
   const none = { name: 'p', objective: 1, source: 'db', replicas: ['db-2'], consumers: [] };
   assert.equal(lagOf(none, healthy()).lagSeconds.known, false);
+});
+
+test('where the inventory names nothing that moves changes on there is no lag of the whole, only that of the stages', () => {
+  const { cdc: _cdc, ...withoutCdc } = whole;
+  const { bus: _bus, ...cacheAlone } = { ...withoutCdc, consumers: [] };
+  for (const [pipeline, why, stages, atLeast] of [
+    [withoutCdc, /`cdc`.* between db and kafka$/, 4, 20],
+    [cacheAlone, /`cdc`.* between db and r1$/, 2, 2],
+    [{ ...whole, consumers: [] }, /`consumers`.* between kafka and r1$/, 4, 2],
+  ] as const) {
+    const found = lagOf(pipeline, healthy());
+    assert.ok(!found.lagSeconds.known);
+    assert.match(found.lagSeconds.why, why);
+    assert.equal(found.stages.length, stages);
+    assert.deepEqual(found.atLeastSeconds, known(atLeast, 1_000));
+  }
+  const direct = { ...cacheAlone, cdc: 'maxwell' };
+  assert.deepEqual(
+    lagOf(direct, healthy()).lagSeconds,
+    known(3, 1_000),
+    'a CDC process that writes to the cache itself',
+  );
 });
 
 function seriesOf(board: FactBoard): Sample[] {
