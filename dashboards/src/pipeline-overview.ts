@@ -1,7 +1,7 @@
 import { render } from './render.ts';
 import { backupDepthRow } from './rows-backup.ts';
 import { kafkaDepthRow } from './rows-kafka.ts';
-import { canaryRow, hostRow } from './rows-measured.ts';
+import { canaryRow, consistencyRow, hostRow } from './rows-measured.ts';
 import { redisDepthRow } from './rows-redis.ts';
 import { exporterRow, remediatorRow } from './rows-own.ts';
 import { flowRow, statesRow } from './rows-flow.ts';
@@ -23,6 +23,7 @@ export const rows: readonly Row[] = [
   jvmRow,
   backupRow,
   backupDepthRow,
+  consistencyRow,
   hostRow,
   remediatorRow,
   exporterRow,

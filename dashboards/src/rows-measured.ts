@@ -1,6 +1,7 @@
 import { limitQuery, ofAny, ofPipeline, ofTarget, statesPanel, type Row } from './spec.ts';
 
 const noCanary = 'no canary is configured';
+const noConsistency = 'nothing is compared';
 const noHost = 'no host is configured';
 
 export const canaryRow: Row = {
@@ -99,6 +100,67 @@ export const canaryRow: Row = {
           legend: '{{pipeline}} {{method}}',
         },
       ],
+    },
+  ],
+};
+
+export const consistencyRow: Row = {
+  title: 'Are the copies right?',
+  panels: [
+    statesPanel(
+      {
+        metric: 'consistency_state',
+        by: ['target', 'table'],
+        matcher: ofAny,
+        states: [
+          ['consistent', 'green'],
+          ['running', 'text'],
+          ['stale', 'orange'],
+          ['unverifiable', 'purple'],
+          ['inconsistent', 'red'],
+          ['unknown', 'purple'],
+        ],
+      },
+      {
+        title: 'Tables',
+        description: 'Alerts: ConsistencyDiffers, ConsistencyStale.',
+        width: 8,
+        emptyWhen: noConsistency,
+      },
+    ),
+    statesPanel(
+      {
+        metric: 'consistency_run_state',
+        by: ['target'],
+        matcher: ofAny,
+        states: [
+          ['checking', 'green'],
+          ['idle', 'green'],
+          ['lag', 'yellow'],
+          ['load', 'yellow'],
+          ['lag_unknown', 'purple'],
+          ['failed', 'red'],
+          ['unknown', 'purple'],
+        ],
+      },
+      {
+        title: 'What the comparison does',
+        description: 'Or what it waits for. Alert: ConsistencyUnknown.',
+        width: 8,
+        emptyWhen: noConsistency,
+      },
+    ),
+    {
+      kind: 'lines',
+      title: 'Rows that differ',
+      description: 'Missing, extra and different ones, by the last pass. Alert: ConsistencyDiffers.',
+      unit: 'short',
+      width: 8,
+      queries: ['missing', 'extra', 'different'].map((what) => ({
+        expr: `max by (target, table) (consistency_rows_${what}{${ofAny}})`,
+        legend: `{{table}} ${what}`,
+        emptyWhen: noConsistency,
+      })),
     },
   ],
 };

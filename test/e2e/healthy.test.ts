@@ -109,6 +109,13 @@ const emptyWhenHealthy: Readonly<Record<string, string>> = {
     'Memory of watched processes / A',
     'Watched processes / A',
   ]),
+  ...of('Are the copies right?', 'the lab compares nothing', [
+    'Rows that differ / A',
+    'Rows that differ / B',
+    'Rows that differ / C',
+    'Tables / A',
+    'What the comparison does / A',
+  ]),
   ...of('Kafka in depth', 'the lab has no Kafka Connect', ['Connectors / A', 'Tasks of connectors / A']),
   ...of('Measured from end to end', 'the lab has no canary', [
     'Canaries at each end / A',
