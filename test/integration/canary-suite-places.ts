@@ -1,6 +1,7 @@
 // The places of a canary by themselves: a key with the rights of its users, and a topic that is read without a group.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { Redis } from 'ioredis';
 import { CompressionTypes, Kafka, logLevel } from 'kafkajs';
 import { ports } from '../../deploy/lab/address.ts';
 import { waitFor, type Lab } from '../../deploy/lab/lab.ts';
@@ -36,13 +37,32 @@ export function placesSuite(lab: () => Lab): void {
     const call = { clock: systemClock, signal: AbortSignal.timeout(20_000) };
     await user('~other:*', '+set', '+del');
     await using writer = await openWriter(call);
-    const fix = 'ACL SETUSER USER ~other:canary +role +set +del';
+    const fix = 'ACL SETUSER USER ~other:canary +role +set +getrange +del';
     assert.partialDeepStrictEqual(await writer.write(1, call), { state: 'denied', fix });
     assert.partialDeepStrictEqual(await writer.obstacle(call), { state: 'denied', fix });
-    await user('~other:*', '+role', '+set', '+del');
+    await user('~other:*', '+role', '+set', '+getrange', '+del');
+    const foreign: readonly (readonly [type: string, make: (redis: Redis) => Promise<unknown>])[] = [
+      ['list', (redis) => redis.rpush('other:canary', 'x')],
+      ['string', (redis) => redis.set('other:canary', 'somebody’s')],
+    ];
+    for (const [type, make] of foreign) {
+      await lab().redis('redis', make);
+      await using careful = await openWriter(call);
+      for (const found of [await careful.obstacle(call), await careful.write(1_790_000_000_000_122, call)]) {
+        assert.ok(typeof found === 'object');
+        assert.equal(found.state, 'refused');
+        assert.match(found.why, /no token: it is left alone/);
+      }
+      await careful.remove(call);
+      assert.equal(await lab().redis('redis', async (redis) => await redis.type('other:canary')), type);
+      await lab().redis('redis', async (redis) => await redis.del('other:canary'));
+    }
     await using again = await openWriter(call);
     assert.equal(await again.obstacle(call), undefined);
-    assert.equal(await again.write(1_790_000_000_000_123, call), 'written');
+    assert.equal(await again.write(1_790_000_000_000_122, call), 'written');
+    // As after a kill: the key of the run before is its own
+    await using next = await openWriter(call);
+    assert.equal(await next.write(1_790_000_000_000_123, call), 'written');
     await user('%R~other:*');
     await using blind = await openSight(place, call);
     await assert.rejects(blind.look(call), /GETRANGE.*NOPERM.*\+getrange \+hget \+hlen \+hvals/);
@@ -86,7 +106,9 @@ export function placesSuite(lab: () => Lab): void {
       const messages = values.map((value, i) => ({ value, partition: i % 2 }));
       await producer.send({ topic: 'tail', messages, compression });
     };
-    const call = { clock: systemClock, signal: AbortSignal.timeout(60_000) };
+    let passedMs = 0;
+    const clock = { ...systemClock, monoMs: () => systemClock.monoMs() + passedMs };
+    const call = { clock, signal: AbortSignal.timeout(60_000) };
     await create();
     await send(['before', 'before']);
     await using tail = await openKafkaTail({ brokers: [broker], tls: undefined, sasl: undefined }, 'tail', call);
@@ -124,6 +146,16 @@ export function placesSuite(lab: () => Lab): void {
     await create();
     await send(['anew']);
     await waitFor(async () => (await tail.read(call)).includes('anew'), { deadlineMs: 20_000, what: 'the new topic' });
+    // A partition more makes no error in the others, and the token may come in it
+    await admin.createPartitions({ topicPartitions: [{ topic: 'tail', count: 3 }] });
+    const later = client.producer();
+    await later.connect();
+    const sent = async (): Promise<boolean> =>
+      await later.send({ topic: 'tail', messages: [{ value: 'added', partition: 2 }] }).then(() => true, () => false); // prettier-ignore
+    await waitFor(sent, { deadlineMs: 20_000, what: 'the new partition' });
+    passedMs += 31_000;
+    await waitFor(async () => (await tail.read(call)).includes('added'), { deadlineMs: 20_000, what: 'what is in it' });
+    await later.disconnect();
     await Promise.all([admin.disconnect(), producer.disconnect()]);
   });
 }

@@ -164,26 +164,44 @@ export async function openRedisWriter(
     if (Array.isArray(role) && String(role[0]) === 'master') return undefined;
     return { state: 'refused', why: `${name} is no primary now` };
   };
+  // SET takes the place of whatever is there, of any type: a key that was named by mistake holds somebody's data
+  const taken = async (of: Call): Promise<NotWritten | undefined> => {
+    const why = `${place.key} on ${name} holds something that is no token: it is left alone. Name a key of the canary's own`;
+    try {
+      const held = await client.send(of, 'GETRANGE', place.key, '0', '16');
+      return held === '' || /^\d{16}$/.test(String(held)) ? undefined : { state: 'refused', why };
+    } catch (error) {
+      if (error instanceof TargetError && error.message.includes('WRONGTYPE')) return { state: 'refused', why };
+      throw error;
+    }
+  };
+  let isOurs = false;
+  const put = async (token: number, of: Call): Promise<NotWritten | undefined> => {
+    const set = ['SET', place.key, String(token), 'EX', String(place.ttlSeconds)] as const;
+    const other = isOurs || (await client.send(of, ...set, 'NX')) !== null ? undefined : await taken(of);
+    if (other !== undefined) return other;
+    await client.send(of, ...set);
+    isOurs = true;
+    return undefined;
+  };
   return {
     write: async (token, of) => {
       try {
-        const refused = await noPrimary(of);
-        if (refused !== undefined) return refused;
-        await client.send(of, 'SET', place.key, String(token), 'EX', String(place.ttlSeconds));
+        return (await noPrimary(of)) ?? (await put(token, of)) ?? 'written';
       } catch (error) {
         return redisRefusal(error, name, place.key);
       }
-      return 'written';
     },
     obstacle: async (of) => {
       try {
-        return await noPrimary(of);
+        return (await noPrimary(of)) ?? (await taken(of));
       } catch (error) {
         return redisRefusal(error, name, place.key);
       }
     },
+    // Not what it has not written, and nothing of a writable replica
     remove: async (of) => {
-      await client.send(of, 'DEL', place.key);
+      if (isOurs && (await noPrimary(of)) === undefined) await client.send(of, 'DEL', place.key);
     },
     usable: () => client.usable(),
     [Symbol.asyncDispose]: () => client[Symbol.asyncDispose](),
@@ -196,5 +214,5 @@ function redisRefusal(error: unknown, name: string, key: string): NotWritten {
     return { state: 'refused', why: `${name} is a replica now` };
   }
   if (classOf(error) !== 'denied') throw error;
-  return { state: 'denied', why: messageOf(error), fix: `ACL SETUSER USER ~${key} +role +set +del` };
+  return { state: 'denied', why: messageOf(error), fix: `ACL SETUSER USER ~${key} +role +set +getrange +del` };
 }

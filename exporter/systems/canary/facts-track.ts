@@ -58,6 +58,8 @@ interface End {
 
 /** Beyond it tokens in the middle are forgotten: one that is seen later still tells its time. */
 const maxTokens = 512;
+/** By which a token is known as one that was sent: a week of one in 10 s. */
+const maxSent = 65_536;
 const step = 1000;
 
 export class CanaryTrack {
@@ -68,6 +70,8 @@ export class CanaryTrack {
   readonly #ends: ReadonlyMap<string, End>;
   /** Sent and not seen at every end yet, oldest first. */
   readonly #tokens: number[] = [];
+  /** Every one that was sent, oldest first. */
+  #sent: number[] = [];
   #last: number;
   #state: CanaryState = 'unknown';
   #why: string | undefined = 'nothing was written yet';
@@ -104,6 +108,8 @@ export class CanaryTrack {
     this.#last = Math.max(this.#last + step, this.#base + Math.floor(nowMs - this.#startedAtMs) * step);
     this.#sentAtMs = nowMs;
     this.#tokens.push(this.#last);
+    this.#sent.push(this.#last);
+    if (this.#sent.length > maxSent) this.#sent = this.#sent.slice(maxSent / 2);
     if (this.#tokens.length > maxTokens) this.#tokens.splice(maxTokens / 2, 1);
     return this.#last;
   }
@@ -251,16 +257,30 @@ export class CanaryTrack {
     return this.#startedAtMs + (token - this.#base) / step;
   }
 
-  /** Numbers of any length are looked at whole: a token within a longer one is none. 0 for none. */
+  /**
+   * Numbers of any length are looked at whole: a token within a longer one is none. 0 for none. A time in microseconds has
+   * as many digits (`ts_us` in every record of Debezium), and one in a thousand ends as ours do: it has to be one that was
+   * sent.
+   */
   #newestIn(text: string | undefined): number {
     let newest = 0;
     for (const [digits] of (text ?? '').matchAll(/\d+/g)) {
       if (digits.length > 16) continue; // not exact as a number, and none of ours
       const token = Number(digits);
       const isOwn = (token - this.#base) % step === 0 && token >= this.#base && token <= this.#last;
-      if (isOwn && token > newest) newest = token;
+      if (isOwn && token > newest && this.#wasSent(token)) newest = token;
     }
     return newest;
+  }
+
+  #wasSent(token: number): boolean {
+    let [low, high] = [0, this.#sent.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((this.#sent[middle] ?? Infinity) < token) low = middle + 1;
+      else high = middle;
+    }
+    return this.#sent[low] === token;
   }
 
   #forget(): void {

@@ -1,8 +1,8 @@
 import { counter, gauge } from '../../families.ts';
 
 /**
- * refused: the place is read only, or no primary any more. held: all ends are lost, so only one token in `give_up_after`
- * is written. unknown: nothing was written yet.
+ * refused: the place is read only, no primary any more, or a key that holds something else. held: all ends are lost, so
+ * only one token in `give_up_after` is written. unknown: nothing was written yet.
  */
 export const canaryStates = [
   'ok',

@@ -10,6 +10,8 @@ const answerBytes = 1024 * 1024;
 const partitionBytes = 256 * 1024;
 /** Answers of one broker in one reading. */
 const maxAnswers = 4;
+/** A partition that is added to the topic makes no error in the others: it is looked for so often. */
+const layoutMs = 30_000;
 
 const latest = -1n;
 const earliest = -2n;
@@ -36,9 +38,12 @@ export async function openKafkaTail(options: WireOptions, topic: string, call: C
   const positions = new Map<number, bigint>();
   let topicId = '';
   let partitions: readonly Partition[] | undefined;
+  let laidOutAtMs = 0;
+  /** Those that the topic had at the last look, with a leader or without. */
+  let before = new Set<number>();
 
   const layout = async (of: Call): Promise<readonly Partition[]> => {
-    if (partitions !== undefined) return partitions;
+    if (partitions !== undefined && of.clock.monoMs() - laidOutAtMs < layoutMs) return partitions;
     const api = await wire.api(of, 'Metadata', metadataV12);
     const answer = await wire.send(of, 'Metadata', undefined, (c) => api.async(c, [{ name: topic }], false, false));
     const [found] = answer.topics;
@@ -47,7 +52,10 @@ export async function openKafkaTail(options: WireOptions, topic: string, call: C
       throw new TargetError('failed', `topic ${topic}: ${why}`);
     }
     // A topic that was made anew begins anew
-    if (topicId !== '' && topicId !== found.topicId) positions.clear();
+    if (topicId !== '' && topicId !== found.topicId) {
+      positions.clear();
+      before.clear();
+    }
     const isFirst = topicId === '';
     topicId = found.topicId;
     const brokers = new Map(answer.brokers.map((broker) => [broker.nodeId, broker]));
@@ -56,13 +64,26 @@ export async function openKafkaTail(options: WireOptions, topic: string, call: C
       return leader === undefined ? [] : [{ index, leader, leaderId }];
     });
     const fresh = led.filter(({ index }) => !positions.has(index));
-    await place(fresh, isFirst ? latest : earliest, of);
-    partitions = led;
+    // What an old one holds, which was without a leader till now, may be days of records; a new one holds what is looked for
+    const isOld = ({ index }: Partition): boolean => isFirst || before.has(index);
+    const placed = [
+      await place(fresh.filter(isOld), latest, of),
+      await place(
+        fresh.filter((p) => !isOld(p)),
+        earliest,
+        of,
+      ),
+    ];
+    before = new Set(found.partitions.map(({ partitionIndex }) => partitionIndex));
+    laidOutAtMs = of.clock.monoMs();
+    partitions = placed.every(Boolean) ? led : undefined;
     return led;
   };
 
-  const place = async (which: readonly Partition[], at: bigint, of: Call): Promise<void> => {
-    if (which.length === 0) return;
+  /** False when a partition could not be placed: what is known of the topic is no longer so. */
+  const place = async (which: readonly Partition[], at: bigint, of: Call): Promise<boolean> => {
+    if (which.length === 0) return true;
+    let isWhole = true;
     const api = await wire.api(of, 'ListOffsets', listOffsetsV8, listOffsetsV7);
     for (const [, of_] of groupBy(which, ({ leaderId }) => leaderId)) {
       const wanted = of_.map(({ index }) => ({ partitionIndex: index, currentLeaderEpoch: -1, timestamp: at }));
@@ -71,9 +92,10 @@ export async function openKafkaTail(options: WireOptions, topic: string, call: C
       );
       for (const { partitionIndex, errorCode, offset } of answer.topics.flatMap((t) => t.partitions)) {
         if (errorCode === 0) positions.set(partitionIndex, offset);
-        else partitions = undefined;
+        else isWhole = false;
       }
     }
+    return isWhole;
   };
 
   const fetched = async (of_: readonly Partition[], of: Call, values: string[]): Promise<boolean> => {
@@ -94,11 +116,12 @@ export async function openKafkaTail(options: WireOptions, topic: string, call: C
     for (const partition of answer.responses.flatMap((t) => t.partitions)) {
       const index = partition.partitionIndex;
       if (partition.errorCode === offsetOutOfRange) {
-        await place(
+        const isPlaced = await place(
           of_.filter((p) => p.index === index),
           earliest,
           of,
         );
+        if (!isPlaced) partitions = undefined;
       } else if (partition.errorCode !== 0) partitions = undefined; // another leader, or another topic of this name
       let next = positions.get(index) ?? 0n;
       for (const batch of partition.records ?? []) {
@@ -131,7 +154,7 @@ export async function openKafkaTail(options: WireOptions, topic: string, call: C
       return values.join('\n');
     },
     skip: async (of) => {
-      await place(await layout(of), latest, of);
+      if (!(await place(await layout(of), latest, of))) partitions = undefined;
     },
     usable: () => !wire.closed,
     [Symbol.asyncDispose]: () => wire.close(),

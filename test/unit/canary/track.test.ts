@@ -76,6 +76,18 @@ test('whatever the form: in a list, a hash, a decimal, a longer text; but not wi
   }
 });
 
+test('a time in microseconds that ends as the tokens do is none of them', () => {
+  const track = trackOf();
+  const [first, second] = [send(track, 5_000), send(track, 15_000)];
+  for (const other of [first + 1000, first + 5_000_000, second - 1000]) {
+    track.looked('redis1', `{"ts_us":${String(other)}}`, 15_100);
+  }
+  assert.equal(endOf(track, 15_100).seenTotal, 0);
+  track.looked('redis1', `{"ts_us":${String(second - 1000)},"token":${String(first)}}`, 15_200);
+  assert.equal(endOf(track, 15_200).seenTotal, 1);
+  assert.deepEqual(told(track, 15_200), ['ok', 10.2, 0.2, 10.2]);
+});
+
 test('tokens of another run, of another exporter and of the future prove nothing', () => {
   const track = trackOf();
   const token = send(track, 5_000);
