@@ -2,6 +2,7 @@ import type { System } from '../system.ts';
 import { backup } from './backup/index.ts';
 import { canary } from './canary/index.ts';
 import { cdcService, debezium } from './cdc-service/index.ts';
+import { consistency } from './consistency/index.ts';
 import { host } from './host/index.ts';
 import { jvm } from './jvm/index.ts';
 import { kafka } from './kafka/index.ts';
@@ -23,4 +24,5 @@ export const systems: readonly System[] = [
   backup,
   host,
   canary,
+  consistency,
 ];
