@@ -38,7 +38,8 @@ const stages: readonly Stage[] = [
   { name: 'unit', tests: { files: 'test/{unit,contract}/**/*.test.ts', concurrency: 2, timeoutMs: 120_000 } },
   // Each file has its own servers or its own lab: two at a time on two cores, so that deadlines mean something.
   { name: 'integration', tests: { files: 'test/integration/**/*.test.ts', concurrency: 2, timeoutMs: 240_000 } },
-  { name: 'e2e', tests: { files: 'test/{e2e,faults}/**/*.test.ts', concurrency: 2, timeoutMs: 900_000 } },
+  // These wait for most of their time: a repair is watched, an alert has its `for`.
+  { name: 'e2e', tests: { files: 'test/{e2e,faults}/**/*.test.ts', concurrency: 3, timeoutMs: 900_000 } },
 ];
 
 function run(argv: readonly string[]): Promise<number> {

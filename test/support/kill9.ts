@@ -92,9 +92,9 @@ export function nameOf(e: JournalEntry): string {
 /** Around the mutation every N is taken. */
 function stepAfter(last: string | undefined): number {
   if (isFull) return 1;
-  if (last === undefined) return 5; // nothing claimed: the store knows of an alert at most
+  if (last === undefined) return 8; // nothing claimed: the store knows of an alert at most
   if (/^(stop\.force:verify|gate:|start:(?!verify))/.test(last)) return 1;
-  return /^(start|verify_start|verify_data|:verified|:soak)/.test(last) ? 5 : 2;
+  return /^(start|verify_start|verify_data|:verified|:soak)/.test(last) ? 8 : 3;
 }
 
 /**
