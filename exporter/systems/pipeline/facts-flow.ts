@@ -68,7 +68,9 @@ export function flowOf(
   }
   if (typeof moved === 'string') return { state: 'unknown', why: moved };
   const isRecent = (atMs: number | undefined): boolean => atMs !== undefined && nowMs - atMs <= withinSeconds * 1000;
-  if (isRecent(moved.ends) && moved.groups.every(isRecent)) return { state: 'flowing', why: undefined };
+  const isTaken = moved.groups.every(({ atMs, group }) => isRecent(atMs) || nothingWaits(chain, group));
+  const isMoving = isTaken && (moved.groups.length === 0 || moved.groups.some(({ atMs }) => isRecent(atMs)));
+  if (isRecent(moved.ends) && isMoving) return { state: 'flowing', why: undefined };
   const unknownStage = chain.find(({ state }) => state !== 'ok' && state !== 'unsplit');
   if (unknownStage !== undefined) {
     return { state: 'unknown', why: `${unknownStage.stage} of ${unknownStage.target} is ${unknownStage.state}` };
@@ -76,8 +78,21 @@ export function flowOf(
   const isWatched = nowMs - moved.firstSeenMs > withinSeconds * 1000;
   const gap = gapIn(pipeline);
   if (isWatched && gap !== undefined) return { state: 'unknown', why: gap };
-  if (!isRecent(moved.ends) && isWatched) return { state: 'idle', why: 'nothing was written to the topics' };
-  return { state: 'unknown', why: 'it was not watched for long enough' };
+  if (!isWatched) return { state: 'unknown', why: 'it was not watched for long enough' };
+  if (isRecent(moved.ends)) return { state: 'unknown', why: 'records are written, and a consumer group does not move' };
+  const late = chain.filter(({ lagSeconds: lag }) => lag.known && lag.value > withinSeconds);
+  const [first] = late;
+  if (first === undefined) return { state: 'idle', why: 'nothing was written to the topics' };
+  // The groups work off what was written before
+  if (isMoving && late.every(({ stage }) => stage === 'consume')) return { state: 'flowing', why: undefined };
+  // No proof that it is stuck: some CDC services keep the lag that they had last while their source is idle
+  return { state: 'unknown', why: `nothing was written to the topics, and ${first.stage} of ${first.target} is late` };
+}
+
+/** A group whose topics nobody writes to, while others are written to. */
+function nothingWaits(chain: readonly Omit<Stage, 'counts'>[], group: string): boolean {
+  const of = chain.filter(({ stage, consumergroup }) => stage === 'consume' && consumergroup === group);
+  return of.length > 0 && of.every(({ state, lagSeconds: lag }) => state === 'ok' && lag.known && lag.value === 0);
 }
 
 /** Undefined when the canary cannot tell. */
@@ -98,7 +113,7 @@ function flowOfCanary(pipeline: Pipeline, board: FactBoard, withinSeconds: numbe
 interface Moved {
   readonly firstSeenMs: number;
   readonly ends: number | undefined;
-  readonly groups: readonly (number | undefined)[];
+  readonly groups: readonly { readonly group: string; readonly atMs: number | undefined }[];
 }
 
 /** Or why it cannot be told. */
@@ -122,9 +137,10 @@ function movedOf(
   return {
     firstSeenMs,
     ends: movedAt('ends', endSumOf(lag.value, bus.topics)),
-    groups: consumers.map(({ group, topics = bus.topics }) =>
-      movedAt(`group ${group}`, commitSumOf(lag.value, group, topics)),
-    ),
+    groups: consumers.map(({ group, topics = bus.topics }) => ({
+      group,
+      atMs: movedAt(`group ${group}`, commitSumOf(lag.value, group, topics)),
+    })),
   };
 }
 

@@ -151,6 +151,41 @@ test('without a CDC process in the inventory a bus that nothing is written to pr
   assert.equal(flowAfter(moving, 'ok', unseen).state, 'flowing');
 });
 
+/** As flowAfter, with the lag of stages: `consume` by group. */
+function flowOfLate(steps: readonly Step[], lags: Readonly<Record<string, number>>): Flow | undefined {
+  const memory = new FlowMemory();
+  const late: readonly Stage[] = Object.entries(lags).map(([name, lag]) => {
+    const [stage, consumergroup = ''] = name.split(' ') as [Stage['stage'], string?];
+    return { ...stageOf(stage, stage === 'consume' ? 'k' : 'm', 'ok'), consumergroup, lagSeconds: known(lag, 1_000) };
+  });
+  let flow: Flow | undefined;
+  for (const [atSeconds, end, g, h] of steps) {
+    const board = new FactBoard();
+    board.publish('k', kafkaLagFact, cluster(end, { g, h }));
+    flow = flowOf(withBus, late, board, memory, atSeconds * 1000);
+  }
+  return flow;
+}
+
+test('while something waits a pipeline is not idle', () => {
+  const quiet: readonly Step[] = [[0, 5, 5, 5], [61, 5, 5, 5]]; // prettier-ignore
+  assert.equal(flowOfLate(quiet, { 'cdc_read': 50, 'consume g': 0, 'consume h': 0 })?.state, 'idle'); // prettier-ignore
+  assert.deepEqual(flowOfLate(quiet, { 'cdc_read': 600, 'consume g': 0, 'consume h': 0 }), { state: 'unknown', why: 'nothing was written to the topics, and cdc_read of m is late' }); // prettier-ignore
+  // A backlog that is worked off, while nothing new is written
+  const draining: readonly Step[] = [[0, 99, 5, 5], [61, 99, 50, 50]]; // prettier-ignore
+  assert.equal(flowOfLate(draining, { 'cdc_read': 1, 'consume g': 600, 'consume h': 600 })?.state, 'flowing'); // prettier-ignore
+  assert.equal(flowOfLate(draining, { 'cdc_read': 600, 'consume g': 600, 'consume h': 600 })?.state, 'unknown'); // prettier-ignore
+});
+
+test('a group whose topics are not written to stops no flow; one that lets records wait does', () => {
+  const steps: readonly Step[] = [[0, 5, 5, 5], [61, 9, 9, 5], [70, 12, 12, 5]]; // prettier-ignore
+  assert.equal(flowOfLate(steps, { 'consume g': 1, 'consume h': 0 })?.state, 'flowing');
+  assert.deepEqual(flowOfLate(steps, { 'consume g': 1, 'consume h': 9 }), { state: 'unknown', why: 'records are written, and a consumer group does not move' }); // prettier-ignore
+  // Written to a topic that no group reads
+  const unread: readonly Step[] = [[0, 5, 5, 5], [61, 9, 5, 5]]; // prettier-ignore
+  assert.equal(flowOfLate(unread, { 'consume g': 0, 'consume h': 0 })?.state, 'unknown');
+});
+
 test('the window is the objective where that is longer', () => {
   const slow = { ...withBus, objective: 300_000 };
   const steps: readonly Step[] = [[0, 5, 5, 5], [15, 9, 9, 9], [300, 9, 9, 9]]; // prettier-ignore
