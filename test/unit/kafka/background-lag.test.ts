@@ -151,6 +151,22 @@ test('a cluster that is away: the error is that of the sweep, and a later one is
   });
 });
 
+test('sweeps that fail again and again: the last one that did not is not served for minutes', async (t) => {
+  const slow = new Slow();
+  const scrape = served(t, slow, { refresh: 'background', every: '1s' });
+  assert.equal((await scrape(20_000)).lag, 2);
+  slow.failure = new TargetError('denied', 'CLUSTER_AUTHORIZATION_FAILED');
+  const found = await eventually('the failure to be told', async () => {
+    try {
+      await scrape(20_000);
+      return undefined;
+    } catch (error) {
+      return classOf(error);
+    }
+  });
+  assert.equal(found, 'denied');
+});
+
 test('scrape: nothing runs beside it, however slow', async (t) => {
   const slow = new Slow();
   slow.delayMs = 300;
