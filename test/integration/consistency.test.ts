@@ -1,4 +1,4 @@
-// The comparison of two real servers: a MariaDB source and its replica, in another time zone.
+// The comparison of two real servers: a MariaDB source and its replica, in another time zone; a Redis primary and its replica.
 import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -10,15 +10,18 @@ import { mariadbInstalled } from '../../deploy/lab/mariadb.ts';
 import { systemClock } from '../../exporter/runtime/clock.ts';
 import { createLog } from '../../exporter/runtime/log.ts';
 import { consistencyAddress, type TablesPlan } from '../../exporter/systems/consistency/address.ts';
+import { runKeys } from '../../exporter/systems/consistency/background-keys.ts';
 import { runTables } from '../../exporter/systems/consistency/background-tables.ts';
 import { openConsistency } from '../../exporter/systems/consistency/client.ts';
 import { examineConsistency } from '../../exporter/systems/consistency/facts-doctor.ts';
 import {
+  keysView,
   newMemory,
   tableView,
   type ConsistencyMemory,
   type TableView,
 } from '../../exporter/systems/consistency/state.ts';
+import { redisServerPorts, startRedisServers } from '../support/redis-servers.ts';
 import { eventually } from '../support/wait.ts';
 
 let lab: DatabaseLab;
@@ -102,8 +105,8 @@ function start(address: Record<string, unknown>, user = 'lab'): Run {
   };
 }
 
-function reportOf(table: string): readonly Record<string, unknown>[] {
-  const text = readFileSync(join(dir, `check1.${table}.jsonl`), 'utf8');
+function reportOf(table: string, of = 'check1'): readonly Record<string, unknown>[] {
+  const text = readFileSync(join(dir, `${of}.${table}.jsonl`), 'utf8');
   return text
     .trim()
     .split('\n')
@@ -257,4 +260,67 @@ test('what may not be read is told with the GRANT, by the comparison and by doct
   await run.completed();
   assert.equal(run.view('shop.words').state, 'unverifiable');
   assert.match(run.view('shop.words').why, /GRANT SELECT ON `shop`\.`words` TO 'exporter'@'%'/);
+});
+
+test('a sample of keys of Redis: equal, then missing and different, and only these', async () => {
+  const redis = await startRedisServers();
+  const ending = new AbortController();
+  const memory = newMemory();
+  try {
+    for (let i = 0; i < 40; i += 1) {
+      await redis.call('primary', 'SET', `text:${String(i)}`, `value ${String(i)}`);
+      await redis.call('primary', 'HSET', `hash:${String(i)}`, 'a', i, 'b', -i);
+    }
+    await redis.call('primary', 'RPUSH', 'list:1', 'a', 'b');
+    await redis.call('primary', 'SADD', 'set:1', 'a', 'b');
+    await redis.call('primary', 'ZADD', 'zset:1', 1, 'a', 2, 'b');
+    await redis.call('primary', 'XADD', 'stream:1', '*', 'a', 'b');
+    await redis.call('primary', 'SET', 'large:1', 'x'.repeat(100_000));
+    await redis.call('primary', 'SET', 'short:1', 'gone', 'PX', 300);
+    const plan = consistencyAddress.parse({
+      ...{ primary: 'redis1', copy: 'redis2', sample_keys: 400, every: '1s', settle: '50ms', report_dir: dir },
+    });
+    assert.ok(plan.kind === 'redis');
+    const client = openConsistency({
+      ...{ target: 'check2', address: plan, auth: undefined, tls: undefined },
+      resolve: (name) => ({
+        ...{ name, kind: 'redis', auth: undefined, tls: undefined },
+        address: { host: redis.address, port: redisServerPorts[name === 'redis1' ? 'primary' : 'replica'] },
+      }),
+    });
+    const work = { target: 'check2', clock: systemClock, log: createLog('test', 'silent'), signal: ending.signal };
+    const done = runKeys({ client, plan, memory, work });
+    const view = (): string => {
+      const { state, why } = keysView(memory, plan.everyMs, Date.now());
+      return `${state}: ${why}`;
+    };
+    await eventually('a sample', () => memory.keys.last !== undefined);
+    assert.equal(view(), 'consistent: what was sampled is the same');
+    await redis.call('replica', 'CONFIG', 'SET', 'replica-read-only', 'no');
+    for (let i = 0; i < 40; i += 2) await redis.call('replica', 'DEL', `hash:${String(i)}`);
+    for (let i = 0; i < 40; i += 2) await redis.call('replica', 'SET', `text:${String(i)}`, 'other');
+    await eventually('both to be found', () => {
+      const { last } = memory.keys;
+      return last !== undefined && last.missing > 0 && last.different > 0;
+    });
+    assert.match(view(), /^inconsistent: /);
+    ending.abort();
+    await done;
+    const ids = reportOf('keys', 'check2').flatMap(({ key, id }) =>
+      key === undefined ? [] : [`${String(key)} ${String(id)}`],
+    );
+    assert.ok(ids.length > 0);
+    assert.deepEqual(
+      ids.filter((line) => !/^(missing hash|different text):\d*[02468]$/.test(line)),
+      [],
+    );
+    const findings = await examineConsistency(client, { clock: systemClock, signal: AbortSignal.timeout(20_000) });
+    assert.deepEqual(
+      findings.map(({ ok }) => ok),
+      [true, true],
+    );
+  } finally {
+    ending.abort();
+    await redis.stop();
+  }
 });
