@@ -22,9 +22,10 @@ const families = { ...backupFamilies, ...verifyFamilies };
 const sizes: Readonly<Record<string, number>> = { kB: 1e3, MB: 1e6, GB: 1e9 };
 
 /** `50MB`; the output is bytes per second. */
+const rateText = 'bytes per second, such as 50MB';
 const verifyRate = z
-  .string()
-  .regex(/^[1-9]\d{0,4}(kB|MB|GB)$/, 'bytes per second, such as 50MB')
+  .string({ error: rateText })
+  .regex(/^[1-9]\d{0,4}(kB|MB|GB)$/, rateText)
   .transform((text) => Number(text.slice(0, -2)) * (sizes[text.slice(-2)] ?? 1));
 
 interface State {

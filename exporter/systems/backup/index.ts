@@ -12,8 +12,8 @@ export const backup = defineSystem({
   help: 'A folder of backups.',
   address: backupAddress,
   references: ({ source, archive }) => [
-    ...(source === undefined ? [] : [{ path: 'address.source', target: source, kind: 'mysql' }]),
-    ...(archive === undefined ? [] : [{ path: 'address.archive', target: archive, kind: 'backup' }]),
+    ...(source === undefined ? [] : [{ path: 'source', target: source, kind: 'mysql' }]),
+    ...(archive === undefined ? [] : [{ path: 'archive', target: archive, kind: 'backup' }]),
   ],
   thresholds: {
     backup_max_age_seconds: 'age of the newest complete backup',

@@ -1,13 +1,15 @@
 // Which topics and groups are looked at, from the collector's options. Pure.
 import { z } from 'zod';
+import { messageOf } from '../../runtime/errors.ts';
 
 /** A regular expression that has to match the whole name. */
 const pattern = z.string().min(1).transform((text, context): RegExp => {
   try {
     new RegExp(text); // by itself: `a)|(b` would be one in the parentheses, of which only the ends are bound
     return new RegExp(`^(?:${text})$`, 's'); // ids of groups may hold line breaks
-  } catch {
-    context.addIssue({ code: 'custom', message: `not a regular expression: ${text}` });
+  } catch (error) {
+    const why = messageOf(error).replace(/^Invalid regular expression: /, '');
+    context.addIssue({ code: 'custom', message: `a regular expression; this is none: ${why}` });
     return z.NEVER;
   }
 }); // prettier-ignore

@@ -312,8 +312,8 @@ test('a pattern of alternatives binds each of them, and a dot stands for a line 
 });
 
 test('a pattern that is none is refused, and said', () => {
-  assert.throws(() => new Collected(fakeCluster({ topics: {}, groups: {} }), { groups: { exclude: ['a)|(b'] } }), /not a regular expression: a\)/); // prettier-ignore
-  assert.throws(() => new Collected(fakeCluster({ topics: {}, groups: {} }), { topics: { include: ['('] } }), /not a regular expression: \(/); // prettier-ignore
+  assert.throws(() => new Collected(fakeCluster({ topics: {}, groups: {} }), { groups: { exclude: ['a)|(b'] } }), /a regular expression; this is none: \/a\)/); // prettier-ignore
+  assert.throws(() => new Collected(fakeCluster({ topics: {}, groups: {} }), { topics: { include: ['('] } }), /a regular expression; this is none: \/\(/); // prettier-ignore
   assert.throws(() => new Collected(fakeCluster({ topics: {}, groups: {} }), { topics: { include: [] } }));
 });
 
