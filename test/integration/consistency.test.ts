@@ -307,7 +307,7 @@ test('a sample of keys of Redis: equal, then missing and different, and only the
     ending.abort();
     await done;
     const ids = reportOf('keys', 'check2').flatMap(({ key, id }) =>
-      key === undefined ? [] : [`${String(key)} ${String(id)}`],
+      typeof key === 'string' && typeof id === 'string' ? [`${key} ${id}`] : [],
     );
     assert.ok(ids.length > 0);
     assert.deepEqual(

@@ -4,15 +4,8 @@ import type { MysqlClient, Row } from '../mysql/client.ts';
 import { mysqlErrno } from '../mysql/facts-errors.ts';
 import type { Throttle } from './background-throttle.ts';
 import { judgeRows, type Look, type RowVerdict } from './facts-rows.ts';
-import {
-  boundStatement,
-  rowsStatement,
-  sumStatement,
-  type Both,
-  type Key,
-  type Range,
-  type TablePlan,
-} from './facts-table.ts';
+import { boundStatement, rowsStatement, sumStatement, type Range } from './facts-statements.ts';
+import type { Both, Key, TablePlan } from './facts-table.ts';
 
 /** More rows came into the chunk than memory is kept for. */
 export class ChunkTooLarge extends Error {}

@@ -5,17 +5,9 @@ import type { TablesPlan } from './address.ts';
 import { compareSums, judgeChunk, nextUpper, wantsSmaller, type Chunks, type Judged } from './background-rows.ts';
 import type { TableReport } from './background-reports.ts';
 import type { Throttle, Work } from './background-throttle.ts';
-import { grantFor, readShape } from './facts-shape.ts';
-import {
-  keyText,
-  placesOf,
-  placeText,
-  planOf,
-  type Both,
-  type Place,
-  type Range,
-  type TablePlan,
-} from './facts-table.ts';
+import { readShape } from './facts-shape.ts';
+import { keyText, type Range } from './facts-statements.ts';
+import { placesOf, placeText, planOf, type Both, type Place, type TablePlan } from './facts-table.ts';
 import { noCounts, type ConsistencyMemory, type PassProgress, type PassResult, type TableRecord } from './state.ts';
 
 export interface TableRun {
@@ -129,7 +121,7 @@ async function compareRows(run: TableRun, plan: TablePlan, startedAtMs: number):
       if (upper === undefined) break;
       rows = Math.min(run.plan.chunkRows, Math.ceil(rows * 1.25));
     } catch (error) {
-      if (!wantsSmaller(error)) throw grantFor(error, clients.source, placesOf(run.name, run.plan).source);
+      if (!wantsSmaller(error)) throw error;
       if (rows <= leastRows) {
         throw new TargetError('unsupported', `${String(rows)} rows take too long: ${messageOf(error)}`, {
           cause: error,

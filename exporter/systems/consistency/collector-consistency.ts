@@ -113,7 +113,7 @@ function emitKeys(emit: ConsistencyEmit, call: CollectorCall, { plan, memory }: 
 }
 
 function namedTables(plan: ConsistencyPlan | undefined): readonly string[] {
-  return plan?.kind === 'mysql' ? plan.tables.filter((name) => !name.includes('*')) : [];
+  return plan?.kind === 'mysql' ? [...new Set(plan.tables)].filter((name) => !name.includes('*')) : [];
 }
 
 function emitUnknown(emit: ConsistencyEmit, plan: ConsistencyPlan | undefined): void {

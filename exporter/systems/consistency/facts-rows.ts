@@ -39,9 +39,3 @@ function judgeRow(first: RowLook, second: RowLook): RowVerdict | undefined {
   if (second.copy === undefined) return 'missing';
   return second.source === undefined ? 'extra' : 'different';
 }
-
-export function countVerdicts(verdicts: ReadonlyMap<string, RowVerdict>): Readonly<Record<RowVerdict, number>> {
-  const counts = { missing: 0, extra: 0, different: 0, undecided: 0 };
-  for (const verdict of verdicts.values()) counts[verdict] += 1;
-  return counts;
-}

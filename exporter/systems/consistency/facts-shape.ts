@@ -60,7 +60,7 @@ export async function readShape(client: MysqlClient, place: Place, call: Call): 
     await client.query(`SELECT * FROM ${placeText(place)} LIMIT 0`, [], call);
   } catch (error) {
     if ([1049, 1146].includes(mysqlErrno(error) ?? 0)) return undefined;
-    throw grantFor(error, client, place);
+    throw withGrant(error, client.account, 'SELECT', placeText(place));
   }
   const named = [place.database, place.table];
   const columns = await client.query(
@@ -89,10 +89,6 @@ export async function readShape(client: MysqlClient, place: Place, call: Call): 
     throw new TargetError('unsupported', `${placeText(place)} is a view: name the tables that it is made of`);
   }
   return { columns: columns.map(columnOf), keys: keysOf(indexes), rowsGuess: numberIn(about, 'guess') };
-}
-
-export function grantFor(error: unknown, client: MysqlClient, place: Place): unknown {
-  return withGrant(error, client.account, 'SELECT', placeText(place));
 }
 
 function columnOf(row: Row): ColumnShape {

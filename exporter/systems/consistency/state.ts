@@ -101,7 +101,7 @@ export interface TableView extends Omit<Counts, 'rows'> {
 /** What is known of a table now. A difference shows at once; a pass that runs does not hide what the last one found. */
 export function tableView(table: string, record: TableRecord, everyMs: number, nowMs: number): TableView {
   const { last, running, rowsGuess, checkedTotal } = record;
-  const found = { ...noCounts };
+  const found = { missing: 0, extra: 0, different: 0, undecided: 0 };
   const passes = [last, running].filter((pass) => pass !== undefined);
   for (const pass of passes) {
     for (const what of ['missing', 'extra', 'different', 'undecided'] as const) {

@@ -4,10 +4,12 @@ import { test } from 'node:test';
 import {
   boundStatement,
   keyText,
-  placesOf,
-  planOf,
   rowsStatement,
   sumStatement,
+} from '../../../exporter/systems/consistency/facts-statements.ts';
+import {
+  placesOf,
+  planOf,
   type ColumnShape,
   type TablePlan,
   type TableShape,
