@@ -1,7 +1,8 @@
 // Samples of consumer groups.
 import { emitState, type Emit } from '../../families.ts';
 import type { GroupSweep, GroupTopicSweep } from './facts-model.ts';
-import type { PartitionLag } from './facts-partition.ts';
+import type { LagTable } from './facts-lag-table.ts';
+import type { LagRow } from './facts-partition.ts';
 import { Largest } from './facts-values.ts';
 import type { kafkaFamilies } from './families.ts';
 import { groupStates, type Granularity, type GroupState } from './state.ts';
@@ -49,8 +50,8 @@ function emitGroupTopic(
   if (offset !== undefined) emit.groupOffsetSum(offset, labels);
   if (lag !== undefined) emit.groupLagSum(lag, labels);
   if (granularity === 'partition') {
-    for (const [partition, one] of partitions) {
-      emitPartition(emit, { consumergroup, topic, partition: String(partition) }, one);
+    for (const row of partitions.rows()) {
+      emitPartition(emit, { consumergroup, topic, partition: String(row.partition) }, row);
     }
     return;
   }
@@ -64,13 +65,13 @@ function emitGroupTopic(
 function emitPartition(
   emit: KafkaEmit,
   labels: { readonly consumergroup: string; readonly topic: string; readonly partition: string },
-  { committed, lag, lagAge, lost }: PartitionLag,
+  { committed, lag, lagAgeSeconds, lost }: LagRow,
 ): void {
-  if (!committed.known) return;
-  emit.groupOffset(committed.value === 'none' ? -1 : committed.value, labels);
-  if (lag.known) emit.groupLag(lag.value, labels);
-  if (lagAge.known) emit.groupLagSeconds(lagAge.value.seconds, labels);
-  if (lost.known) emit.lost(lost.value, labels);
+  if (committed === undefined) return;
+  emit.groupOffset(committed === 'none' ? -1 : committed, labels);
+  if (lag !== undefined) emit.groupLag(lag, labels);
+  if (lagAgeSeconds !== undefined) emit.groupLagSeconds(lagAgeSeconds, labels);
+  if (lost !== undefined) emit.lost(lost, labels);
 }
 
 /** Over the partitions of a topic. A sum is undefined as soon as one of those with a commit is unknown. */
@@ -86,21 +87,21 @@ interface Totals {
   readonly unmovedSeconds: Largest;
 }
 
-function totalsOf(partitions: ReadonlyMap<number, PartitionLag>): Totals {
+function totalsOf(partitions: LagTable): Totals {
   const totals: Totals = { uncommitted: 0, beyondEnd: 0, unknown: 0, offset: 0, lag: 0, lost: 0, lagSeconds: new Largest(), unmovedSeconds: new Largest() }; // prettier-ignore
-  for (const { committed, lag, lagAge, lost, truncated, unmovedSeconds } of partitions.values()) {
-    if (committed.known && committed.value === 'none') {
+  for (const { committed, lag, lagAgeSeconds, lost, truncated, unmovedSeconds } of partitions.rows()) {
+    if (committed === 'none') {
       totals.uncommitted++;
       if (totals.offset !== undefined) totals.offset--;
       continue;
     }
     if (truncated) totals.beyondEnd++;
-    else if (!lag.known) totals.unknown++;
-    totals.offset = plus(totals.offset, committed.known ? Number(committed.value) : undefined);
-    totals.lag = plus(totals.lag, lag.known ? lag.value : undefined);
-    totals.lost = plus(totals.lost, lost.known ? lost.value : undefined);
-    totals.lagSeconds.add(lagAge.known ? lagAge.value.seconds : undefined);
-    totals.unmovedSeconds.add(unmovedSeconds.known ? unmovedSeconds.value : undefined);
+    else if (lag === undefined) totals.unknown++;
+    totals.offset = plus(totals.offset, committed);
+    totals.lag = plus(totals.lag, lag);
+    totals.lost = plus(totals.lost, lost);
+    totals.lagSeconds.add(lagAgeSeconds);
+    totals.unmovedSeconds.add(unmovedSeconds);
   }
   return totals;
 }

@@ -1,11 +1,14 @@
 // What a group's commits were in the sweeps before: for how long one has not moved, and when one last did.
 import { known, unknown, type Known } from '../../runtime/known.ts';
-import type { Moment, PartitionLag, StuckCommit } from './facts-partition.ts';
+import type { LagRow, Moment } from './facts-partition.ts';
 
 /** Of one group in one topic. */
 export class TopicCommits {
-  /** By partition; only of those where records wait. */
-  readonly #stuck = new Map<number, StuckCommit>();
+  /** Of the partitions at the same places in the columns. */
+  #numbers: readonly number[] = [];
+  /** Commits behind which records wait, and since when they were seen so, monotonic; NaN where none do. */
+  #stuck = new Float64Array();
+  #sinceMs = new Float64Array();
   #sum: number | undefined;
   #movedAtMs: number | undefined;
 
@@ -14,26 +17,42 @@ export class TopicCommits {
     this.#movedAtMs = bornAtMs;
   }
 
-  stuck(partition: number): StuckCommit | undefined {
-    return this.#stuck.get(partition);
+  /** From here on places are those of these partitions. */
+  align(numbers: readonly number[]): void {
+    const before = this.#numbers;
+    this.#numbers = numbers;
+    if (numbers.length === before.length && numbers.every((number, place) => before[place] === number)) return;
+    const places = new Map(before.map((number, place) => [number, place]));
+    const moved = (column: Float64Array): Float64Array<ArrayBuffer> =>
+      Float64Array.from(numbers, (number) => column[places.get(number) ?? -1] ?? NaN);
+    this.#stuck = moved(this.#stuck);
+    this.#sinceMs = moved(this.#sinceMs);
+  }
+
+  /** Undefined when records were not yet seen to wait behind this commit. */
+  stuckSinceMs(place: number, committed: number): number | undefined {
+    return this.#stuck[place] === committed ? this.#sinceMs[place] : undefined;
   }
 
   /** The topic was made anew: its offsets are others. */
   startOver(): void {
-    this.#stuck.clear();
+    this.#stuck.fill(NaN);
     this.#sum = undefined;
   }
 
   /**
    * For how long no partition's commit has moved, as seen by us: from the sweep that first saw the newest one.
    * Unknown until a move was seen, and told only when all commits are known.
+   * @param rows of all partitions, in the order that was aligned to
    */
-  remember(lags: ReadonlyMap<number, PartitionLag>, now: Moment): Known<number> {
+  remember(rows: Iterable<LagRow>, now: Moment): Known<number> {
     let sum: number | undefined = 0;
-    for (const [partition, lag] of lags) {
-      this.#rememberStuck(partition, lag, now);
-      if (!lag.committed.known) sum = undefined;
-      else if (sum !== undefined && lag.committed.value !== 'none') sum += lag.committed.value + 1;
+    let place = 0;
+    for (const { committed, lag } of rows) {
+      if (typeof committed === 'number' && lag !== undefined) this.#rememberStuck(place, committed, lag, now);
+      place += 1;
+      if (committed === undefined) sum = undefined;
+      else if (sum !== undefined && committed !== 'none') sum += committed + 1;
     }
     if (sum !== undefined) {
       if (this.#sum !== undefined && this.#sum !== sum) this.#movedAtMs = now.monoMs;
@@ -44,11 +63,11 @@ export class TopicCommits {
     return known(Math.max(0, now.monoMs - this.#movedAtMs) / 1000, now.wallMs);
   }
 
-  #rememberStuck(partition: number, { committed, lag }: PartitionLag, now: Moment): void {
-    if (!committed.known || committed.value === 'none' || !lag.known) return;
-    if (lag.value === 0) this.#stuck.delete(partition);
-    else if (this.#stuck.get(partition)?.committed !== committed.value) {
-      this.#stuck.set(partition, { committed: committed.value, sinceMs: now.monoMs });
+  #rememberStuck(place: number, committed: number, lag: number, now: Moment): void {
+    if (lag === 0) this.#stuck[place] = NaN;
+    else if (this.#stuck[place] !== committed) {
+      this.#stuck[place] = committed;
+      this.#sinceMs[place] = now.monoMs;
     }
   }
 }

@@ -3,6 +3,7 @@ import type { Known } from '../../runtime/known.ts';
 import type { Cluster, ListedGroup } from './facts-cluster.ts';
 import type { TopicCommits } from './facts-commit.ts';
 import { EndHistories } from './facts-history.ts';
+import type { LagTable } from './facts-lag-table.ts';
 import type { PartitionLag, PartitionOffsets } from './facts-partition.ts';
 import { everything, type Selection } from './facts-selection.ts';
 import { OpenTransactions, type StableOffsets } from './facts-stable.ts';
@@ -54,6 +55,7 @@ export interface GroupSweep extends GroupLag {
 }
 
 export interface GroupTopicSweep extends GroupTopicLag {
+  readonly partitions: LagTable;
   /** Since a commit of the group in this topic was last seen to move. */
   readonly commitAgeSeconds: Known<number>;
 }

@@ -24,6 +24,17 @@ export interface PartitionLag extends PartitionOffsets {
   readonly unmovedSeconds: Known<number>;
 }
 
+/** One partition of a group in plain numbers; undefined is unknown. See PartitionLag. */
+export interface LagRow {
+  partition: number;
+  committed: number | 'none' | undefined;
+  lag: number | undefined;
+  lost: number | undefined;
+  truncated: boolean;
+  lagAgeSeconds: number | undefined;
+  unmovedSeconds: number | undefined;
+}
+
 export interface LagAge {
   readonly seconds: number;
   /** True: the record is older than the history, and at least this old. */
@@ -43,9 +54,31 @@ export interface Moment {
 
 export function partitionLagOf(
   committed: Known<number | 'none'>,
-  { end, begin }: PartitionOffsets,
+  offsets: PartitionOffsets,
   history: OffsetHistory | undefined,
   stuck: StuckCommit | undefined,
+  now: Moment,
+): PartitionLag {
+  const isStuck = committed.known && stuck?.committed === committed.value;
+  const unmovedSeconds = isStuck ? Math.max(0, now.monoMs - stuck.sinceMs) / 1000 : 0;
+  return lagOf(
+    committed,
+    offsets,
+    { age: (next) => ageOf(history?.ageAt(next, now.monoMs), now), unmovedSeconds },
+    now,
+  );
+}
+
+/** What is known of records that wait; not asked for when none does. */
+interface Waiting {
+  readonly age: (next: number) => Known<LagAge>;
+  readonly unmovedSeconds: number;
+}
+
+export function lagOf(
+  committed: Known<number | 'none'>,
+  { end, begin }: PartitionOffsets,
+  waiting: Waiting,
   now: Moment,
 ): PartitionLag {
   const offsets = { committed, end, begin };
@@ -57,43 +90,35 @@ export function partitionLagOf(
   if (committed.value === 'none') return nothing('nothing is committed');
   if (!end.known) return nothing(end.why);
   if (!begin.known) return nothing(begin.why);
-  const lost = numberAt(Math.max(0, begin.value - committed.value), now);
+  const lost = known(lostOfNumbers(committed.value, begin.value), now.wallMs);
   if (committed.value > end.value) {
     const not = unknown(`the commit ${committed.value} is beyond the end of the log ${end.value}`);
     return { ...offsets, lag: not, lost, truncated: true, lagAge: not, unmovedSeconds: not };
   }
-  const next = Math.max(committed.value, begin.value);
-  const lag = end.value - next;
-  const isStuck = lag > 0 && stuck?.committed === committed.value;
+  const lag = lagOfNumbers(committed.value, begin.value, end.value);
   return {
     committed,
     end,
     begin,
-    lag: numberAt(lag, now),
+    lag: known(lag, now.wallMs),
     lost,
     truncated: false,
-    lagAge: lag === 0 ? nothingWaits(now) : ageOf(next, history, now),
-    unmovedSeconds: numberAt(isStuck ? Math.max(0, now.monoMs - stuck.sinceMs) / 1000 : 0, now),
+    lagAge: lag === 0 ? known({ seconds: 0, atLeast: false }, now.wallMs) : waiting.age(Math.max(committed.value, begin.value)), // prettier-ignore
+    unmovedSeconds: known(lag === 0 ? 0 : waiting.unmovedSeconds, now.wallMs),
   };
 }
 
-// Most numbers of a healthy cluster are 0: one object stands for all of them in a sweep, of which there may be 100,000.
-let zero = known(0, 0);
-let noAge = known({ seconds: 0, atLeast: false }, 0);
-
-function numberAt(value: number, { wallMs }: Moment): Known<number> {
-  if (value !== 0) return known(value, wallMs);
-  if (zero.known && zero.observedAtMs !== wallMs) zero = known(0, wallMs);
-  return zero;
+/** Of a commit that is not beyond the end. */
+export function lagOfNumbers(committed: number, begin: number, end: number): number {
+  return end - Math.max(committed, begin);
 }
 
-function nothingWaits({ wallMs }: Moment): Known<LagAge> {
-  if (noAge.known && noAge.observedAtMs !== wallMs) noAge = known({ seconds: 0, atLeast: false }, wallMs);
-  return noAge;
+export function lostOfNumbers(committed: number, begin: number): number {
+  return Math.max(0, begin - committed);
 }
 
-function ageOf(offset: number, history: OffsetHistory | undefined, now: Moment): Known<LagAge> {
-  const age = history?.ageAt(offset, now.monoMs);
+/** @param age what the history of the end of the log says; undefined without one */
+export function ageOf(age: LagAge | undefined, now: Moment): Known<LagAge> {
   if (age === undefined) return unknown('there is no history of the end of the log');
   if (age.atLeast && age.seconds === 0) return unknown('the history of the end of the log begins only now');
   return known(age, now.wallMs);

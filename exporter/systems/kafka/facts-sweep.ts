@@ -13,8 +13,9 @@ import type {
 } from './facts-cluster.ts';
 import { TopicCommits } from './facts-commit.ts';
 import { at } from './facts-history.ts';
-import type { GroupLag, GroupSweep, GroupTopicSweep, KafkaLag, KafkaSweep, LagMemory } from './facts-model.ts';
-import { partitionLagOf, type Moment, type PartitionLag, type PartitionOffsets } from './facts-partition.ts';
+import type { GroupLag, GroupSweep, GroupTopicSweep, KafkaSweep, LagMemory } from './facts-model.ts';
+import { LagTable, TopicLogs } from './facts-lag-table.ts';
+import type { Moment, PartitionOffsets } from './facts-partition.ts';
 import type { GroupState, SweepPart } from './state.ts';
 
 /** What the cluster said in one sweep. */
@@ -38,6 +39,7 @@ export async function sweepOf(found: Found, memory: LagMemory, now: Moment, cloc
     const ofTopic = offsets.get(p.topic) ?? new Map<number, PartitionOffsets>();
     offsets.set(p.topic, ofTopic.set(p.partition, { end: at(found.ends, p), begin: at(found.begins, p) }));
   }
+  const logs = new Map([...offsets].map(([topic, of]) => [topic, new TopicLogs(of, memory.ends.ofTopic(topic))]));
   const groups = new Map<string, GroupSweep>();
   const listed = new Set(found.list.groups.map(({ id }) => id));
   let sinceMs = clock.monoMs();
@@ -58,7 +60,7 @@ export async function sweepOf(found: Found, memory: LagMemory, now: Moment, cloc
       ...stateOf(description),
       members: membersOf(description, group.type),
       managed: group.protocolType !== '',
-      topics: topicsOf(group.id, found, description, offsets, memory, now),
+      topics: topicsOf(group.id, found, description, logs, memory, now),
     });
   }
   const stable = memory.transactions.stableOf(found.stable, offsets, now);
@@ -139,7 +141,7 @@ function topicsOf(
   group: string,
   found: Found,
   description: Known<GroupDescription>,
-  offsets: KafkaLag['offsets'],
+  logs: ReadonlyMap<string, TopicLogs>,
   memory: LagMemory,
   now: Moment,
 ): GroupSweep['topics'] {
@@ -152,7 +154,7 @@ function topicsOf(
   const names = topicNames(commits.value, description);
   for (const topic of remembered.keys()) if (!names.has(topic)) remembered.delete(topic);
   for (const topic of names) {
-    const partitions = offsets.get(topic);
+    const partitions = logs.get(topic);
     if (partitions === undefined) {
       // Deleted, not selected, or not for us to see. A commit that cannot be looked at now is no new one later.
       if (found.cluster.failed?.has(topic) === true) remembered.set(topic, remembered.get(topic) ?? new TopicCommits());
@@ -162,14 +164,9 @@ function topicsOf(
     const isBorn = seenBefore && committed !== undefined;
     const memoryOf = remembered.get(topic) ?? new TopicCommits(isBorn ? now.monoMs : undefined);
     remembered.set(topic, memoryOf);
-    const none = known('none' as const, commits.observedAtMs);
-    const histories = memory.ends.ofTopic(topic);
-    const lags = new Map<number, PartitionLag>();
-    for (const [partition, ends] of partitions) {
-      const commit = committed?.get(partition) ?? none;
-      lags.set(partition, partitionLagOf(commit, ends, histories?.get(partition), memoryOf.stuck(partition), now));
-    }
-    topics.set(topic, { topic, partitions: lags, commitAgeSeconds: memoryOf.remember(lags, now) });
+    const ofTopic = { known: true, value: committed, observedAtMs: commits.observedAtMs } as const;
+    const lags = new LagTable(partitions, ofTopic, memoryOf, now);
+    topics.set(topic, { topic, partitions: lags, commitAgeSeconds: memoryOf.remember(lags.rows(), now) });
   }
   return known(topics, now.wallMs);
 }
@@ -178,7 +175,11 @@ function topicsOf(
 export function topicNames(commits: Commits, description: Known<GroupDescription>): Set<string> {
   const names = new Set(description.known ? description.value.assigned : []);
   for (const [topic, partitions] of commits) {
-    if ([...partitions.values()].some((c) => !c.known || c.value !== 'none')) names.add(topic);
+    for (const commit of partitions.values()) {
+      if (commit.known && commit.value === 'none') continue;
+      names.add(topic);
+      break;
+    }
   }
   return names;
 }
