@@ -108,9 +108,12 @@ export function lagOf(
   };
 }
 
-/** Of a commit that is not beyond the end. */
+/**
+ * Of a commit that is not beyond the end. The start of the log is not read before its end: where records are deleted as
+ * soon as they are read (repartition topics of Kafka Streams) it may be the later one.
+ */
 export function lagOfNumbers(committed: number, begin: number, end: number): number {
-  return end - Math.max(committed, begin);
+  return Math.max(0, end - Math.max(committed, begin));
 }
 
 export function lostOfNumbers(committed: number, begin: number): number {

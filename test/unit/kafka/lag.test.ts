@@ -55,6 +55,12 @@ const cases: readonly [
   ['nothing read, committed at 0', { end: 10 }, 0, { lag: 10, lost: 0, truncated: false }],
   ['retention took records', { begin: 7, end: 10 }, 4, { lag: 3, lost: 3, truncated: false }],
   ['retention took everything', { begin: 10, end: 10 }, 4, { lag: 0, lost: 6, truncated: false }],
+  [
+    'deleted up to behind the end, which was read before',
+    { begin: 15, end: 10 },
+    4,
+    { lag: 0, lost: 11, truncated: false },
+  ],
   ['beyond the end', { end: 10 }, 11, { lag: 'unknown', lost: 0, truncated: true }],
   ['no commit', { end: 10 }, undefined, { lag: 'unknown', lost: 'unknown', truncated: false }],
   [
