@@ -34,9 +34,8 @@ export async function verifyBackup(what: string, looking: Looking): Promise<Back
   if (target !== undefined && target.kind !== 'backup') return `${what} is of kind ${target.kind}, and not backup`;
   const reading = { signal, clock, isUrgent: true } as const;
   if (target === undefined) {
-    if (!(await isThere(what))) {
-      return `${what} is no file${inventory === undefined ? '; for the newest backup of a target give --config.file too' : ' and no target'}`;
-    }
+    const why = await whyNotThere(what, inventory !== undefined);
+    if (why !== undefined) return why;
     return await reportOf(what, judgeBackup(what, undefined, reading));
   }
   const address = backupAddress.parse(target.address);
@@ -55,13 +54,14 @@ export async function verifyBackup(what: string, looking: Looking): Promise<Back
   return await reportOf(newest.path, judgeBackup(newest.path, address.tool, reading));
 }
 
-async function isThere(path: string): Promise<boolean> {
+async function whyNotThere(path: string, hasInventory: boolean): Promise<string | undefined> {
   try {
     await stat(path);
-    return true;
+    return undefined;
   } catch (error) {
-    if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR') return false;
-    throw error;
+    if (codeOf(error) !== 'ENOENT' && codeOf(error) !== 'ENOTDIR')
+      return `${path} cannot be looked at: ${messageOf(error)}`;
+    return `${path} is no file${hasInventory ? ' and no target' : '; for the newest backup of a target give --config.file too'}`;
   }
 }
 

@@ -39,7 +39,7 @@ export interface BackupLink {
 }
 
 export interface BackupSurvey {
-  /** Newest first; one inode once, whatever its names. Temporary names are left out. */
+  /** Newest first, those of a time in the future last; one inode once, whatever its names. Temporary names are left out. */
   readonly files: readonly BackupFile[];
   readonly temporary: readonly TemporaryFile[];
   readonly links: readonly BackupLink[];
@@ -138,10 +138,22 @@ export async function surveyFolder(
   }
   forget(memory, files);
   return {
-    files: [...files.values()].sort((a, b) => b.modifiedAtMs - a.modifiedAtMs || (a.name < b.name ? 1 : -1)),
+    files: [...files.values()].sort((a, b) => placeOf(b, nowMs) - placeOf(a, nowMs) || (a.name < b.name ? 1 : -1)),
     temporary,
     links,
   };
+}
+
+/** Clocks of two machines may differ by this much. */
+const clockSlackMs = 60_000;
+
+/** A time in the future says nothing, and would hide every backup that is made until then. */
+export function isInFuture({ modifiedAtMs }: Pick<BackupFile, 'modifiedAtMs'>, nowMs: number): boolean {
+  return modifiedAtMs > nowMs + clockSlackMs;
+}
+
+function placeOf(file: BackupFile, nowMs: number): number {
+  return isInFuture(file, nowMs) ? 0 : file.modifiedAtMs;
 }
 
 function forget(memory: SurveyMemory, files: ReadonlyMap<string, BackupFile>): void {
@@ -200,7 +212,7 @@ function bytesIn(text: string): number | undefined {
   }
 }
 
-async function walk(path: string, signal: AbortSignal): Promise<{ sizeBytes: number; modifiedAtMs: number }> {
+export async function walk(path: string, signal: AbortSignal): Promise<{ sizeBytes: number; modifiedAtMs: number }> {
   let [sizeBytes, modifiedAtMs, parts] = [0, 0, 0];
   const folders = [path];
   for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {

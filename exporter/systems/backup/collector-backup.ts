@@ -180,11 +180,13 @@ function hasCoordinates({ tool }: BackupAddress): boolean {
 
 function coordinatesOf({ lastSuccess, type }: BackupEvidence, nowMs: number): Known<BackupCoordinates> {
   if (lastSuccess === undefined) return unknown('there is no complete backup, or none was read yet');
-  const { file, verdict, completedAtMs } = lastSuccess;
+  const { file, verdict, completedAtMs, durationSeconds } = lastSuccess;
   const { coordinates, startedAtMs } = verdict.told;
+  // A dump holds what was so when it was begun
+  const beganAtMs = startedAtMs ?? completedAtMs - (durationSeconds.known ? durationSeconds.value * 1000 : 0);
   if (coordinates === undefined) return unknown(`${file.name} does not say where in the binary log it stands`);
   const { position, gtid, of, from } = coordinates;
   const whose = of === 'server' ? '' : ' (of the source of the server that was dumped)';
-  const found = { name: file.name, type, position, gtid, atMs: startedAtMs ?? completedAtMs, from: `${from}${whose}` };
+  const found = { name: file.name, type, position, gtid, atMs: beganAtMs, from: `${from}${whose}` };
   return known(found, nowMs);
 }

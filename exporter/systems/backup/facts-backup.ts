@@ -60,6 +60,9 @@ export interface SuccessfulBackup {
 
 export const backupFact = factKey<BackupEvidence>('backup.evidence');
 
+/** Clocks of two machines may differ by this much. */
+const futureMs = 60_000;
+
 /** Trailer and last write this close: the file was written by the dump itself, here. */
 const sameMomentMs = 5_000;
 
@@ -125,7 +128,9 @@ function typeEvidence(
   const good = ended.flatMap(({ file, verdict }) =>
     verdict.known && verdict.value.class === 'complete' ? [[file, verdict.value] as const] : [],
   )[0];
-  const lastSuccess = good === undefined ? undefined : successOf(...good);
+  const success = good === undefined ? undefined : successOf(...good);
+  // From a time in the future no age can be made.
+  const lastSuccess = success !== undefined && success.completedAtMs > nowMs + futureMs ? undefined : success;
   const freshAtMs = type === 'binlog' ? files[0]?.modifiedAtMs : undefined;
   return {
     type,
@@ -168,7 +173,9 @@ function judge(
   }
   // With a complete one before it, how old that is; a newest one that cannot be looked into makes no claim.
   if (last === undefined) {
-    const why = newest.verdict.known ? newest.verdict.value.why : newest.verdict.why;
+    const isComplete = newest.verdict.known && newest.verdict.value.class === 'complete';
+    const found = newest.verdict.known ? newest.verdict.value.why : newest.verdict.why;
+    const why = isComplete ? 'it is complete, but its time is in the future' : found;
     return { state: 'unknown', why: `${newest.file.name}: ${why}` };
   }
   const ageMs = nowMs - Math.max(last.completedAtMs, freshAtMs);

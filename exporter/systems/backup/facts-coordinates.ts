@@ -10,7 +10,7 @@ export interface BackupCoordinates {
   readonly position: BinlogPosition | undefined;
   /** As the tool wrote it: a GTID set of MySQL, or a position of MariaDB. */
   readonly gtid: string | undefined;
-  /** When the backup was begun or, where the tool does not tell, completed: what was committed before is in it. */
+  /** When the backup was begun or, where that is not known, completed: what was committed before it began is in it. */
   readonly atMs: number;
   /** For people: `header`, `metadata`, `xtrabackup_binlog_info`, `status file`… */
   readonly from: string;

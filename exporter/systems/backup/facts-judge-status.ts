@@ -1,10 +1,9 @@
 // A backup of any tool, by what its status file says and, where the backup itself is on this machine, by reading that.
 import { createHash } from 'node:crypto';
-import { open, readdir, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { open, stat } from 'node:fs/promises';
 import { pause } from '../../runtime/deadline.ts';
 import { codeOf } from '../../runtime/errors.ts';
-import { readBeginning } from './client-survey.ts';
+import { readBeginning, walk } from './client-survey.ts';
 import type { Progress } from './facts-folder.ts';
 import { parseStatus, pathOf, succeeded, type Status } from './facts-status-file.ts';
 import { Fault, type Reading, type Told } from './facts-verdict.ts';
@@ -26,7 +25,7 @@ export async function judgeStatusFile(
   const said = succeeded(status);
   const backup = pathOf(status, path);
   if (backup === undefined) return said;
-  const found = await sizeOf(backup);
+  const found = await sizeOf(backup, reading.signal);
   if (found === undefined)
     throw new Fault('parts_missing', 'the backup that its status file names is not there', 'parts');
   if (found.bytes !== status.bytes) {
@@ -39,15 +38,12 @@ export async function judgeStatusFile(
   return said;
 }
 
-async function sizeOf(path: string): Promise<{ bytes: number; isFolder: boolean } | undefined> {
+async function sizeOf(path: string, signal: AbortSignal): Promise<{ bytes: number; isFolder: boolean } | undefined> {
   try {
     const s = await stat(path);
     if (!s.isDirectory()) return { bytes: s.size, isFolder: false };
-    let bytes = 0;
-    for (const entry of await readdir(path, { withFileTypes: true, recursive: true })) {
-      if (entry.isFile()) bytes += (await stat(join(entry.parentPath, entry.name))).size;
-    }
-    return { bytes, isFolder: true };
+    // Bounded: a status file may name any folder, the root too.
+    return { bytes: (await walk(path, signal)).sizeBytes, isFolder: true };
   } catch (error) {
     if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR') return undefined;
     throw error;

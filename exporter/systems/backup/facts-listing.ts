@@ -4,6 +4,7 @@ import { factKey } from '../../facts.ts';
 import { known, unknown, type Known } from '../../runtime/known.ts';
 import { mainTypeOf, type BackupAddress, type BackupType } from './address.ts';
 import type { BackupFile, BackupSurvey } from './client.ts';
+import { isInFuture } from './client-survey.ts';
 import type { LinkState, ScheduleState, SizeState, WritingState } from './families-listing.ts';
 
 export interface Limits {
@@ -49,8 +50,6 @@ export const listingFact = factKey<Listing>('backup.listing');
 
 /** Fewer than this many before it are no band. */
 const bandAtLeast = 3;
-/** Clocks of two machines may differ by this much. */
-const clockSlackMs = 60_000;
 const intervalsOfLast = 8;
 
 interface Now {
@@ -78,7 +77,7 @@ function typeListing(survey: BackupSurvey, type: BackupType, now: Now): TypeList
     size: sizeOf(finished, type, now),
     schedule: scheduleOf(finished, now.nowMs),
     writing: writingOf(survey, type, now),
-    future: files.filter((f) => f.modifiedAtMs > now.nowMs + clockSlackMs).length,
+    future: files.filter((f) => isInFuture(f, now.nowMs)).length,
   };
 }
 

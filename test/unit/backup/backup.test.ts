@@ -255,6 +255,23 @@ test('a time in the future does not keep a file unfinished for ever', async (t) 
   assert.equal((await backups.settled()).state, 'ok');
 });
 
+test('a time in the future does not hide a newer backup, nor make one fresh that does not say when it was made', async (t) => {
+  const undated = gzipSync(`${header}${body}\n-- Dump completed\n`);
+  const alone = new Folder(t);
+  alone.write('orders-1.sql.gz', undated, -86_400);
+  await alone.look();
+  alone.laterMs = 11_000;
+  const { state, why, lastSuccess } = await alone.settled();
+  assert.deepEqual([state, lastSuccess], ['unknown', undefined], why);
+  const backups = new Folder(t);
+  backups.write('orders-1.sql.gz', undated, -86_400);
+  backups.write('orders-2.sql.gz', gzipSync(dump).subarray(0, 50), 30);
+  await backups.look();
+  backups.laterMs = 11_000;
+  const judged = await backups.settled();
+  assert.deepEqual([judged.state, judged.newest?.name], ['incomplete', 'orders-2.sql.gz']);
+});
+
 test('a complete file that is changed afterwards is judged anew', async (t) => {
   const backups = new Folder(t);
   const path = backups.write('orders-1.sql.gz');
