@@ -145,7 +145,7 @@ test('equal tables are told to be, whatever their types, keys and time zones', a
   await lab.sql('source', 'INSERT INTO shop.heap VALUES (1), (1), (2)');
   await lab.sql('source', 'CREATE TABLE shop.empty (id INT PRIMARY KEY)');
   await caughtUp();
-  await using run = start({ tables: ['shop.*'], chunk_rows: 64 });
+  await using run = start({ tables: ['shop.*'], chunk_rows: 128 });
   await run.completed();
   assert.deepEqual(
     ['shop.many', 'shop.words', 'shop.empty'].map((table) => [run.view(table).state, run.view(table).why]),
@@ -262,6 +262,37 @@ test('what may not be read is told with the GRANT, by the comparison and by doct
   assert.match(run.view('shop.words').why, /GRANT SELECT ON `shop`\.`words` TO 'exporter'@'%'/);
 });
 
+test('the shipped user is enough, with what doctor says of the lag', async () => {
+  const user = 'pipemedic_consistency';
+  const text = readFileSync(join(import.meta.dirname, '../../deploy/sql/consistency-mysql.sql'), 'utf8')
+    .replaceAll(/^--.*$/gm, '')
+    .replaceAll('CHANGE-ME', lab.secret(user));
+  for (const statement of text.split(';').filter((part) => part.trim() !== '')) await lab.sql('source', statement);
+  await caughtUp();
+  const client = clientOf(planOf({ tables: ['shop.words'], state_file: join(dir, 'third.json') }), user);
+  const examined = (): ReturnType<typeof examineConsistency> =>
+    examineConsistency(client, { clock: systemClock, signal: AbortSignal.timeout(20_000) });
+  const before_ = await examined();
+  const fix = `GRANT REPLICA MONITOR ON *.* TO '${user}'@'%'`;
+  assert.deepEqual(
+    before_.map(({ ok, fix: mends }) => [ok, mends]),
+    [
+      [true, undefined],
+      [false, fix],
+    ],
+  );
+  await lab.sql('source', fix);
+  await caughtUp();
+  const after_ = await examined();
+  assert.deepEqual(
+    after_.map(({ ok }) => ok),
+    [true, true],
+  );
+  await using run = start({ tables: ['shop.words'] }, user);
+  await run.completed();
+  assert.equal(run.view('shop.words').different, 1);
+});
+
 test('a sample of keys of Redis: equal, then missing and different, and only these', async () => {
   const redis = await startRedisServers();
   const ending = new AbortController();
@@ -278,7 +309,7 @@ test('a sample of keys of Redis: equal, then missing and different, and only the
     await redis.call('primary', 'SET', 'large:1', 'x'.repeat(100_000));
     await redis.call('primary', 'SET', 'short:1', 'gone', 'PX', 300);
     const plan = consistencyAddress.parse({
-      ...{ primary: 'redis1', copy: 'redis2', sample_keys: 400, every: '1s', settle: '50ms', report_dir: dir },
+      ...{ primary: 'redis1', copy: 'redis2', sample_keys: 150, every: '1s', settle: '50ms', report_dir: dir },
     });
     assert.ok(plan.kind === 'redis');
     const client = openConsistency({

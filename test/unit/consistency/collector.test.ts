@@ -83,7 +83,7 @@ test('a table that is the same: state, counts, progress, and the fact for others
     async (scrape) => {
       const { of, board } = await eventually('the end of the pass', async () => {
         const now = await scrape();
-        return current(now.of('consistency_run_state')) === 'idle' && now;
+        return current(now.of('consistency_run_state')) === 'idle' ? now : undefined;
       });
       assert.deepEqual(
         of('consistency_state').filter((text) => text.endsWith(' 1')),
@@ -114,7 +114,7 @@ test('a server that has much to do is left alone, a copy whose lag may not be re
     await running(client, async (scrape) => {
       const { of } = await eventually(state, async () => {
         const now = await scrape();
-        return now.of('consistency_throttled_seconds_total').length > 0 && now;
+        return now.of('consistency_throttled_seconds_total').length > 0 ? now : undefined;
       });
       assert.equal(current(of('consistency_run_state')), state);
       assert.ok(of('consistency_throttled_seconds_total')[0]?.startsWith(`${state} `));
@@ -132,7 +132,7 @@ test('a server that went away is counted by class, and its table is not judged',
     async (scrape) => {
       const { of } = await eventually('a failure', async () => {
         const now = await scrape();
-        return current(now.of('consistency_run_state')) === 'failed' && now;
+        return current(now.of('consistency_run_state')) === 'failed' ? now : undefined;
       });
       assert.match(of('consistency_errors_total')[0] ?? '', /^unreachable [12]$/);
       assert.equal(current(of('consistency_state')), 'a.b running');
