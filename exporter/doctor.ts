@@ -152,7 +152,13 @@ async function reportOf(
     return { collector, failure, series, absent: absentOf(families, samples) };
   });
   const examined = client === undefined ? [] : await findingsOf(bound.examine(client, call), call.signal);
-  return { target: target.name, kind: target.kind, down, collectors, findings: [...examined, ...wrongIn(samples)] };
+  return {
+    target: target.name,
+    kind: target.kind,
+    down,
+    collectors,
+    findings: [...examined, ...wrongIn(target.name, samples)],
+  };
 }
 
 /** States that are faults of the target, besides those that its system examines itself; each has an alert. */
@@ -170,13 +176,20 @@ export const wrongStates: ReadonlyMap<string, readonly string[]> = new Map([
   ['backup_restore_state', ['failed', 'differs']],
 ]);
 
+/** By state family: the family that says why, with the same labels and one more. */
+export const reasonFamilies: ReadonlyMap<string, readonly [family: string, label: string]> = new Map([
+  ['backup_state', ['backup_verdict_info', 'verdict']],
+  ['backup_chain_state', ['backup_chain_reason', 'reason']],
+  ['backup_pitr_state', ['backup_pitr_reason', 'reason']],
+]);
+
 /** Numbers that must be 0. */
 export const wrongAboveZero: readonly string[] = [
   'mysql_gtid_errant_transactions',
   'mysql_gtid_missing_purged_transactions',
 ];
 
-function wrongIn(samples: readonly Sample[]): readonly Finding[] {
+export function wrongIn(target: string, samples: readonly Sample[]): readonly Finding[] {
   return samples.flatMap(({ family, value, labels }): Finding[] => {
     const { state, ...others } = labels;
     const which = Object.entries(others)
@@ -184,13 +197,27 @@ function wrongIn(samples: readonly Sample[]): readonly Finding[] {
       .map(([name, text]) => `${name}=${JSON.stringify(text)} `)
       .join('');
     if (state !== undefined && value === 1 && wrongStates.get(family.name)?.includes(state) === true) {
-      return [{ check: family.name, ok: false, text: `${which}${state}. ${family.help}` }];
+      const why = reasonOf(family.name, others, samples);
+      const text = `${which}${state}${why === undefined ? '' : ` (${why})`}. ${family.help}`;
+      if (family.name !== 'backup_state' || state !== 'incomplete') return [{ check: family.name, ok: false, text }];
+      const fix = `pipemedic-exporter verify-backup ${target} --config.file=… shows what of the newest one is wrong`;
+      return [{ check: family.name, ok: false, text, fix }];
     }
     if (value > 0 && wrongAboveZero.includes(family.name)) {
       return [{ check: family.name, ok: false, text: `${which}${String(value)}. ${family.help}` }];
     }
     return [];
   });
+}
+
+function reasonOf(state: string, labels: Sample['labels'], samples: readonly Sample[]): string | undefined {
+  const [name, label] = reasonFamilies.get(state) ?? [];
+  if (name === undefined || label === undefined) return undefined;
+  const found = samples.find(
+    (s) =>
+      s.family.name === name && s.value === 1 && Object.entries(labels).every(([key, text]) => s.labels[key] === text),
+  );
+  return found?.labels[label];
 }
 
 /** A state family has one series per state, 1 for the present one. */

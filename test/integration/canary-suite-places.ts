@@ -37,7 +37,7 @@ export function placesSuite(lab: () => Lab): void {
     const call = { clock: systemClock, signal: AbortSignal.timeout(20_000) };
     await user('~other:*', '+set', '+del');
     await using writer = await openWriter(call);
-    const fix = 'ACL SETUSER USER ~other:canary +role +set +getrange +del';
+    const fix = 'ACL SETUSER canary ~other:canary +role +set +getrange +del';
     assert.partialDeepStrictEqual(await writer.write(1, call), { state: 'denied', fix });
     assert.partialDeepStrictEqual(await writer.obstacle(call), { state: 'denied', fix });
     await user('~other:*', '+role', '+set', '+getrange', '+del');

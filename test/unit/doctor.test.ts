@@ -5,10 +5,13 @@ import {
   doctorText,
   examineAll,
   isHealthy,
+  reasonFamilies,
   wrongAboveZero,
+  wrongIn,
   wrongStates,
   type TargetReport,
 } from '../../exporter/doctor.ts';
+import type { Sample } from '../../exporter/families.ts';
 import { systemClock } from '../../exporter/runtime/clock.ts';
 import { TargetError } from '../../exporter/runtime/errors.ts';
 import { fakeInventory, script, type Script } from '../support/fake-system.ts';
@@ -114,4 +117,32 @@ test('there are two looks, and the second one counts; what is kept on disk is le
 test('states and numbers that are taken for faults are families that are served', () => {
   for (const [name] of wrongStates) assert.ok(catalogue.get(name)?.labels.includes('state'), name);
   for (const name of wrongAboveZero) assert.ok(catalogue.has(name), name);
+  for (const [state, [name, label]] of reasonFamilies) {
+    assert.ok(wrongStates.has(state), state);
+    assert.ok(catalogue.get(name)?.labels.includes(label), name);
+  }
+});
+
+test('a wrong state is told with its reason, of the same backups, and how to see more', () => {
+  const sample = (name: string, value: number, labels: Sample['labels']): Sample => {
+    const family = catalogue.get(name);
+    assert.ok(family);
+    return { family, value, labels };
+  };
+  const samples = [
+    sample('backup_verdict_info', 1, { type: 'incremental', verdict: 'complete' }),
+    sample('backup_verdict_info', 1, { type: 'full', verdict: 'truncated' }),
+    sample('backup_state', 1, { type: 'full', state: 'incomplete' }),
+    sample('backup_state', 0, { type: 'full', state: 'stale' }),
+    sample('backup_pitr_state', 1, { state: 'lost' }),
+    sample('backup_pitr_reason', 0, { reason: 'no_backup' }),
+    sample('backup_pitr_reason', 1, { reason: 'purged' }),
+    sample('backup_size_state', 1, { type: 'full', state: 'small' }),
+  ];
+  const found = wrongIn('nightly', samples);
+  assert.deepEqual(
+    found.map(({ text }) => text.replace(/\. .*/, '')),
+    ['type="full" incomplete (truncated)', 'lost (purged)', 'type="full" small'],
+  );
+  assert.match(found[0]?.fix ?? '', /^pipemedic-exporter verify-backup nightly --config\.file=/);
 });

@@ -189,14 +189,14 @@ export async function openRedisWriter(
       try {
         return (await noPrimary(of)) ?? (await put(token, of)) ?? 'written';
       } catch (error) {
-        return redisRefusal(error, name, place.key);
+        return redisRefusal(error, name, place.key, opening.auth?.user);
       }
     },
     obstacle: async (of) => {
       try {
         return (await noPrimary(of)) ?? (await taken(of));
       } catch (error) {
-        return redisRefusal(error, name, place.key);
+        return redisRefusal(error, name, place.key, opening.auth?.user);
       }
     },
     // Not what it has not written, and nothing of a writable replica
@@ -209,10 +209,10 @@ export async function openRedisWriter(
 }
 
 /** @throws what is no refusal */
-function redisRefusal(error: unknown, name: string, key: string): NotWritten {
+function redisRefusal(error: unknown, name: string, key: string, user = 'default'): NotWritten {
   if (error instanceof TargetError && error.message.includes(': READONLY ')) {
     return { state: 'refused', why: `${name} is a replica now` };
   }
   if (classOf(error) !== 'denied') throw error;
-  return { state: 'denied', why: messageOf(error), fix: `ACL SETUSER USER ~${key} +role +set +getrange +del` };
+  return { state: 'denied', why: messageOf(error), fix: `ACL SETUSER ${user} ~${key} +role +set +getrange +del` };
 }

@@ -112,7 +112,7 @@ export function grantFindings(client: MysqlClient, grants: Grants): readonly Fin
     if (holds(grants, privilege, database, table)) return [{ check, ok: true, text: `${key}: ${gives}` }];
     const on = database === undefined ? '*.*' : `${database}.${table ?? '*'}`;
     const fix = grantFor([privilege], client.account, on);
-    return [{ check, ok: false, text: `${key} is missing: no ${gives}`, fix }];
+    return [{ check, ok: false, text: `${key} is missing, and not seen without it: ${gives}`, fix }];
   });
 }
 
