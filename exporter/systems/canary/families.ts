@@ -32,7 +32,7 @@ export const canaryFamilies = {
   ),
   latency: gauge(
     'canary_latency_seconds',
-    'From the write to the sight of the newest token that was seen; too large by a tenth of itself at most, or 0.1 s where that is more.',
+    'From the write to the sight of the newest token that was seen; too large by a tenth of itself at most, or 0.1 s where that is more; by a quarter of the interval after a look that failed.',
     seenAt,
     seen,
   ),
