@@ -169,7 +169,10 @@ test('a dump that is whole to its last line and that no server takes: only the r
   const newest = lab.backups().at(-1) ?? '';
   const text = gunzipSync(readFileSync(newest)).toString('utf8');
   const spoiled = join(folder, 'orders-99991231T000000Z.sql.gz');
-  writeFileSync(spoiled, gzipSync(text.replace('\nCREATE TABLE ', '\nCREATE TABLE `gone` (nothing);\nCREATE TABLE ')));
+  const outside = join(lab.dir, 'outside');
+  mkdirSync(outside);
+  const before = `\nCREATE TABLE \`far\` (i INT) DATA DIRECTORY='${outside}';\nCREATE TABLE \`gone\` (nothing);\nCREATE TABLE `;
+  writeFileSync(spoiled, gzipSync(text.replace('\nCREATE TABLE ', before)));
   laterMs += 11_000;
   await using exporter = watch({ every: '1ms' });
   const found = await exporter.when('the restore to fail', (f) => restoreState(f) === 'failed');
@@ -178,6 +181,7 @@ test('a dump that is whole to its last line and that no server takes: only the r
   assert.ok((valueOf(found, 'backup_restore_last_success_timestamp_seconds', of) ?? 0) > 0, 'the one before counts');
   const { last } = JSON.parse(readFileSync(join(lab.dir, 'restore.json'), 'utf8')) as { last: { why: string } };
   assert.match(last.why, /exit code 1: ERROR \d+ \(\w+\) at line \d+$/);
+  assert.deepEqual(readdirSync(outside), [], 'a dump that names another folder for a table');
 });
 
 test('binary logs purged past the backup: lost, unless the archive has them; what would be lost now', async () => {

@@ -105,6 +105,7 @@ class Scratch implements ScratchServer {
     }
     await mkdir(data, { mode: 0o700 });
     await mkdir(join(this.#home, 'tmp'), { mode: 0o700 });
+    await mkdir(join(this.#home, 'plugins'), { mode: 0o700 });
     const limit = within(installMs, signal);
     const version = await runProcess(this.#programs.server, ['--no-defaults', '--version'], this.#at(limit));
     this.version = version.trim().slice(0, 200);
@@ -129,6 +130,10 @@ class Scratch implements ScratchServer {
       `--log-error=${join(this.#home, 'server.log')}`,
       `--secure-file-priv=${join(this.#home, 'tmp')}`,
       '--skip-networking',
+      // Without it DATA DIRECTORY of a table is followed, and its file is left there (seen on MariaDB 10.11)
+      '--loose-skip-symbolic-links',
+      // INSTALL SONAME in a dump finds nothing: an engine such as FEDERATED would speak to other servers, a function run code
+      `--plugin-dir=${join(this.#home, 'plugins')}`,
       '--event-scheduler=OFF',
       '--loose-skip-slave-start',
       '--loose-skip-replica-start',

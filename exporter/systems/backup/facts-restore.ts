@@ -109,6 +109,8 @@ const [newLine, maxLine, namesAtMost] = [0x0a, 4096, 200_000];
 export class DumpTables {
   readonly created: string[] = [];
   #database = scratchDatabase;
+  /** In a routine or a trigger: its text has lines of its own. */
+  #isBody = false;
   #line = '';
   #skip = false;
 
@@ -119,7 +121,7 @@ export class DumpTables {
       const stop = end < 0 ? chunk.length : end;
       if (!this.#skip) {
         this.#line += chunk.toString('latin1', at, Math.min(stop, at + maxLine)); // a character may go on in the next chunk
-        if (this.#line.length >= 16 && !/^(USE|CREATE TABLE) /.test(this.#line)) this.#skip = true;
+        if (this.#line.length >= 16 && !/^(USE|CREATE TABLE|DELIMITER) /.test(this.#line)) this.#skip = true;
         if (this.#line.length > maxLine) this.#skip = true;
       }
       if (end < 0) return;
@@ -132,6 +134,9 @@ export class DumpTables {
 
   #lineEnds(): void {
     const line = Buffer.from(this.#line, 'latin1').toString('utf8');
+    const [, delimiter] = /^DELIMITER (\S+)\s*$/.exec(line) ?? [];
+    if (delimiter !== undefined) this.#isBody = delimiter !== ';';
+    if (this.#isBody) return;
     const [, database] = /^USE `((?:[^`]|``)+)`;/.exec(line) ?? [];
     if (database !== undefined) this.#database = database.replaceAll('``', '`');
     const [, table] = /^CREATE TABLE (?:IF NOT EXISTS )?`((?:[^`]|``)+)`/.exec(line) ?? [];
