@@ -52,6 +52,8 @@ before(async () => {
     processes: {
       sleeper: { arguments: ['pipemedic-sleeper'] },
       'by-pid': { pid_file: join(dir, 'sleeper.pid') },
+      'by-both': { pid_file: join(dir, 'sleeper.pid'), arguments: ['pipemedic-sleeper'] },
+      reused: { pid_file: join(dir, 'sleeper.pid'), program: 'pipemedic-no-such-program' },
       'never-there': { program: 'pipemedic-no-such-program' },
     },
   });
@@ -210,8 +212,8 @@ test('a watched process: runs, is stopped by a signal, has gone; counters never 
     stateIn(found, 'host_process_state', { groupname });
   const first = await measure();
   assert.deepEqual(
-    ['sleeper', 'by-pid', 'never-there'].map((name) => stateOf(first, name)),
-    ['running', 'running', 'gone'],
+    ['sleeper', 'by-pid', 'by-both', 'reused', 'never-there'].map((name) => stateOf(first, name)),
+    ['running', 'running', 'running', 'gone', 'gone'],
   );
   assert.equal(stateIn(first, 'host_process_files_state', { groupname: 'sleeper' }), 'known');
   assert.ok((valueIn(first, 'namedprocess_namegroup_open_filedesc', { groupname: 'sleeper' }) ?? 0) > 3);

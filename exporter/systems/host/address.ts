@@ -8,10 +8,10 @@ const name = z
 
 const linuxUser = z.string().min(1).max(64);
 
-/** How a watched process is found: exactly one of them. */
+/** How a watched process is found: by all that is given. */
 const processAddress = z
   .strictObject({
-    /** Holds the process id. */
+    /** Holds the process id; with `program` or `arguments` too, a process that was given the number of a dead one is not taken for it. */
     pid_file: absolutePath.optional(),
     /** Name of the program (the last part of its path), as in `mariadbd`. */
     program: z
@@ -26,10 +26,7 @@ const processAddress = z
     user: z.union([linuxUser, z.int().min(0)]).optional(),
   })
   .refine((p) => p.pid_file !== undefined || p.program !== undefined || p.arguments !== undefined, {
-    message: 'pid_file, or program, or arguments (or program and arguments)',
-  })
-  .refine((p) => p.pid_file === undefined || (p.program === undefined && p.arguments === undefined), {
-    message: 'pid_file without program and arguments',
+    message: 'pid_file, program or arguments (or several of them)',
   });
 export type ProcessAddress = z.output<typeof processAddress>;
 

@@ -120,8 +120,12 @@ async function matchesOf(
       const text = (await readFile(address.pid_file, 'utf8')).trim();
       if (!/^[1-9]\d{0,9}$/.test(text)) return { matches: undefined, why: `${address.pid_file} holds no process id` };
       const process = all.find(({ stat }) => stat.pid === Number(text));
-      const isIt = process !== undefined && (await isUser(process.stat));
-      return { matches: isIt ? [process.stat] : [], why: `process ${text} of ${address.pid_file} is not running` };
+      const isIt = process !== undefined && matchesWords(address, process) && (await isUser(process.stat));
+      const isOther = process !== undefined && !isIt ? `: that is ${JSON.stringify(process.stat.command)} now` : '';
+      return {
+        matches: isIt ? [process.stat] : [],
+        why: `process ${text} of ${address.pid_file} is not running${isOther}`,
+      };
     } catch (error) {
       const why = `${address.pid_file} cannot be read: ${messageOf(error)}`;
       // A server that ends in order takes its pid file away.
