@@ -21,14 +21,24 @@ export function endsOf({ cache, replicas }: Measured, { ends }: CanaryView): rea
   return others.length > 0 ? others : ends;
 }
 
-/** The latest of the ends counts. Undefined for a pipeline without a canary. */
-export function measuredLagOf(pipeline: Measured, board: FactBoard): Known<number> | undefined {
+/**
+ * The latest of the ends counts. Until a token of this run of the exporter has arrived, the age of its first one is only a
+ * lower bound: what was written before may wait for much longer. Like other bounds it is told once it is above the
+ * objective. Undefined for a pipeline without a canary.
+ */
+export function measuredLagOf(
+  pipeline: Measured & { readonly objective: number },
+  board: FactBoard,
+): Known<number> | undefined {
   if (pipeline.canary === undefined) return undefined;
   const view = board.read(pipeline.canary, canaryFact);
   if (!view.known) return view;
   let latest: Known<number> = unknown(`${pipeline.canary} is looked for at no end of the pipeline`);
-  for (const { seenAt, lagSeconds } of endsOf(pipeline, view.value)) {
+  for (const { seenAt, lagSeconds, sinceSeenSeconds } of endsOf(pipeline, view.value)) {
     if (!lagSeconds.known) return unknown(`${seenAt}: ${lagSeconds.why}`);
+    if (sinceSeenSeconds === undefined && lagSeconds.value * 1000 <= pipeline.objective) {
+      return unknown(`${seenAt}: no token was seen yet`);
+    }
     if (!latest.known || lagSeconds.value > latest.value) latest = known(lagSeconds.value, lagSeconds.observedAtMs);
   }
   return latest;

@@ -66,13 +66,24 @@ test('the end is the cache; without one all that lies behind the source; only th
 });
 
 test('measured: the latest end; unknown while one of them is, never the other alone', () => {
-  const board = canaryOf(seen('k', { lag: 900 }), seen('r1', { lag: 2 }), seen('r2', { lag: 7 }));
+  const board = canaryOf(
+    seen('k', { lag: 900, since: 1 }),
+    seen('r1', { lag: 2, since: 1 }),
+    seen('r2', { lag: 7, since: 1 }),
+  );
   assert.deepEqual(measuredLagOf(whole, board), known(7, 1_000));
-  const half = measuredLagOf(whole, canaryOf(seen('r1', { lag: 2 }), seen('r2', {})));
+  const half = measuredLagOf(whole, canaryOf(seen('r1', { lag: 2, since: 1 }), seen('r2', {})));
   assert.deepEqual(half, unknown('r2: not seen'));
   assert.equal(measuredLagOf(whole, canaryOf(seen('k', { lag: 2 })))?.known, false);
   assert.equal(measuredLagOf(whole, new FactBoard())?.known, false);
   assert.equal(measuredLagOf(bare, board), undefined);
+});
+
+test('measured: before the first token has arrived its age is a bound, told once it is above the objective', () => {
+  const young = canaryOf(seen('r1', { lag: 2, since: 1 }), seen('r2', { lag: 30 }));
+  assert.deepEqual(measuredLagOf(whole, young), unknown('r2: no token was seen yet'));
+  const old = canaryOf(seen('r1', { lag: 2, since: 1 }), seen('r2', { lag: 31 }));
+  assert.deepEqual(measuredLagOf(whole, old), known(31, 1_000));
 });
 
 /** `groups` hold what was committed of the one partition. */
