@@ -168,6 +168,7 @@ export const wrongStates: ReadonlyMap<string, readonly string[]> = new Map([
   ['redis_replication_topology_state', ['wrong']],
   ['redis_replica_next_sync_state', ['full']],
   ['backup_state', ['stale', 'incomplete', 'never']],
+  ['backup_verify_memory_state', ['failed']],
   ['backup_size_state', ['small']],
   ['backup_writing_state', ['stalled']],
   ['backup_latest_link_state', ['stale']],

@@ -1,8 +1,11 @@
+import { access, constants } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { z } from 'zod';
 import { collectorOf, type CollectorCall } from '../../collector.ts';
 import { emitState, type Emit } from '../../families.ts';
 import { absolutePath } from '../../fields.ts';
 import { pause } from '../../runtime/deadline.ts';
+import { messageOf } from '../../runtime/errors.ts';
 import { known, unknown, type Known } from '../../runtime/known.ts';
 import type { BackupAddress, BackupType } from './address.ts';
 import { loadVerdicts } from './background-verify-store.ts';
@@ -105,7 +108,8 @@ async function examine(
 ): Promise<void> {
   const { memory } = state;
   if (!state.loaded && stateFile !== undefined) {
-    memory.keeping = (await loadVerdicts(stateFile, memory)) === undefined ? 'kept' : 'failed';
+    const folder = access(dirname(stateFile), constants.W_OK).catch(messageOf);
+    memory.keeping = ((await loadVerdicts(stateFile, memory)) ?? (await folder)) === undefined ? 'kept' : 'failed';
   }
   state.loaded = true;
   await readBackup(client, call, memory);

@@ -12,7 +12,7 @@ import { archiveChainOf, archiveOf, chainOf, LinkMemory, readLinks, type Archive
 import { coordinatesFact } from './facts-coordinates.ts';
 import { GrowthMemory, growingOf } from './facts-growth.ts';
 import { listingFact } from './facts-listing.ts';
-import { pitrOf, recoveryPointOf, type Pitr, type RecoveryPoint } from './facts-pitr.ts';
+import { fullPointOf, heldAt, pitrOf, recoveryPointOf, type Pitr, type RecoveryPoint } from './facts-pitr.ts';
 import { chainFamilies, chainReasons, chainStates, pitrReasons, pitrStates, pointStates } from './families-chain.ts';
 
 type EmitChain = Emit<typeof chainFamilies>;
@@ -87,19 +87,12 @@ async function collectPoints(
     emit,
     recoveryPointOf({
       ...input,
-      fullAtMs: full.known ? mapKnown(full, ({ atMs }) => atMs) : mapKnown(evidence, heldAt),
+      fullAtMs: full.known ? mapKnown(full, ({ atMs }) => atMs) : fullPointOf(evidence),
       incrementalAtMs: evidence.known ? incrementalAt(evidence.value, chain) : undefined,
       ages: ages ?? unknown('no source is configured'),
       nowMs: call.clock.wallMs(),
     }),
   );
-}
-
-/** A dump holds what was so when it was begun. */
-function heldAt({ lastSuccess }: Pick<BackupEvidence, 'lastSuccess'>): number | undefined {
-  if (lastSuccess === undefined) return undefined;
-  const { completedAtMs, durationSeconds } = lastSuccess;
-  return completedAtMs - (durationSeconds.known ? durationSeconds.value * 1000 : 0);
 }
 
 /** Only of one that is complete, in a chain that is valid. */

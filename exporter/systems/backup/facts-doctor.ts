@@ -1,5 +1,6 @@
 // What `doctor` says of a folder of backups: what lies in it, and whether the next backup has what it needs. What is wrong
 // with the backups themselves, their states tell.
+import { access, constants } from 'node:fs/promises';
 import type { Call } from '../../collector.ts';
 import type { Finding } from '../../findings.ts';
 import { messageOf } from '../../runtime/errors.ts';
@@ -35,6 +36,7 @@ export async function examineBackup(
   const activity = await readActivity(client, options.long_transaction / 1000, call);
   return [
     folderFinding(client, survey),
+    ...(await readFindings(survey)),
     ...linkFindings(survey),
     spaceFinding(room, neededBytes(survey.files, options.space_factor, mainTypeOf(client.address))),
     inodesFinding(room),
@@ -56,6 +58,22 @@ function linkFindings({ links }: BackupSurvey): readonly Finding[] {
   return links
     .filter(({ inode }) => inode === undefined)
     .map(({ name, to }) => ({ check: 'link', ok: false, text: `${name} points to ${to}, which is not there` }));
+}
+
+/** One that cannot be read is never judged. The newest alone: the others are as it, or old. */
+export async function readFindings({ files }: BackupSurvey): Promise<readonly Finding[]> {
+  const newest = files.reduce<BackupSurvey['files'][number] | undefined>(
+    (last, file) => (last === undefined || file.modifiedAtMs > last.modifiedAtMs ? file : last),
+    undefined,
+  );
+  if (newest === undefined) return [];
+  try {
+    await access(newest.path, newest.isFolder ? constants.R_OK | constants.X_OK : constants.R_OK);
+    return [];
+  } catch (error) {
+    const fix = `let the user of this program read ${newest.path}`;
+    return [{ check: 'readable', ok: false, text: messageOf(error), fix }];
+  }
 }
 
 /** Tools that log in to a server of MySQL. */

@@ -1,6 +1,6 @@
 // To which moments can one come back? From the newest full backup on, as far as the binary logs are there without a gap:
 // on the source as long as it lives, in the archive when it is lost.
-import type { Known } from '../../runtime/known.ts';
+import { mapKnown, unknown, type Known } from '../../runtime/known.ts';
 import type { BinlogAges } from '../mysql/facts-binlog-history.ts';
 import {
   binlogNumber,
@@ -10,6 +10,7 @@ import {
   type BinlogPosition,
   type Binlogs,
 } from '../mysql/facts-binlogs.ts';
+import type { BackupEvidence } from './facts-backup.ts';
 import { archiveChainOf, missingFrom, type Archive } from './facts-chain.ts';
 import type { BackupCoordinates } from './facts-coordinates.ts';
 import type { PitrReason, PitrState, PointState } from './families-chain.ts';
@@ -142,6 +143,26 @@ interface Point {
   readonly place: BinlogPosition | undefined;
 }
 
+/** A dump holds what was so when it was begun. */
+export function heldAt({ lastSuccess }: Pick<BackupEvidence, 'lastSuccess'>): number | undefined {
+  if (lastSuccess === undefined) return undefined;
+  const { completedAtMs, durationSeconds } = lastSuccess;
+  return completedAtMs - (durationSeconds.known ? durationSeconds.value * 1000 : 0);
+}
+
+/** Of the newest full backup that is known to be complete. While there is none, one that was not read yet may be one. */
+export function fullPointOf(evidence: Known<Pick<BackupEvidence, 'lastSuccess' | 'finished'>>): PointInput['fullAtMs'] {
+  if (!evidence.known) return evidence;
+  const { lastSuccess, finished } = evidence.value;
+  for (const { file, verdict } of lastSuccess === undefined ? finished : []) {
+    if (!verdict.known) return unknown(`${file.name}: ${verdict.why}`);
+  }
+  return mapKnown(evidence, heldAt);
+}
+
+/** Clocks of two machines may differ by this much. */
+const clockSlackMs = 60_000;
+
 /** The newest moment to which one can come back when the source is lost. */
 export function recoveryPointOf({ fullAtMs, incrementalAtMs, ages, nowMs, ...input }: PointInput): RecoveryPoint {
   if (!fullAtMs.known) return { state: 'unknown', why: fullAtMs.why, ageSeconds: undefined };
@@ -154,8 +175,11 @@ export function recoveryPointOf({ fullAtMs, incrementalAtMs, ages, nowMs, ...inp
       : { state: 'incremental', why: 'the newest incremental backup', atMs: incrementalAtMs, place: undefined },
     archived(input),
   ];
-  return points
-    .filter((point) => point !== undefined)
+  // A time in the future would say that nothing can be lost.
+  const past = points.filter((point) => point !== undefined).filter((point) => point.atMs <= nowMs + clockSlackMs);
+  if (past.length === 0)
+    return { state: 'unknown', why: 'the backup is of a time in the future', ageSeconds: undefined };
+  return past
     .map(({ state, why, atMs, place: its }) => ({ state, why, ageSeconds: ageOf(atMs, its, ages, nowMs) }))
     .reduce((best, point) => (point.ageSeconds <= best.ageSeconds ? point : best));
 }

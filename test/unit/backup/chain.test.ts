@@ -1,11 +1,12 @@
 // Chains of backups and archived binary logs, and up to which moment one can come back.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { known, unknown } from '../../../exporter/runtime/known.ts';
+import { known, unknown, type Known } from '../../../exporter/runtime/known.ts';
 import type { BackupFile } from '../../../exporter/systems/backup/client.ts';
+import type { BackupEvidence } from '../../../exporter/systems/backup/facts-backup.ts';
 import { archiveChainOf, archiveOf, chainOf, linkOfCheckpoints, linkOfStatus, type Link } from '../../../exporter/systems/backup/facts-chain.ts'; // prettier-ignore
 import type { BackupCoordinates } from '../../../exporter/systems/backup/facts-coordinates.ts';
-import { pitrOf, recoveryPointOf, type PitrInput } from '../../../exporter/systems/backup/facts-pitr.ts';
+import { fullPointOf, pitrOf, recoveryPointOf, type PitrInput } from '../../../exporter/systems/backup/facts-pitr.ts';
 import type { BinlogAges } from '../../../exporter/systems/mysql/facts-binlog-history.ts';
 import type { Binlogs } from '../../../exporter/systems/mysql/facts-binlogs.ts';
 
@@ -189,9 +190,32 @@ test('what would be lost: nothing has been written on the source since', () => {
   assert.deepEqual(asked[1], { file: 'b.000005', position: 500 }, 'the end of the archive');
 });
 
+test('what would be lost: a time in the future does not say that nothing would', () => {
+  const ahead = file('b.000006', { type: 'binlog', modifiedAtMs: nowMs + 3_600_000, sizeBytes: 500 });
+  const archive = known(archiveOf([ahead, ...logs('b.000005')]), 0);
+  assert.deepEqual(pick(recoveryPointOf({ ...base, archive })), ['full', 900]);
+  assert.deepEqual(pick(recoveryPointOf({ ...base, incrementalAtMs: nowMs + 3_600_000 })), ['full', 900]);
+  assert.deepEqual(pick(recoveryPointOf({ ...base, fullAtMs: known(nowMs + 3_600_000, 0) })), ['unknown', undefined]);
+});
+
 test('what would be lost: everything without a backup; unknown when the backups are', () => {
   assert.deepEqual(pick(recoveryPointOf({ ...base, fullAtMs: known(undefined, 0) })), ['none', undefined]);
   assert.deepEqual(pick(recoveryPointOf({ ...base, fullAtMs: unknown('no') })), ['unknown', undefined]);
+});
+
+test('a backup that was not read yet, or cannot be, is not the same as none', () => {
+  const complete = file('new');
+  const of = (lastSuccess: object | undefined, ...verdicts: readonly Known<object>[]): Known<number | undefined> => {
+    const finished = verdicts.map((verdict) => ({ file: complete, verdict }));
+    return fullPointOf(known({ lastSuccess, finished } as unknown as BackupEvidence, 0));
+  };
+  const bad = known({ class: 'truncated' }, 0);
+  assert.deepEqual(of(undefined), known(undefined, 0));
+  assert.deepEqual(of(undefined, bad), known(undefined, 0));
+  assert.deepEqual(of(undefined, bad, unknown('it waits to be read')), unknown('new: it waits to be read'));
+  const older = { completedAtMs: 9_000, durationSeconds: known(2, 0) };
+  assert.deepEqual(of(older, unknown('it waits to be read')), known(7_000, 0), 'an older one that is known to be good');
+  assert.deepEqual(fullPointOf(unknown('no')), unknown('no'));
 });
 
 function pick({ state, ageSeconds }: { state: string; ageSeconds: number | undefined }): [string, number | undefined] {
