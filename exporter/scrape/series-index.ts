@@ -14,8 +14,7 @@ export class SeriesIndex {
   }
 
   /** False when the same bytes are there already. */
-  add(bytes: Uint8Array, begin: number, end: number): boolean {
-    const hash = hashOf(bytes, begin, end);
+  add(bytes: Uint8Array, begin: number, end: number, hash = hashOf(bytes, begin, end)): boolean {
     const slot = this.#find(bytes, hash, bytes, begin, end);
     if (this.#slots[slot] !== 0) return false;
     const at = this.#count * 3;
@@ -71,9 +70,11 @@ export class SeriesIndex {
   }
 }
 
-/** FNV-1a, 32 bit. */
-function hashOf(bytes: Uint8Array, begin: number, end: number): number {
-  let hash = 0x811c9dc5 | 0;
+const fnvBasis = 0x811c9dc5 | 0;
+
+/** FNV-1a, 32 bit. @param before the hash of what stands in front of these bytes */
+export function hashOf(bytes: Uint8Array, begin: number, end: number, before = fnvBasis): number {
+  let hash = before;
   for (let i = begin; i < end; i++) hash = Math.imul(hash ^ (bytes[i] ?? 0), 0x01000193);
   return hash;
 }

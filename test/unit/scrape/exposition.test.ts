@@ -255,6 +255,32 @@ function mixedBlocks(): Block[] {
   );
 }
 
+test('what stands in front of the last label is that of the same series, whatever the series before was', () => {
+  const values = ['', 'a', 'aa', 'b', 'é', '"', 'a\\'];
+  for (const names of [['x'], ['x', 'y'], ['x', 'y', 'z']]) {
+    const family = gauge('f', 'Help.', names);
+    let rows: string[][] = [[]];
+    for (const _name of names) rows = rows.flatMap((row) => values.map((value) => [...row, value]));
+    const labelsOf = (row: readonly string[]): Record<string, string> =>
+      Object.fromEntries(names.map((name, i) => [name, row[i] ?? '']));
+    // Each one once, so that each stands behind others that share much with it, or nothing
+    const step = rows.length % 5 === 0 ? 3 : 5;
+    for (const order of [rows, rows.toReversed(), rows.map((_, i) => rows[(i * step) % rows.length] ?? [])]) {
+      const writer = new SampleWriter({ level: 'target', constant: { target: 't' } });
+      for (const row of order) writer.put({ family, labels: labelsOf(row), value: 1 });
+      const expected = order.map(
+        (row) => `f{target="t",${names.map((name, i) => `${name}="${escapeLabel(row[i] ?? '')}"`).join()}} 1\n`,
+      );
+      assert.equal(writer.finish()[0]?.bytes.toString(), expected.join(''));
+      const again = new SampleWriter({ level: 'target', constant: { target: 't' } });
+      for (const row of order) again.put({ family, labels: labelsOf(row), value: 1 });
+      for (const row of order) {
+        assert.throws(() => { again.put({ family, labels: labelsOf(row), value: 2 }); }, /emitted twice/); // prettier-ignore
+      }
+    }
+  }
+});
+
 test('text: sorted by name, one header each, blocks in order, help escaped', async () => {
   const text = await textOf([...mixedBlocks(), ...write(() => undefined)]);
   assert.deepEqual(
