@@ -45,7 +45,7 @@ export class TopicLogs {
 
 const noCommit = -1;
 /** Of an age. */
-const [isExact, isAtLeast, hasNoHistory, isTooNew] = [0, 1, 2, 3];
+const [isExact, isAtLeast, hasNoHistory, isTooNew, isUnasked] = [0, 1, 2, 3, 4];
 
 /** Facts by partition; each is made when it is asked for. */
 export class LagTable implements ReadonlyMap<number, PartitionLag> {
@@ -136,7 +136,11 @@ export class LagTable implements ReadonlyMap<number, PartitionLag> {
     const { monoMs } = this.#now;
     const age = this.#logs.histories[place]?.ageAt(Math.max(committed, begin), monoMs);
     if (age === undefined) this.#ageKinds[place] = hasNoHistory;
-    else if (age.atLeast) this.#ageKinds[place] = age.seconds === 0 ? isTooNew : isAtLeast;
+    else if (age.atLeast) {
+      // Until the brokers have told of the time before our first look, it is only for how long we have looked: no age
+      const isAsked = this.#logs.histories[place]?.backfilled === true;
+      this.#ageKinds[place] = age.seconds === 0 ? isTooNew : isAsked ? isAtLeast : isUnasked;
+    }
     this.#ageSeconds[place] = age?.seconds ?? 0;
     const sinceMs = memory.stuckSinceMs(place, committed);
     if (sinceMs !== undefined) this.#unmovedSeconds[place] = Math.max(0, monoMs - sinceMs) / 1000;

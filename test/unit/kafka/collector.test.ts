@@ -305,6 +305,22 @@ test('topics and groups that are not selected are not asked for; patterns match 
   assert.deepEqual(Object.keys(of(values, 'kafka_consumergroup_info')).length, 2);
 });
 
+test('while the brokers do not tell of the time before the first look, the time since then is no age', async () => {
+  const cluster = fakeCluster({
+    topics: { t: [{ end: 9, past: [[0, 'REQUEST_TIMED_OUT']] }] },
+    groups: { g: { commits: { t: [3] } } },
+  });
+  const collected = new Collected(cluster);
+  for (let sweeps = 0; sweeps < 3; sweeps += 1) {
+    const values = await collected.next();
+    assert.deepEqual(Object.values(of(values, 'kafka_consumergroup_lag')), [6]);
+    assert.deepEqual(of(values, 'kafka_consumergroup_lag_seconds'), {});
+  }
+  cluster.topics = { t: [{ end: 9, past: [[collected.nowMs - 3_600_000, 3], [collected.nowMs - 3_000_000, 9]] }] }; // prettier-ignore
+  const [seconds = 0] = Object.values(of(await collected.next(), 'kafka_consumergroup_lag_seconds'));
+  assert.ok(seconds >= 3_000 && seconds <= 3_700, String(seconds));
+});
+
 test('a pattern of alternatives binds each of them, and a dot stands for a line break too', async () => {
   const cluster = fakeCluster({ topics: {}, groups: { 'a': {}, 'b': {}, 'xb': {}, 'ay': {}, 'c\nd': {} } }); // prettier-ignore
   await new Collected(cluster, { groups: { include: ['a|b', 'c.*'] } }).next();

@@ -19,8 +19,8 @@ export interface FakePartition {
   readonly leader?: number;
   readonly replicas?: readonly number[];
   readonly inSync?: readonly number[];
-  /** Ends at times in the past: [wall ms, offset], ascending. */
-  readonly past?: readonly (readonly [atMs: number, offset: number])[];
+  /** Ends at times in the past: [wall ms, offset], ascending; a text: why it is unknown. */
+  readonly past?: readonly (readonly [atMs: number, offset: number | string])[];
 }
 
 export interface FakeGroup {

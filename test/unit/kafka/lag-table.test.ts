@@ -43,9 +43,15 @@ function historyOf(...samples: readonly (readonly [atMs: number, end: number])[]
   return history;
 }
 
+/** What the brokers know of the time before was asked for. */
+function asked(history: OffsetHistory): OffsetHistory {
+  history.backfill([]);
+  return history;
+}
+
 const histories = new Map([
   [1, historyOf([40_000, 2], [60_000, 6], [100_000, 10])],
-  [2, historyOf([40_000, 8], [100_000, 10])],
+  [2, asked(historyOf([40_000, 8], [100_000, 10]))],
 ]);
 
 function tableOf(memory: TopicCommits, monoMs = now.monoMs): LagTable {
