@@ -1,4 +1,5 @@
 // The library behind the client is loaded on first use: it takes a third of a second.
+import { keepNewSpaceSmall } from '../../runtime/heap.ts';
 import { readSecret } from '../../runtime/secrets.ts';
 import { readTlsFiles } from '../../runtime/tls-files.ts';
 import type { Opening } from '../../system.ts';
@@ -13,6 +14,7 @@ export type { KafkaClient } from './facts-cluster.ts';
  * @throws TargetError for credentials that cannot be read
  */
 export async function openKafka(opening: Opening<KafkaAddress>): Promise<KafkaClient> {
+  keepNewSpaceSmall();
   const options = await wireOptionsOf(opening);
   const { KafkaSession } = await import('./client-session.ts');
   return new KafkaSession(options);
