@@ -162,7 +162,8 @@ export function consumeStage(
 ): StageFound {
   if (!lag.known) return notKnown(lag.why);
   const found = lag.value.groups.get(group);
-  if (found === undefined) return notKnown(`the cluster does not know the group ${group}`);
+  if (found === undefined)
+    return notKnown(`the cluster does not know the group ${group}, or the options of kafka_lag leave it out`);
   const { partitions, age, unseen } = oldestOf(found, lag.value, topics);
   const seconds = boundOf(age, lag.observedAtMs, unseen);
   if (found.state === 'dead') return { state: 'down', why: 'the group is dead', ...seconds };
@@ -192,7 +193,8 @@ function oldestOf(group: GroupLag, lag: KafkaLag, topics: readonly string[]): Ol
   if (!group.topics.known) return { partitions, age, unseen: group.topics.why };
   for (const topic of topics) {
     const offsets = lag.offsets.get(topic);
-    if (offsets === undefined) unseen ??= `the cluster does not show the topic ${topic}`;
+    if (offsets === undefined)
+      unseen ??= `the cluster does not show the topic ${topic}, or the options of kafka_lag leave it out`;
     for (const [number, { begin, end }] of offsets ?? []) {
       const empty = begin.known && end.known && begin.value === end.value;
       const partition = group.topics.value.get(topic)?.partitions.get(number);
