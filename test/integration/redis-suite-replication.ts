@@ -97,7 +97,12 @@ export async function replicationInDepth(lab: RedisLab): Promise<void> {
   try {
     await look();
     await write(200, 100);
-    const well = await when('the write rate', (s) => (s.value('redis_replication_write_bytes_per_second', primary) ?? 0) > 1_000); // prettier-ignore
+    const well = await when(
+      'the write rate, and the first acknowledgement',
+      (s) =>
+        (s.value('redis_replication_write_bytes_per_second', primary) ?? 0) > 1_000 &&
+        s.value('redis_replica_behind_bytes', primary) !== undefined,
+    );
     await test('a pair that is well', () => {
       for (const name of ['role', 'primary', 'replication_id', 'dataset', 'chain'])
         assert.equal(topology(well, name), 'ok', name);
