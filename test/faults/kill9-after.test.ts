@@ -13,7 +13,11 @@ after(async () => {
 });
 
 test('killed at every fsync from the start on: started exactly once, verified once', async (t) => {
-  const seen = await sweep(t, killLab, { from: 21, until: Infinity });
+  const seen = await sweep(t, killLab, {
+    from: 21,
+    until: Infinity,
+    wanted: [{ what: /^start:result/, after: /^(start:intent|gate:)/ }],
+  });
   if (seen === undefined) return;
   assert.ok(
     seen.some((s) => s?.startsWith('gate:') === true || s?.startsWith('start:intent') === true),
