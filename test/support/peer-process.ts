@@ -5,13 +5,26 @@ import { eventually } from './wait.ts';
 
 export interface PeerProcess {
   readonly pid: number;
-  readonly scrape: () => Promise<string>;
+  /** @param path /metrics when left out */
+  readonly scrape: (path?: string) => Promise<string>;
   readonly stop: () => Promise<void>;
 }
 
+interface PeerOptions {
+  /** Added to this program's own. */
+  readonly env?: Readonly<Record<string, string>>;
+  readonly readyPath?: string;
+  readonly isReady?: (text: string) => boolean;
+}
+
 /** @param listen HOST:PORT that the arguments make it listen on */
-export async function startPeer(program: string, args: readonly string[], listen: string): Promise<PeerProcess> {
-  const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'] });
+export async function startPeer(
+  program: string,
+  args: readonly string[],
+  listen: string,
+  { env = {}, readyPath = '/metrics', isReady = () => true }: PeerOptions = {},
+): Promise<PeerProcess> {
+  const child = spawn(program, args, { env: { ...process.env, ...env }, stdio: ['ignore', 'ignore', 'pipe'] });
   let said = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => (said = (said + text).slice(-4000)));
   const ended = once(child, 'exit').catch(() => undefined); // an error of spawn is seen below: nothing answers
@@ -23,14 +36,14 @@ export async function startPeer(program: string, args: readonly string[], listen
     child.kill('SIGKILL'); // it holds nothing that could be lost
     await ended;
   };
-  const scrape = async (): Promise<string> => {
-    const answer = await fetch(`http://${listen}/metrics`, { signal: AbortSignal.timeout(10_000) });
+  const scrape = async (path = '/metrics'): Promise<string> => {
+    const answer = await fetch(`http://${listen}${path}`, { signal: AbortSignal.timeout(10_000) });
     const text = await answer.text();
     if (!answer.ok) throw new Error(`${program}: ${String(answer.status)} ${text.slice(0, 500)}`);
     return text;
   };
   try {
-    await eventually(`${program} to answer`, scrape);
+    await eventually(`${program} to answer`, async () => (isReady(await scrape(readyPath)) ? true : undefined));
   } catch (error) {
     await stop();
     throw new Error(`${program} did not start: ${said}`, { cause: error });

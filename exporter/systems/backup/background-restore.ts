@@ -1,9 +1,10 @@
 // Scheduled test restores: when one is due, the newest complete dump is restored and counted. What was found is kept in a
 // file, so that a restart of the exporter neither forgets it nor begins a restore.
-import { open, readFile, rename, unlink } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import type { Background } from '../../collector.ts';
 import { within } from '../../runtime/deadline.ts';
 import { codeOf, messageOf } from '../../runtime/errors.ts';
+import { keepJson } from '../../runtime/kept-file.ts';
 import { repeat } from '../../runtime/repeat.ts';
 import { restoreOnce } from './background-restore-run.ts';
 import type { Programs } from './background-restore-server.ts';
@@ -141,16 +142,5 @@ export async function loadRecord(path: string, complain: (why: string) => void):
 
 /** All or nothing. @throws what writing throws */
 export async function saveRecord(path: string, record: RestoreRecord): Promise<void> {
-  const temporary = `${path}.new`;
-  try {
-    {
-      await using file = await open(temporary, 'w', 0o600);
-      await file.writeFile(`${JSON.stringify(record)}\n`);
-      await file.sync();
-    }
-    await rename(temporary, path);
-  } catch (error) {
-    await unlink(temporary).catch(() => undefined);
-    throw error;
-  }
+  await keepJson(path, record);
 }

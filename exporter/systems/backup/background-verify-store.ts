@@ -1,7 +1,8 @@
 // What was found in each backup, kept over a restart of the exporter: reading terabytes anew would take days.
-import { open, readFile, rename, unlink } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { codeOf, messageOf } from '../../runtime/errors.ts';
+import { jsonOf, keepJson } from '../../runtime/kept-file.ts';
 import { rungNames, verdictClasses } from './facts-verdict.ts';
 import type { BackupMemory, Verified } from './facts-verifying.ts';
 
@@ -69,27 +70,7 @@ export async function loadVerdicts(path: string, memory: BackupMemory): Promise<
   return undefined;
 }
 
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
-
 /** All or nothing: a crash, or a disk that is full, leaves what was there before. @throws what writing throws */
 export async function saveVerdicts(path: string, memory: BackupMemory): Promise<void> {
-  const temporary = `${path}.new`;
-  const text = JSON.stringify({ ladder, verdicts: Object.fromEntries(memory.verdicts) });
-  try {
-    {
-      await using file = await open(temporary, 'w', 0o600);
-      await file.writeFile(`${text}\n`);
-      await file.sync();
-    }
-    await rename(temporary, path);
-  } catch (error) {
-    await unlink(temporary).catch(() => undefined);
-    throw error;
-  }
+  await keepJson(path, { ladder, verdicts: Object.fromEntries(memory.verdicts) });
 }

@@ -4,6 +4,7 @@ import { chmod, open, readFile, rename, truncate, unlink, type FileHandle } from
 import { join } from 'node:path';
 import { z } from 'zod';
 import { codeOf, messageOf } from '../../runtime/errors.ts';
+import { jsonOf, keepJson } from '../../runtime/kept-file.ts';
 import type { ConsistencyMemory, PassProgress } from './state.ts';
 
 /** Raised when what is compared, or how, changes: what an older one found is compared anew. */
@@ -58,30 +59,10 @@ export async function loadPlace(path: string, of: string, memory: ConsistencyMem
   return undefined;
 }
 
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
-
 /** All or nothing: a crash, or a disk that is full, leaves what was there before. @throws what writing throws */
 export async function savePlace(path: string, of: string, memory: ConsistencyMemory): Promise<void> {
-  const temporary = `${path}.new`;
   const tables = Object.fromEntries([...memory.tables].map(([name, { last, running }]) => [name, { last, running }]));
-  const text = JSON.stringify({ version, of, passStartedAtMs: memory.passStartedAtMs, tables });
-  try {
-    {
-      await using file = await open(temporary, 'w', 0o600);
-      await file.writeFile(`${text}\n`);
-      await file.sync();
-    }
-    await rename(temporary, path);
-  } catch (error) {
-    await unlink(temporary).catch(() => undefined);
-    throw error;
-  }
+  await keepJson(path, { version, of, passStartedAtMs: memory.passStartedAtMs, tables });
 }
 
 /** More differences than anybody reads one by one. */
