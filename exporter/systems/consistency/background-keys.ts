@@ -8,7 +8,7 @@ import type { RedisClient } from '../redis/client.ts';
 import type { KeysPlan } from './address.ts';
 import { tableReport, type TableReport } from './background-reports.ts';
 import { callMs, type Work } from './background-throttle.ts';
-import type { ConsistencyClient } from './client.ts';
+import { openBoth, type ConsistencyClient } from './client.ts';
 import { globOf, keyCommands, readDigest, readStreamPlace } from './facts-keys.ts';
 import { judgeRows, type Look, type RowVerdict } from './facts-rows.ts';
 import type { Both } from './facts-table.ts';
@@ -33,7 +33,7 @@ export async function runKeys(of: Sampling): Promise<void> {
   await repeat({ signal: work.signal, clock: work.clock, everyMs: plan.everyMs }, async () => {
     const last = memory.run;
     try {
-      await using clients = await openBoth(of);
+      await using clients = await openBoth(of.client.openKeys, callOf(of.work));
       memory.run = { state: 'checking', why: '' };
       await sample(of, clients);
       memory.run = { state: 'idle', why: '' };
@@ -48,25 +48,6 @@ export async function runKeys(of: Sampling): Promise<void> {
       if (last.state !== 'failed' || last.why !== why) work.log.warn({ why }, 'the comparison was broken off');
     }
   });
-}
-
-async function openBoth({ client, work }: Sampling): Promise<Both<RedisClient> & AsyncDisposable> {
-  const call = callOf(work);
-  const source = await client.openKeys('source', call);
-  try {
-    const copy = await client.openKeys('copy', call);
-    return {
-      source,
-      copy,
-      [Symbol.asyncDispose]: async () => {
-        await source[Symbol.asyncDispose]();
-        await copy[Symbol.asyncDispose]();
-      },
-    };
-  } catch (error) {
-    await source[Symbol.asyncDispose]();
-    throw error;
-  }
 }
 
 function callOf({ clock, signal }: Work): Call {

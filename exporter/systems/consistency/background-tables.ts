@@ -9,7 +9,7 @@ import { tableReport } from './background-reports.ts';
 import { loadPlace, savePlace } from './background-store.ts';
 import { compareTable } from './background-table.ts';
 import { callMs, Throttle, type Work } from './background-throttle.ts';
-import type { ConsistencyClient } from './client.ts';
+import { openBoth, type ConsistencyClient } from './client.ts';
 import { findTables } from './facts-shape.ts';
 import type { Both } from './facts-table.ts';
 import type { ConsistencyMemory } from './state.ts';
@@ -64,7 +64,10 @@ async function pass(of: Comparison, keeper: Keeper): Promise<string | undefined>
   const { memory, work } = of;
   const last = memory.run;
   try {
-    await using clients = await openBoth(of);
+    await using clients = await openBoth(of.client.openTables, {
+      clock: of.work.clock,
+      signal: within(callMs, of.work.signal),
+    });
     memory.run = { state: 'checking', why: '' };
     await compareAll(of, clients, keeper);
     return undefined;
@@ -77,25 +80,6 @@ async function pass(of: Comparison, keeper: Keeper): Promise<string | undefined>
     // Once, not at each try
     if (last.state !== 'failed' || last.why !== why) work.log.warn({ why }, 'the comparison was broken off');
     return why;
-  }
-}
-
-async function openBoth({ client, work }: Comparison): Promise<Both<MysqlClient> & AsyncDisposable> {
-  const call = { clock: work.clock, signal: within(callMs, work.signal) };
-  const source = await client.openTables('source', call);
-  try {
-    const copy = await client.openTables('copy', call);
-    return {
-      source,
-      copy,
-      [Symbol.asyncDispose]: async () => {
-        await source[Symbol.asyncDispose]();
-        await copy[Symbol.asyncDispose]();
-      },
-    };
-  } catch (error) {
-    await source[Symbol.asyncDispose]();
-    throw error;
   }
 }
 

@@ -6,6 +6,7 @@ import { openMysql, type MysqlClient } from '../mysql/client.ts';
 import { redisAddress } from '../redis/address.ts';
 import { openRedis, type RedisClient } from '../redis/client.ts';
 import type { ConsistencyPlan } from './address.ts';
+import type { Both } from './facts-table.ts';
 
 export type SideName = 'source' | 'copy';
 
@@ -47,4 +48,26 @@ export function openConsistency(opening: Opening<ConsistencyPlan>): ConsistencyC
     usable: () => true,
     [Symbol.asyncDispose]: () => Promise.resolve(),
   };
+}
+
+/** Both or none: when the second cannot be opened the first is closed. @throws what `open` throws */
+export async function openBoth<T extends AsyncDisposable>(
+  open: (side: SideName, call: Call) => Promise<T>,
+  call: Call,
+): Promise<Both<T> & AsyncDisposable> {
+  const source = await open('source', call);
+  try {
+    const copy = await open('copy', call);
+    return {
+      source,
+      copy,
+      [Symbol.asyncDispose]: async () => {
+        await source[Symbol.asyncDispose]();
+        await copy[Symbol.asyncDispose]();
+      },
+    };
+  } catch (error) {
+    await source[Symbol.asyncDispose]();
+    throw error;
+  }
 }
