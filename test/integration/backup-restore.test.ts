@@ -197,7 +197,15 @@ test('binary logs purged past the backup: lost, unless the archive has them; wha
   const home = join(lab.dir, 'source');
   assert.ok(logs.length >= 3 && existsSync(join(home, logs[0] ?? '')));
   for (const name of logs.slice(0, -1)) copyFileSync(join(home, name), join(lab.dir, 'archive', name));
-  await lab.sql('source', `PURGE BINARY LOGS TO '${logs.at(-1) ?? ''}'`);
+  // MariaDB keeps a log until the storage engine has told that all in it is durable, which comes some time after a
+  // rotation, and PURGE leaves such a log out without an error (seen on 10.11; upstream: sql/log.cc, purge_logs).
+  await waitFor(
+    async () => {
+      await lab.sql('source', `PURGE BINARY LOGS TO '${logs.at(-1) ?? ''}'`);
+      return (await lab.sql('source', 'SHOW BINARY LOGS'))[0]?.['Log_name'] === logs.at(-1);
+    },
+    { deadlineMs: 60_000, what: 'the server to purge its logs' },
+  );
   const found = await exporter.when('the purge to be seen', (f) => pitr(f, 'backup1') === 'lost');
   assert.equal(stateIn(found, 'backup_pitr_reason', 'backup1', 'reason'), 'purged');
   assert.ok((valueOf(found, 'backup_pitr_gap_files', of) ?? 0) >= 2);

@@ -290,7 +290,13 @@ test('Redis: RDB and append-only files of a real server, whole and cut off', asy
   // In the check sum: elsewhere it may be in a length, which makes the file look cut off.
   spoil(rdb, (content) => Buffer.concat([content.subarray(0, -1), Buffer.of((content.at(-1) ?? 0) ^ 1)]));
   assert.equal((await judge(rdb, 'rdb')).class, 'corrupt');
-  spoil(rdb, (content) => content.subarray(0, -100));
+  // Where the byte before the last eight is 0xff by chance (a long repetition in LZF has one), a file that was cut off
+  // is told corrupt: the cut is made at another place.
+  spoil(rdb, (content) => {
+    let end = content.length - 100;
+    while (content[end - 9] === 0xff) end--;
+    return content.subarray(0, end);
+  });
   assert.equal((await judge(rdb, 'rdb')).class, 'truncated');
   assert.equal((await judge(copy, 'aof')).class, 'complete');
   const added = readdirSync(copy).find((name) => name.endsWith('.incr.aof')) ?? '';

@@ -52,7 +52,8 @@ function endOf(tail: Buffer, version: number, sum: Crc64): string {
   }
   if (sum.isZero && isEnd) return 'it ends with the end of an RDB, and its check sum is right';
   if (!isEnd) throw cutOff();
-  throw new Fault('corrupt', 'its check sum (CRC-64) is wrong', 'end');
+  // A file cut off behind a byte that equals the opcode of the end by chance comes here too.
+  throw new Fault('corrupt', 'its check sum (CRC-64) is wrong: damaged, or cut off', 'end');
 }
 
 function cutOff(): Fault {
