@@ -77,6 +77,12 @@ export interface Look<B> {
   readonly alreadyFixed: Verdict;
   /** In order; codes are stable. Every one is shown in the trace. */
   readonly preconditions: Readonly<Record<string, Verdict>>;
+  /** Who else starts and stops it (a restart policy, Sentinel, an orchestrator): `deny` while that one is at work. */
+  readonly owner?: Verdict;
+  /** Fresh facts by at least two ways that agree on the symptom; absent: the action looks one way only and says so. */
+  readonly observers?: readonly { readonly by: string; readonly says: 'broken' | 'healthy' | 'unknown' }[];
+  /** Grows while the data moves (a position, an executed set): no attempt follows one that has not moved it. */
+  readonly progressMark?: string;
   /** Declared, decision-relevant facts only (incarnation, error class, needed file): hashed, no moving numbers. */
   readonly evidence: Json;
   /** Everything seen, for the evidence file. */
@@ -91,6 +97,10 @@ interface ActionSpec<P extends z.ZodType, B, W> {
   readonly help: string;
   /** kinds of targets it works on */
   readonly kinds: readonly string[];
+  /** The highest mode a policy may give it; what cannot be undone is never `auto`. Default: auto. */
+  readonly highestMode?: 'approve' | 'auto';
+  /** Labels of the alert that name its object within the target (a channel of a replica), by parameter. */
+  readonly objectLabels?: Readonly<Record<string, string>>;
   readonly params: P;
   /** Reads the facts; never throws for a target's fault. */
   readonly look: (target: string, params: z.output<P>, world: W, signal: AbortSignal) => Promise<Look<B>>;
@@ -108,6 +118,8 @@ export interface Action<W> {
   readonly name: string;
   readonly help: string;
   readonly kinds: readonly string[];
+  readonly highestMode: 'approve' | 'auto';
+  readonly objectLabels: Readonly<Record<string, string>>;
   readonly params: z.ZodType;
   readonly look: (target: string, params: Json, world: W, signal: AbortSignal) => Promise<Look<unknown>>;
   readonly lock: ((target: string, params: Json, world: W, signal: AbortSignal) => Promise<LockAttempt>) | undefined;
@@ -123,6 +135,8 @@ export function actionOf<W>() {
       name: spec.name,
       help: spec.help,
       kinds: spec.kinds,
+      highestMode: spec.highestMode ?? 'auto',
+      objectLabels: spec.objectLabels ?? {},
       params: spec.params,
       look: (target, params, world, signal) => spec.look(target, spec.params.parse(params), world, signal),
       lock:

@@ -20,6 +20,27 @@ export interface Pace {
   readonly maxRuns: number;
   readonly windowMs: number;
   readonly cooldownMs: number;
+  /** So many relapses within the window, and no more is tried: then repairing is not the remedy. */
+  readonly maxRelapses: number;
+}
+
+/** When a policy may act by itself; outside it asks. Wall time of a named zone. */
+export interface Window {
+  /** 1 Monday … 7 Sunday */
+  readonly days: readonly number[];
+  /** Minutes since midnight; `to` may be less than `from`: over midnight. */
+  readonly fromMinute: number;
+  readonly toMinute: number;
+  /** IANA name */
+  readonly timezone: string;
+}
+
+/** What is tried next when the one before has failed. */
+export interface ChainLink {
+  readonly action: string;
+  readonly params: Json;
+  /** Never above the policy's own. */
+  readonly mode: Policy['mode'];
 }
 
 export interface Policy {
@@ -32,6 +53,35 @@ export interface Policy {
   readonly pace: Pace;
   readonly soakMs: number;
   readonly relapseMs: number;
+  /** Empty: always. */
+  readonly windows: readonly Window[];
+  readonly approval: { readonly role: string; readonly expiresMs: number };
+  /** After `action` itself, in order; empty: people come next. */
+  readonly chain: readonly ChainLink[];
+}
+
+/** What policies.yml says beside its policies. */
+export interface Limits {
+  /** Of all runs together. */
+  readonly global: { readonly maxRuns: number; readonly windowMs: number; readonly maxConcurrent: number };
+  /** Distinct targets with an open episode: both must be reached. */
+  readonly storm: {
+    readonly minTargets: number;
+    readonly percent: number;
+    readonly windowMs: number;
+    readonly cooldownMs: number;
+  };
+  /** Recurring times in which people work on `scope`. */
+  readonly maintenance: readonly {
+    readonly scope: string;
+    readonly windows: readonly Window[];
+    readonly reason: string;
+  }[];
+}
+
+export interface PolicyFile {
+  readonly policies: readonly Policy[];
+  readonly limits: Limits;
 }
 
 /** Everything a guard may know. Gathered before, never by a guard. */

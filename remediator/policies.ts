@@ -65,9 +65,12 @@ export function policiesOf(document: unknown, file: string, actions: readonly Kn
       match: p.match,
       action: p.action,
       params: p.params,
-      pace: { maxRuns: p.pace.max_runs, windowMs: p.pace.window, cooldownMs: p.pace.cooldown },
+      pace: { maxRuns: p.pace.max_runs, windowMs: p.pace.window, cooldownMs: p.pace.cooldown, maxRelapses: 2 },
       soakMs: p.soak,
       relapseMs: p.relapse,
+      windows: [],
+      approval: { role: 'operator', expiresMs: 3_600_000 },
+      chain: [],
     };
   });
   if (problems.length > 0) throw new ConfigError(file, problems);

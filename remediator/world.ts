@@ -38,6 +38,9 @@ export interface World {
   readonly marks: Map<string, PositionMark>;
   /** A Maxwell's client without an owner: whoever opens it closes it. */
   readonly openMaxwell: (target: string) => MaxwellClient;
+  /** Address, login (the remediator's own where it has one) and TLS of a target, for a client or session of its own. */
+  readonly opening: <A>(target: string, parse: (address: unknown) => A) => Opening<A>;
+  readonly inventory: Pick<Inventory, 'targets' | 'pipelines' | 'upstreams'>;
 }
 
 export interface WorldOptions {
@@ -80,6 +83,8 @@ export function createWorld({ inventory, settings, clock }: WorldOptions): World
 
   return {
     clock,
+    inventory,
+    opening: openingOf,
     marks: new Map(),
     upstreams: (target, signal) =>
       Promise.all(

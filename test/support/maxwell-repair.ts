@@ -49,9 +49,12 @@ export function quickPolicy(params: Readonly<Record<string, Json>> = {}): Policy
     match: { alertname: 'MaxwellDown' },
     action: 'maxwell.restart',
     params: { ...quickParams, ...params },
-    pace: { maxRuns: 3, windowMs: 3_600_000, cooldownMs: 1_000 },
+    pace: { maxRuns: 3, windowMs: 3_600_000, cooldownMs: 1_000, maxRelapses: 2 },
     soakMs: 2_000,
     relapseMs: 900_000,
+    windows: [],
+    approval: { role: 'operator', expiresMs: 3_600_000 },
+    chain: [],
   };
 }
 

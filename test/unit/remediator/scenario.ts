@@ -34,9 +34,12 @@ export const policy: Policy = {
   match: { alertname: 'MaxwellDown' },
   action: 'maxwell.restart',
   params: {},
-  pace: { maxRuns: 3, windowMs: 3_600_000, cooldownMs: 300_000 },
+  pace: { maxRuns: 3, windowMs: 3_600_000, cooldownMs: 300_000, maxRelapses: 2 },
   soakMs: 120_000,
   relapseMs: 900_000,
+  windows: [],
+  approval: { role: 'operator', expiresMs: 3_600_000 },
+  chain: [],
 };
 
 export const view: ActionView = {

@@ -122,8 +122,9 @@ test('a policy observes unless it says otherwise, three times an hour at most', 
   const [read] = policiesOf({ policies: [policy] }, 'policies.yml', actions);
   assert.deepEqual(read, {
     ...{ name: 'p', mode: 'observe', match: { alertname: 'MaxwellDown' }, action: 'maxwell.restart', params: {} },
-    pace: { maxRuns: 3, windowMs: 3_600_000, cooldownMs: 300_000 },
-    ...{ soakMs: 120_000, relapseMs: 900_000 },
+    pace: { maxRuns: 3, windowMs: 3_600_000, cooldownMs: 300_000, maxRelapses: 2 },
+    ...{ soakMs: 120_000, relapseMs: 900_000, windows: [], chain: [] },
+    approval: { role: 'operator', expiresMs: 3_600_000 },
   });
   const [set] = policiesOf(
     {
@@ -141,7 +142,7 @@ test('a policy observes unless it says otherwise, three times an hour at most', 
     'policies.yml',
     actions,
   );
-  assert.deepEqual(set?.pace, { maxRuns: 1, windowMs: 7_200_000, cooldownMs: 30_000 });
+  assert.deepEqual(set?.pace, { maxRuns: 1, windowMs: 7_200_000, cooldownMs: 30_000, maxRelapses: 2 });
   assert.equal(
     longestWindowMs(policiesOf({ policies: [{ ...policy, pace: { window: '2h' } }] }, 'f', actions)),
     7_200_000,
