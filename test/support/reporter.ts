@@ -1,4 +1,4 @@
-// What test/run.ts needs of a stage, as JSON lines: how each test that failed did so, each file's time, and the counts.
+// What test/run.ts needs of a stage: how each test that failed did so, each file's time, and the counts.
 import { relative } from 'node:path';
 import type { EventData } from 'node:test';
 import type { TestEvent } from 'node:test/reporters';
@@ -8,15 +8,7 @@ export type ReportLine =
   | { readonly kind: 'file'; readonly file: string; readonly seconds: number }
   | { readonly kind: 'total'; readonly passed: number; readonly failed: number; readonly skipped: number };
 
-// eslint-disable-next-line no-restricted-syntax -- Node takes a reporter as a default export only
-export default async function* report(events: AsyncIterable<TestEvent>): AsyncGenerator<string> {
-  for await (const event of events) {
-    const line = lineOf(event);
-    if (line !== undefined) yield `${JSON.stringify(line)}\n`;
-  }
-}
-
-function lineOf(event: TestEvent): ReportLine | undefined {
+export function lineOf(event: TestEvent): ReportLine | undefined {
   if (event.type === 'test:fail') return failureOf(event.data);
   if (event.type !== 'test:summary') return undefined;
   const { file, duration_ms: ms, counts } = event.data;
