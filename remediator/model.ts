@@ -124,6 +124,7 @@ export type JournalKind =
   | 'facts' // re-read under the claim; data = `before`, frozen
   | 'evidence' // the evidence file and the position backup are durable
   | 'probe'
+  | 'lock' // taken: data = the identity of the session that holds it
   | 'intent' // written and durable before the one external call
   | 'result' // outcome done | refused | unknown | recovered | skipped
   | 'verify'

@@ -9,10 +9,12 @@ import type { LedgerClock } from './clock.ts';
 import { alertIsActive } from './guards/alert.ts';
 import type { Policy } from './guard.ts';
 import type { Json, Run } from './model.ts';
-import { conduct, takeLock } from './runner/conduct.ts';
+import { conduct } from './runner/conduct.ts';
 import { Abandoned, type Ending, type RunContext } from './runner/context.ts';
+import { takeLock } from './runner/fence.ts';
 import { entryOf, mutated, phaseOf } from './runner/journal.ts';
 import { keepLease, leaseMarginMs, leaseTiming, type LeaseTiming } from './runner/lease.ts';
+import { obstacleOf } from './runner/obstacle.ts';
 import { allSteps } from './runner/steps.ts';
 import { StoreError, type Hold, type Store } from './store/store.ts';
 
@@ -28,6 +30,12 @@ export interface RunnerDeps<W> {
   readonly policies: () => readonly Policy[];
   /** Why nothing may be begun: the switch. */
   readonly paused: () => Promise<string | undefined>;
+  /** Why people are to be left alone with the target now: a maintenance. */
+  readonly maintenance?: (target: string) => Promise<string | undefined>;
+  /** The mode that counts now: the lower one of the policy's own and a demotion's. undefined: there is no such policy. */
+  readonly modeOf?: (policy: string, target: string) => Promise<Policy['mode'] | undefined>;
+  /** Whether a person has allowed just this run. */
+  readonly isApproved?: (run: Run) => Promise<boolean>;
   readonly alertFreshMs: number;
   /** Told of every end; must not throw. */
   readonly ended: (run: Run, end: Ending, durationSeconds: number) => Promise<void>;
@@ -47,8 +55,6 @@ export interface Runner {
   readonly idle: () => Promise<void>;
 }
 
-/** The whole of a run may take this long before nothing more is begun in it. */
-const runLimitMs = 15 * 60_000;
 const lookMs = 20_000;
 const resumePauseMs = 5_000;
 /** After a run that changed nothing: long enough not to spin. */
@@ -108,10 +114,6 @@ export function createRunner<W>(deps: RunnerDeps<W>): Runner {
         return;
       }
       const steps = action.steps(run.target, run.params, deps.world);
-      const tooLong = allSteps(steps).find(
-        (s) => s.apply !== undefined && s.deadlineMs + leaseMarginMs >= timing.ttlMs,
-      );
-      if (tooLong !== undefined) throw new Error(`step ${tooLong.name} takes longer than a lease lasts`);
       const ctx: RunContext<W> = {
         run,
         hold,
@@ -125,12 +127,12 @@ export function createRunner<W>(deps: RunnerDeps<W>): Runner {
         entries,
         draining: draining.signal,
         samePlan: planHash(action.name, steps, run.params) === run.planHash,
-        obstacle: () => obstacle(ctx, policy),
+        byItself: run.actor === 'auto' && (await deps.isApproved?.(run)) !== true,
+        obstacle: () => obstacleOf(ctx, policy.name, deps),
         withdrawn: () => withdrawn(run),
         lock: undefined,
       };
       state.ctx = ctx;
-      if (entryOf(entries, 'facts') !== undefined) await takeLock(ctx, lookMs); // without it: see obstacle()
       try {
         const end = await conductOrJudge(ctx, policy, evidenceHash);
         await finish(run, hold, policy, mutated(ctx.entries), end);
@@ -149,6 +151,11 @@ export function createRunner<W>(deps: RunnerDeps<W>): Runner {
     evidenceHash: string | undefined,
   ): Promise<Ending> => {
     try {
+      const tooLong = allSteps(ctx.steps).find(
+        (s) => s.apply !== undefined && s.deadlineMs + leaseMarginMs >= timing.ttlMs,
+      );
+      if (tooLong !== undefined) throw new Error(`step ${tooLong.name} takes longer than a lease lasts`);
+      if (entryOf(ctx.entries, 'facts') !== undefined) await takeLock(ctx, lookMs); // without it: see obstacle.ts
       return await conduct(ctx, { soakMs: policy.soakMs, evidenceDir: deps.evidenceDir, lookMs, evidenceHash });
     } catch (error) {
       if (error instanceof Abandoned || error instanceof StoreError || ctx.lease.lost.aborted) throw error;
@@ -158,18 +165,6 @@ export function createRunner<W>(deps: RunnerDeps<W>): Runner {
       if (open !== undefined) return { outcome: 'outcome_unknown', because, latch: `${open.name}: ${because}` };
       return mutated(ctx.entries) ? { outcome: 'failed', because, latch: because } : { outcome: 'refused', because };
     }
-  };
-
-  const obstacle = async (ctx: RunContext<W>, policy: FrozenPolicy): Promise<string | undefined> => {
-    const paused = await deps.paused();
-    if (paused !== undefined) return paused;
-    const now = deps.policies().find((p) => p.name === policy.name);
-    if (now?.mode !== 'auto') return `policy ${policy.name} no longer acts by itself`;
-    if (clock.nowMs() - ctx.run.claimedMs > runLimitMs) return 'the run has taken too long';
-    if (ctx.action.lock === undefined) return undefined;
-    if (ctx.lock === undefined) return 'the lock that others see is not held';
-    const held = await ctx.lock.held(AbortSignal.timeout(5_000));
-    return held.is === 'yes' ? undefined : `the lock that others see is lost: ${held.because}`;
   };
 
   const withdrawn = async (run: Run): Promise<string | undefined> => {
@@ -197,7 +192,7 @@ export function createRunner<W>(deps: RunnerDeps<W>): Runner {
     if (draining.signal.aborted) return;
     for (const run of await store.activeRuns()) {
       if (conducted.has(run.id) || clock.monoMs() < (notBefore.get(run.id) ?? -Infinity)) continue;
-      const hold = await store.adopt(run.id, holder, timing.ttlMs, clock.nowMs);
+      const hold = await store.adopt(run.id, holder, timing.ttlMs, clock.nowMs, longestCallMs(run));
       if (hold === undefined) {
         notBefore.set(run.id, clock.monoMs() + 1_000);
         continue;
@@ -206,6 +201,14 @@ export function createRunner<W>(deps: RunnerDeps<W>): Runner {
       const decided = (await store.decisionsOf(run.episodeId)).find((d) => d.id === run.decisionId);
       begin(run, hold, decided?.evidenceHash);
     }
+  };
+
+  /** A holder that hung may still be within a call that it began with its last lease. */
+  const longestCallMs = (run: Run): number => {
+    const action = deps.actions.find((a) => a.name === run.action);
+    if (action === undefined) return 0;
+    const calls = allSteps(action.steps(run.target, run.params, deps.world)).filter((s) => s.apply !== undefined);
+    return Math.max(0, ...calls.map((s) => s.deadlineMs));
   };
 
   const idle = async (): Promise<void> => {

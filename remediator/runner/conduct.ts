@@ -6,6 +6,7 @@ import { asJson, hashOf } from '../canonical.ts';
 import { writeEvidence } from '../evidence.ts';
 import type { Advice, Json } from '../model.ts';
 import { Abandoned, append, leaveIfLost, stepRun, type Ending, type RunContext } from './context.ts';
+import { takeLock } from './fence.ts';
 import { entryOf, field, mutated, mutatedSteps, phaseOf, textField } from './journal.ts';
 import { conductStep } from './steps.ts';
 
@@ -87,20 +88,6 @@ function evidenceOf<W>(ctx: RunContext<W>, look: Look<unknown>): Json {
     seen: look.seen,
     advice: advice.map(({ title, text }) => ({ title, text })),
   };
-}
-
-/** Why it could not be had; undefined when it is held or the action has none. */
-export async function takeLock<W>(ctx: RunContext<W>, timeoutMs: number): Promise<string | undefined> {
-  const { action, run, world } = ctx;
-  if (action.lock === undefined) return undefined;
-  try {
-    const attempt = await action.lock(run.target, run.params, world, limited(ctx, timeoutMs));
-    if (attempt.is !== 'held') return attempt.because;
-    ctx.lock = attempt.lock;
-    return undefined;
-  } catch (error) {
-    return messageOf(error);
-  }
 }
 
 async function fail<W>(

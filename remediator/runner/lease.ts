@@ -17,6 +17,9 @@ export const leaseTtlMs = 30_000;
 /** What must be left of the lease beyond a step's deadline when the step begins. */
 export const leaseMarginMs = 5_000;
 
+/** The two clocks are read one after the other, and boot time has a resolution of 10 ms: less than this says nothing. */
+const suspendedMs = 2_000;
+
 export function leaseTiming(clock: { monoMs: () => number; nowMs: () => number }): LeaseTiming {
   return {
     ttlMs: leaseTtlMs,
@@ -46,8 +49,13 @@ export function keepLease(store: Store, hold: Hold, timing: LeaseTiming, log: Lo
   const now = (): { mono: number; boot: number } => ({ mono: timing.monoMs(), boot: timing.bootMs() });
   // the claim or the adoption has just set the full time
   let since = now();
+  const first = since;
   const leftMs = (): number => {
     const at = now();
+    // What was planned before a sleep of the machine is as old as the sleep, however short beside the lease.
+    const sleptMs = at.boot - first.boot - (at.mono - first.mono);
+    if (Math.abs(sleptMs) > suspendedMs) lose(`the machine was suspended for ${Math.round(sleptMs / 1000)} s`);
+    if (lost.signal.aborted) return 0;
     return timing.ttlMs - Math.max(at.mono - since.mono, at.boot - since.boot);
   };
   const renew = async (): Promise<boolean> => {

@@ -25,7 +25,7 @@ import type {
  * transaction and durable when it resolves. A method that cannot write rejects with StoreError: callers stop acting,
  * the receiver answers 503.
  */
-export interface Store extends AsyncDisposable {
+export interface Store extends StoreOfPeople, AsyncDisposable {
   // --- intake
   /** Durable (fsync) when it resolves: only then may a 2xx be written. */
   readonly appendWebhook: (hook: NewWebhook) => Promise<number>;
@@ -94,8 +94,17 @@ export interface Store extends AsyncDisposable {
   readonly appendJournal: (run: Hold, entry: NewJournalEntry, nowMs: () => number) => Promise<JournalEntry>;
   readonly journalOf: (runId: string) => Promise<readonly JournalEntry[]>;
   readonly renewLease: (run: Hold, ttlMs: number, nowMs: () => number) => Promise<boolean>;
-  /** Takes over an active run whose lease is over (or whose holder is this one, restarted): new fence. */
-  readonly adopt: (runId: string, holder: string, ttlMs: number, nowMs: () => number) => Promise<Hold | undefined>;
+  /**
+   * Takes over an active run whose lease has been over for `graceMs` (or whose holder is this one, restarted, or is
+   * proven dead): new fence.
+   */
+  readonly adopt: (
+    runId: string,
+    holder: string,
+    ttlMs: number,
+    nowMs: () => number,
+    graceMs?: number,
+  ) => Promise<Hold | undefined>;
   readonly setRun: (
     run: Hold,
     change: { readonly state?: RunState; readonly evidencePath?: string },
