@@ -1,6 +1,6 @@
 // One text for both dialects. UNIQUE with NULLs carries "at most one open": partial indexes do not exist in MySQL.
 
-export const schemaVersion = 1;
+export const schemaVersion = 2;
 
 interface Dialect {
   /** an id or a short word, compared byte by byte */
@@ -11,8 +11,9 @@ interface Dialect {
   readonly options: string;
 }
 
-function schemaFor({ key, int, autoId, options }: Dialect): string {
-  return `
+/** By version: a new store gets all of them, an older one those that it lacks. */
+function schemaFor({ key, int, autoId, options }: Dialect): readonly string[] {
+  const first = `
 CREATE TABLE meta(k ${key} PRIMARY KEY, v TEXT NOT NULL)${options};
 
 CREATE TABLE webhook(
@@ -82,6 +83,33 @@ CREATE TABLE audit(
   id ${autoId}, at_ms ${int} NOT NULL, actor ${key} NOT NULL, via ${key} NOT NULL, verb ${key} NOT NULL, object ${key} NOT NULL,
   detail TEXT NOT NULL)${options};
 `;
+  const second = `
+CREATE TABLE approval(
+  id ${key} PRIMARY KEY, open_key ${key} UNIQUE, episode_id ${key} NOT NULL, decision_id ${key} NOT NULL, policy ${key} NOT NULL,
+  action ${key} NOT NULL, target ${key} NOT NULL, policy_hash ${key} NOT NULL, evidence_hash ${key} NOT NULL,
+  params_hash ${key} NOT NULL, role ${key} NOT NULL, requested_ms ${int} NOT NULL, expires_ms ${int} NOT NULL, state ${key} NOT NULL,
+  decided_by ${key}, decided_ms ${int}, comment TEXT, used_by_run ${key} UNIQUE)${options};
+CREATE INDEX approval_episode ON approval(episode_id, requested_ms);
+
+CREATE TABLE maintenance(
+  id ${key} PRIMARY KEY, scope ${key} NOT NULL, starts_ms ${int} NOT NULL, ends_ms ${int} NOT NULL, owner ${key} NOT NULL,
+  reason TEXT NOT NULL, ended_by ${key}, ended_ms ${int})${options};
+CREATE INDEX maintenance_window ON maintenance(ends_ms, scope);
+
+CREATE TABLE demotion(
+  policy ${key} NOT NULL, target ${key} NOT NULL, mode ${key} NOT NULL, reason TEXT NOT NULL, set_ms ${int} NOT NULL,
+  PRIMARY KEY(policy, target))${options};
+
+CREATE TABLE storm(
+  scope ${key} PRIMARY KEY, state ${key} NOT NULL, entered_ms ${int} NOT NULL, cooldown_until_ms ${int}, inputs TEXT NOT NULL)${options};
+
+CREATE INDEX episode_webhook_webhook ON episode_webhook(webhook_id);
+CREATE INDEX episode_closed ON episode(state, closed_ms);
+CREATE INDEX decision_policy ON decision(policy, verdict);
+CREATE INDEX run_decision ON run(decision_id);
+CREATE INDEX audit_object ON audit(object, id);
+`;
+  return [first, second];
 }
 
 /** STRICT: a wrong type is an error, not another affinity. */

@@ -108,16 +108,23 @@ function prepareFile(db: Db, readOnly: boolean): void {
   expectPragma(db, 'foreign_keys', 1);
   const version = readVersion(db);
   if (version === schemaVersion) return;
-  if (version !== undefined) {
+  if (version !== undefined && !(version >= 1 && version < schemaVersion)) {
     throw new StoreError('broken', `the store has schema ${version}, this program knows ${schemaVersion}`);
   }
-  if (readOnly) throw new StoreError('broken', 'the store is empty: the remediator has not run yet');
+  if (readOnly) {
+    const what = version === undefined ? 'the store is empty' : `the store has schema ${version}`;
+    throw new StoreError('broken', `${what}: the remediator of this version has not run with it yet`);
+  }
   db.transact(() => {
-    if (readVersion(db) !== undefined) return; // another process was faster
-    for (const statement of sqliteSchema.split(';').filter((s) => s.trim() !== '')) db.run(statement);
-    db.run('INSERT INTO meta(k, v) VALUES(?, ?)', 'schema', String(schemaVersion));
-    // The row must exist for anything to run: a store without it is not the one that people could have paused.
-    db.run(`INSERT INTO pause_switch(scope, paused, set_by, reason, set_ms) VALUES('global', 0, 'install', '', 0)`);
+    const before = readVersion(db) ?? 0; // another process may have been faster
+    for (const text of sqliteSchema.slice(before)) {
+      for (const statement of text.split(';').filter((s) => s.trim() !== '')) db.run(statement);
+    }
+    if (before === 0) {
+      db.run('INSERT INTO meta(k, v) VALUES(?, ?)', 'schema', String(schemaVersion));
+      // The row must exist for anything to run: a store without it is not the one that people could have paused.
+      db.run(`INSERT INTO pause_switch(scope, paused, set_by, reason, set_ms) VALUES('global', 0, 'install', '', 0)`);
+    } else db.run(`UPDATE meta SET v = ? WHERE k = 'schema'`, String(schemaVersion));
   });
 }
 

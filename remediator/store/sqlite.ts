@@ -1,4 +1,8 @@
 // The embedded store: one SQLite file on a local file system.
+import { approvalsIn } from './approvals.ts';
+import { historyIn } from './history.ts';
+import { restraintsIn } from './restraints.ts';
+import { retentionIn } from './retention.ts';
 import { decisionsIn } from './sqlite-decisions.ts';
 import { openDb } from './sqlite-db.ts';
 import { intakeOf } from './sqlite-intake.ts';
@@ -26,6 +30,10 @@ export function openSqlite(options: SqliteOptions): Store {
     ...decisionsIn(db),
     ...runsIn(db),
     ...peopleIn(db),
+    ...approvalsIn(db),
+    ...restraintsIn(db),
+    ...historyIn(db),
+    ...retentionIn(db),
     [Symbol.asyncDispose]: () => {
       db[Symbol.dispose]();
       return Promise.resolve();

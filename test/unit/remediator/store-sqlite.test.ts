@@ -7,8 +7,10 @@ import { test } from 'node:test';
 import { openDb } from '../../../remediator/store/sqlite-db.ts';
 import { openSqlite } from '../../../remediator/store/sqlite.ts';
 import { StoreError } from '../../../remediator/store/store.ts';
-import { claimOf, openEpisode, refusal } from './store-fixtures.ts';
+import { claimOf, openEpisode, refusal, win } from './store-fixtures.ts';
+import { schema1 } from './store-schema-1.ts';
 import { storeSuite, type StoreUnderTest } from './store-suite.ts';
+import { peopleSuite } from './store-suite-people.ts';
 
 async function folder(): Promise<{ readonly file: string } & AsyncDisposable> {
   const dir = await mkdtemp(join(tmpdir(), 'pipemedic-store-'));
@@ -18,7 +20,7 @@ async function folder(): Promise<{ readonly file: string } & AsyncDisposable> {
   };
 }
 
-storeSuite('SQLite', async (): Promise<StoreUnderTest> => {
+const make = async (): Promise<StoreUnderTest> => {
   const { file, [Symbol.asyncDispose]: remove } = await folder();
   return {
     kind: 'sqlite',
@@ -26,7 +28,9 @@ storeSuite('SQLite', async (): Promise<StoreUnderTest> => {
     open: (options = {}) => openSqlite({ file, ...options }),
     [Symbol.asyncDispose]: remove,
   };
-});
+};
+storeSuite('SQLite', make);
+peopleSuite('SQLite', make);
 
 test('SQLite syncs every commit: read back on the live connection', async () => {
   await using place = await folder();
@@ -105,4 +109,26 @@ test('SQLite: read-only reads beside a writer and creates nothing', async () => 
   await using reader = openSqlite({ file: place.file, readOnly: true });
   assert.equal((await reader.openEpisodes()).length, 1);
   await assert.rejects(reader.setMeta('k', 'v'), StoreError);
+});
+
+test('SQLite: a store of version 1 is taken over with all it holds; a reader leaves it as it is', async () => {
+  await using place = await folder();
+  {
+    using old = new DatabaseSync(place.file);
+    old.exec(schema1);
+    old.exec(`INSERT INTO meta(k, v) VALUES('schema', '1'), ('clock', 'x');
+      INSERT INTO pause_switch(scope, paused, set_by, reason, set_ms) VALUES('global', 1, 'ann', 'work', 5);
+      INSERT INTO lease(scope, fence, expires_ms) VALUES('target:maxwell1', 41, 0)`);
+  }
+  assert.throws(() => openSqlite({ file: place.file, readOnly: true }), /schema 1/);
+  await using store = openSqlite({ file: place.file });
+  await using second = openSqlite({ file: place.file });
+  assert.equal(await second.meta('schema'), '2');
+  assert.equal(await store.meta('clock'), 'x');
+  const [pause] = await store.pauses();
+  assert.deepEqual([pause?.paused, pause?.by], [true, 'ann']);
+  if (pause !== undefined) await store.setPause({ ...pause, paused: false });
+  const hold = await win(store, await openEpisode(store, { alertname: 'A' }), 1_000_000);
+  assert.equal(hold.fence, 42);
+  assert.equal(await store.storm(), undefined);
 });

@@ -1,0 +1,119 @@
+// What is old goes, in small pieces and never anything that a window, a cooldown, a latch or a request still looks at.
+// Leases and demotions stay for ever: a fence that began anew would be below one that a target has seen.
+import { int } from './rows.ts';
+import type { Db } from './sqlite-db.ts';
+import { settle } from './sqlite-intake.ts';
+import { StoreError, type Retention, type Store } from './store.ts';
+
+const chunk = 500;
+
+export function retentionIn(db: Db): Pick<Store, 'prune' | 'size'> {
+  return {
+    prune: (keep, nowMs) => settle(() => db.transact(() => pruneIn(db, keep, nowMs))),
+    size: () =>
+      settle(() => {
+        const hooks = db.get(`SELECT count(*) AS n, coalesce(sum(length(body_gz)), 0) AS bytes FROM webhook`);
+        const pages = db.get('SELECT page_count * page_size AS bytes FROM pragma_page_count, pragma_page_size');
+        if (hooks === undefined || pages === undefined) throw new StoreError('broken', 'no count');
+        return { bytes: int(pages, 'bytes'), webhooks: int(hooks, 'n'), webhookBytes: int(hooks, 'bytes') };
+      }),
+  };
+}
+
+type Key = string | number;
+
+function pruneIn(db: Db, keep: Retention, nowMs: number): { readonly deleted: number; readonly more: boolean } {
+  const episodes = oldEpisodes(db, keep, nowMs);
+  let deleted = pruneEpisodes(db, episodes);
+  const left = chunk - deleted;
+  if (left > 0) deleted += pruneWebhooks(db, keep, nowMs, left);
+  return { deleted, more: deleted >= chunk || episodes.length > 0 };
+}
+
+function oldEpisodes(db: Db, keep: Retention, nowMs: number): readonly Key[] {
+  const age = Math.max(keep.episodesMs, 2 * keep.longestWindowMs);
+  return keysOf(
+    db,
+    `SELECT e.id AS k FROM episode e WHERE e.state = 'closed' AND e.closed_ms < ?
+       AND NOT EXISTS (SELECT 1 FROM approval a WHERE a.episode_id = e.id AND a.open_key IS NOT NULL AND a.expires_ms > ?)
+       AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.episode_id = e.id AND o.state <> 'done')
+       AND NOT EXISTS (SELECT 1 FROM run r WHERE r.episode_id = e.id AND (
+         r.state <> 'ended' OR r.cooldown_until_ms > ?
+         OR EXISTS (SELECT 1 FROM latch l WHERE l.run_id = r.id AND l.open_key IS NOT NULL)
+         OR EXISTS (SELECT 1 FROM budget_entry b WHERE b.run_id = r.id AND b.at_ms > ?)))
+     ORDER BY e.closed_ms, e.id LIMIT 20`,
+    ...[nowMs - age, nowMs, nowMs, nowMs - 2 * keep.longestWindowMs],
+  );
+}
+
+/** Children before parents, so that a crash between two chunks leaves nothing without its parent. */
+function pruneEpisodes(db: Db, episodes: readonly Key[]): number {
+  if (episodes.length === 0) return 0;
+  const ofEpisode = `episode_id IN (${marks(episodes)})`;
+  const decisions = `SELECT id FROM decision WHERE ${ofEpisode}`;
+  const runs = `SELECT id FROM run WHERE ${ofEpisode}`;
+  let left = chunk;
+  const each: readonly (readonly [table: string, key: string, where: string])[] = [
+    ['guard_result', 'decision_id', `decision_id IN (${decisions})`],
+    ['decision', 'id', ofEpisode],
+    ['episode_webhook', 'episode_id', ofEpisode],
+    ['journal', 'run_id', `run_id IN (${runs})`],
+    ['budget_entry', 'run_id', `run_id IN (${runs})`],
+    ['latch', 'id', `run_id IN (${runs}) AND open_key IS NULL`],
+    ['approval', 'id', ofEpisode],
+    ['outbox', 'dedupe_key', ofEpisode],
+    ['run', 'id', ofEpisode],
+    ['episode', 'id', `id IN (${marks(episodes)})`],
+  ];
+  for (const [table, key, where] of each) {
+    const keys = [
+      ...new Set(keysOf(db, `SELECT ${key} AS k FROM ${table} WHERE ${where} LIMIT ${chunk}`, ...episodes)),
+    ];
+    if (keys.length === 0) continue;
+    // All rows of a parent at once: at most 20 episodes, each of few rows.
+    left -= db.run(`DELETE FROM ${table} WHERE ${key} IN (${marks(keys)})`, ...keys);
+    if (left <= 0) break;
+  }
+  return chunk - left;
+}
+
+/** Processed ones that no episode needs any more; beyond the cap the oldest processed ones, whatever needs them. */
+function pruneWebhooks(db: Db, keep: Retention, nowMs: number, limit: number): number {
+  const old = keysOf(
+    db,
+    `SELECT w.id AS k FROM webhook w WHERE w.processed_ms < ?
+       AND NOT EXISTS (SELECT 1 FROM episode_webhook e WHERE e.webhook_id = w.id) ORDER BY w.processed_ms, w.id LIMIT ?`,
+    ...[nowMs - keep.episodesMs, limit],
+  );
+  const gone = old.length === 0 ? 0 : db.run(`DELETE FROM webhook WHERE id IN (${marks(old)})`, ...old);
+  return gone + capWebhooks(db, keep.webhookBytes, limit - gone);
+}
+
+function capWebhooks(db: Db, capBytes: number, limit: number): number {
+  const sum = db.get('SELECT coalesce(sum(length(body_gz)), 0) AS bytes FROM webhook');
+  let over = (sum === undefined ? 0 : int(sum, 'bytes')) - capBytes;
+  if (over <= 0 || limit <= 0) return 0;
+  const beyond: number[] = [];
+  const rows = db.all(
+    'SELECT id, length(body_gz) AS bytes FROM webhook WHERE processed_ms IS NOT NULL ORDER BY processed_ms, id LIMIT ?',
+    limit,
+  );
+  for (const row of rows) {
+    if (over <= 0) break;
+    beyond.push(int(row, 'id'));
+    over -= int(row, 'bytes');
+  }
+  return beyond.length === 0 ? 0 : db.run(`DELETE FROM webhook WHERE id IN (${marks(beyond)})`, ...beyond);
+}
+
+function keysOf(db: Db, sql: string, ...values: readonly Key[]): readonly Key[] {
+  return db.all(sql, ...values).map((row) => {
+    const { k } = row;
+    if (typeof k !== 'string' && typeof k !== 'number') throw new StoreError('broken', 'a key of another type');
+    return k;
+  });
+}
+
+function marks(values: readonly unknown[]): string {
+  return values.map(() => '?').join(', ');
+}
