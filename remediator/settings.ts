@@ -3,6 +3,8 @@ import { z } from 'zod';
 import type { Inventory } from '../exporter/config/inventory.ts';
 import { absolutePath, authField, durationMs, tlsField, type Auth, type Tls } from '../exporter/fields.ts';
 import { ConfigError } from '../exporter/runtime/errors.ts';
+import { supervisorSettings, type SupervisorSettings } from './supervisors/index.ts';
+import type { ApiToken } from './admission.ts';
 
 const baseUrl = z
   .string()
@@ -29,11 +31,17 @@ const source = z.strictObject({
   watchdog: durationMs.default(0),
 });
 
-const supervisor = z.strictObject({
-  kind: z.literal('process'),
-  /** Unix socket of the process supervisor that is the parent of the service. */
-  socket: absolutePath,
-});
+const apiToken = z
+  .strictObject({
+    name: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$/, 'a name of letters, digits and . _ @ -'),
+    file: absolutePath,
+    /** What its owner may approve: names of roles, or `*`. */
+    roles: z
+      .array(z.string().regex(/^([a-z0-9][a-z0-9_-]{0,49}|\*)$/, 'a role: lower case letters, digits, _ and -; or *'))
+      .min(1)
+      .max(20),
+  })
+  .transform((t): ApiToken => t);
 
 const schema = z.strictObject({
   store: absolutePath,
@@ -43,11 +51,19 @@ const schema = z.strictObject({
   external_url: baseUrl.optional(),
   webhook: z.strictObject({ token_files: z.array(absolutePath).min(1).max(8) }),
   /** Wanted as soon as the server listens beyond loopback: the webhook's tokens lie on the Alertmanagers then. */
-  api: z.strictObject({ token_files: z.array(absolutePath).min(1).max(8) }).optional(),
+  api: z
+    .strictObject({
+      /** Shared: whoever calls says who it is. */
+      token_files: z.array(absolutePath).max(8).default([]),
+      /** One person or script each: its name stands in the audit, its roles say what it may approve. */
+      tokens: z.array(apiToken).max(200).default([]),
+    })
+    .refine((a) => a.token_files.length + a.tokens.length > 0, 'token_files or tokens, with at least one')
+    .optional(),
   sources: z.array(source).min(1),
   require: z.record(z.string().regex(/^[a-zA-Z_][a-zA-Z0-9_]*$/, 'a label name'), z.string().min(1)).default({}),
   auth: z.record(z.string(), authField).default({}),
-  supervisors: z.record(z.string(), supervisor).default({}),
+  supervisors: z.record(z.string(), supervisorSettings).default({}),
 });
 
 export interface Peer {
@@ -66,11 +82,6 @@ export interface Source {
   readonly watchdogMs: number;
 }
 
-export interface SupervisorSettings {
-  readonly kind: 'process';
-  readonly socket: string;
-}
-
 export interface Settings {
   /** SQLite file */
   readonly store: string;
@@ -79,7 +90,10 @@ export interface Settings {
   readonly switchFile: string;
   readonly externalUrl: string | undefined;
   readonly webhookTokenFiles: readonly string[];
+  /** undefined: the API has no tokens of its own. */
   readonly apiTokenFiles: readonly string[] | undefined;
+  /** Besides: one for each person or script, with the roles it has. */
+  readonly apiTokens: readonly ApiToken[];
   readonly sources: readonly Source[];
   /** Labels that every alert must carry with this value. */
   readonly require: Readonly<Record<string, string>>;
@@ -115,6 +129,12 @@ export function settingsOf(inventory: Inventory, file: string): Settings {
     if (seen.has(name)) problems.push(`remediation.sources[${i}].name: ${name} is there twice. Give each its own name`);
     seen.add(name);
   }
+  const names = (written.api?.tokens ?? []).map((t) => t.name);
+  for (const [i, name] of names.entries()) {
+    if (names.indexOf(name) < i) {
+      problems.push(`remediation.api.tokens[${i}].name: ${name} is there twice. Give each person a name of their own`);
+    }
+  }
   const files = [written.store, written.switch_file, written.evidence_dir];
   if (new Set(files).size < files.length) {
     problems.push('remediation: store, switch_file and evidence_dir must differ. Give each its own path');
@@ -127,6 +147,7 @@ export function settingsOf(inventory: Inventory, file: string): Settings {
     externalUrl: written.external_url,
     webhookTokenFiles: written.webhook.token_files,
     apiTokenFiles: written.api?.token_files,
+    apiTokens: written.api?.tokens ?? [],
     sources: written.sources.map((s) => ({
       name: s.name,
       watchdogMs: s.watchdog,

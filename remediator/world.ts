@@ -12,8 +12,8 @@ import { maxwellAddress } from '../exporter/systems/maxwell/address.ts';
 import { openMaxwell, type MaxwellClient } from '../exporter/systems/maxwell/client.ts';
 import type { PositionMark } from '../exporter/systems/maxwell/facts-health.ts';
 import type { PlanInput } from './guard.ts';
-import type { Settings, SupervisorSettings } from './settings.ts';
-import { processSupervisor } from './supervisors/process-client.ts';
+import type { Settings } from './settings.ts';
+import { supervisorOf } from './supervisors/index.ts';
 import type { Supervisor } from './supervisors/supervisor.ts';
 
 export interface Bus {
@@ -28,6 +28,8 @@ export interface World {
   readonly clock: Clock;
   /** Transitive upstreams of the target, each asked for a sign of life. Never throws. */
   readonly upstreams: (target: string, signal: AbortSignal) => Promise<PlanInput['upstreams']>;
+  /** A few targets that are neither this one nor upstreams of it, each asked for a sign of life. Never throws. */
+  readonly others: (target: string, signal: AbortSignal) => Promise<PlanInput['upstreams']>;
   readonly withMaxwell: With<MaxwellClient>;
   readonly withKafka: With<KafkaClient>;
   /** Where the target's changes go, over all pipelines. */
@@ -50,6 +52,7 @@ export interface WorldOptions {
 }
 
 const pingMs = 5_000;
+const othersAsked = 3;
 
 export function createWorld({ inventory, settings, clock }: WorldOptions): World {
   const targetOf = (name: string): Target => {
@@ -81,18 +84,20 @@ export function createWorld({ inventory, settings, clock }: WorldOptions): World
     await client.ping(call);
   };
 
+  const pingAll = (names: readonly string[], signal: AbortSignal): Promise<PlanInput['upstreams']> =>
+    Promise.all(names.map(async (name) => ({ target: name, ...(await upOf(() => ping(name, signal), clock)) })));
+
   return {
     clock,
     inventory,
     opening: openingOf,
     marks: new Map(),
-    upstreams: (target, signal) =>
-      Promise.all(
-        [...(inventory.upstreams.get(target) ?? [])].sort().map(async (upstream) => {
-          const up = await upOf(() => ping(upstream, signal), clock);
-          return { target: upstream, ...up };
-        }),
-      ),
+    upstreams: (target, signal) => pingAll([...(inventory.upstreams.get(target) ?? [])].sort(), signal),
+    others: (target, signal) => {
+      const near = new Set([target, ...(inventory.upstreams.get(target) ?? [])]);
+      const far = [...inventory.targets.keys()].filter((name) => !near.has(name)).sort();
+      return pingAll(far.slice(0, othersAsked), signal);
+    },
     openMaxwell: maxwellOf,
     withMaxwell: async (target, signal, use) => {
       await using client = maxwellOf(target);
@@ -111,10 +116,6 @@ export function createWorld({ inventory, settings, clock }: WorldOptions): World
       return found === undefined ? undefined : supervisorOf(found, clock);
     },
   };
-}
-
-function supervisorOf({ socket }: SupervisorSettings, clock: Clock): Supervisor {
-  return processSupervisor({ socket }, clock.wallMs);
 }
 
 /** Down is a positive finding; that we cannot log in or get no answer in time says nothing about the target. */
