@@ -11,12 +11,13 @@ import { webConfigSchema, type WebDocument, type WebTls } from './web-config-sch
 export function readWebConfig(file: string): WebDocument {
   let document: unknown;
   try {
-    document = load(readFileSync(file, 'utf8'), { filename: file });
+    const text = readFileSync(file, 'utf8');
+    // js-yaml takes an empty document for a mistake; here it is a file that asks for nothing
+    document = /^(?!\s*(#|$))/m.test(text) ? load(text, { filename: file }) : {};
   } catch (error) {
     throw new ConfigError(file, [messageOf(error)]);
   }
-  // an empty file is one that asks for nothing
-  const parsed = webConfigSchema.safeParse(document ?? {});
+  const parsed = webConfigSchema.safeParse(document);
   if (parsed.success) return parsed.data;
   // Values stay out of the messages: they are hashes and keys.
   throw new ConfigError(

@@ -56,11 +56,15 @@ export function verifiedNames(socket: TLSSocket): readonly string[] {
   return socket.authorized ? sansIn(socket.getPeerX509Certificate()?.subjectAltName) : [];
 }
 
+const kinds: ReadonlySet<string> = new Set(['DNS', 'IP Address', 'URI', 'email']);
+
 /**
  * `DNS:a, IP Address:127.0.0.1, URI:spiffe://x, email:a@b`. Node quotes as JSON what holds a comma or a quote
  * (nodejs.org/api/crypto.html, x509.subjectAltName), so that no value can pass for two.
  */
 export function sansIn(text: string | undefined): readonly string[] {
-  const found = (text ?? '').matchAll(/(DNS|IP Address|URI|email):("(?:[^"\\]|\\.)*"|[^",]*)(?:, |$)/gy);
-  return [...found].map(([, , value = '']) => (value.startsWith('"') ? String(JSON.parse(value)) : value));
+  const found = [...(text ?? '').matchAll(/([A-Za-z0-9 ]+):("(?:[^"\\]|\\.)*"|[^",]*)(?:, |$)/gy)];
+  return found
+    .filter(([, kind = '']) => kinds.has(kind))
+    .map(([, , value = '']) => (value.startsWith('"') ? String(JSON.parse(value)) : value));
 }

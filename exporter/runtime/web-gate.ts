@@ -32,7 +32,8 @@ export function createGate(web: WebConfig, monoMs: () => number = () => performa
 
   const judge = async (request: IncomingMessage, hasOwn: boolean): Promise<Verdict> => {
     const { document, fault } = web.now();
-    if (fault !== undefined) return { in: false, status: 500, why: 'the web configuration cannot be used; see the log' };
+    if (fault !== undefined)
+      return { in: false, status: 500, why: 'the web configuration cannot be used; see the log' };
     if (!bucket(document.rate_limit)) return { in: false, status: 429, why: 'too many requests' };
     const { socket } = request;
     const certificateNames = socket instanceof TLSSocket ? verifiedNames(socket) : [];
