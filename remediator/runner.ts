@@ -28,14 +28,8 @@ export interface RunnerDeps<W> {
   readonly evidenceDir: string;
   /** Those in force now: a mode that was lowered since stops a run. */
   readonly policies: () => readonly Policy[];
-  /** Why nothing may be begun: the switch. */
-  readonly paused: () => Promise<string | undefined>;
-  /** Why people are to be left alone with the target now: a maintenance. */
-  readonly maintenance?: (target: string) => Promise<string | undefined>;
-  /** The mode that counts now: the lower one of the policy's own and a demotion's. undefined: there is no such policy. */
-  readonly modeOf?: (policy: string, target: string) => Promise<Policy['mode'] | undefined>;
-  /** Whether a person has allowed just this run. */
-  readonly isApproved?: (run: Run) => Promise<boolean>;
+  /** Why nothing may be begun in this run: the switch, people at work, a policy that may do less. Must not throw. */
+  readonly paused: (run: Run) => Promise<string | undefined>;
   readonly alertFreshMs: number;
   /** Told of every end; must not throw. */
   readonly ended: (run: Run, end: Ending, durationSeconds: number) => Promise<void>;
@@ -127,7 +121,7 @@ export function createRunner<W>(deps: RunnerDeps<W>): Runner {
         entries,
         draining: draining.signal,
         samePlan: planHash(action.name, steps, run.params) === run.planHash,
-        byItself: run.actor === 'auto' && (await deps.isApproved?.(run)) !== true,
+        byItself: !run.actor.startsWith('human:'),
         obstacle: () => obstacleOf(ctx, policy.name, deps),
         withdrawn: () => withdrawn(run),
         lock: undefined,

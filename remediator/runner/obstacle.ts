@@ -1,10 +1,9 @@
 // What may have come up since the claim: asked before every intent that begins something.
 import { messageOf } from '../../exporter/runtime/errors.ts';
-import type { Policy } from '../guard.ts';
 import type { RunnerDeps } from '../runner.ts';
 import type { RunContext } from './context.ts';
 
-type Asked<W> = Pick<RunnerDeps<W>, 'paused' | 'maintenance' | 'modeOf' | 'policies'>;
+type Asked<W> = Pick<RunnerDeps<W>, 'paused' | 'policies'>;
 
 const lockAnswersMs = 5_000;
 
@@ -19,11 +18,9 @@ export async function obstacleOf<W>(ctx: RunContext<W>, policy: string, deps: As
 
 async function ask<W>(ctx: RunContext<W>, policy: string, deps: Asked<W>): Promise<string | undefined> {
   const { run, action, clock } = ctx;
-  const paused = await deps.paused();
+  const paused = await deps.paused(run);
   if (paused !== undefined) return paused;
-  const maintenance = await deps.maintenance?.(run.target);
-  if (maintenance !== undefined) return maintenance;
-  const mode = await (deps.modeOf?.(policy, run.target) ?? modeInFile(deps.policies(), policy));
+  const mode = deps.policies().find((p) => p.name === policy)?.mode;
   if (mode === undefined || mode === 'observe') return `policy ${policy} no longer acts`;
   if (mode === 'approve' && ctx.byItself) return `policy ${policy} no longer acts by itself`;
   if (clock.nowMs() - run.claimedMs > action.longestMs) return 'the run has taken too long';
@@ -31,8 +28,4 @@ async function ask<W>(ctx: RunContext<W>, policy: string, deps: Asked<W>): Promi
   if (ctx.lock === undefined) return 'the lock that others see is not held';
   const held = await ctx.lock.held(AbortSignal.timeout(lockAnswersMs));
   return held.is === 'yes' ? undefined : `the lock that others see is lost: ${held.because}`;
-}
-
-function modeInFile(policies: readonly Policy[], name: string): Policy['mode'] | undefined {
-  return policies.find((p) => p.name === name)?.mode;
 }
