@@ -1,4 +1,8 @@
 // `serve` and `check`: both files read and judged, and the program put together.
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { Inventory } from '../exporter/config/inventory.ts';
 import { loadInventory } from '../exporter/config/loader.ts';
 import { missingSecrets } from '../exporter/config/secrets.ts';
@@ -10,33 +14,45 @@ import { packageVersion } from '../exporter/runtime/version.ts';
 import { actions } from './actions/index.ts';
 import { problemsOf } from './check.ts';
 import { createEvaluator } from './evaluator.ts';
-import type { Policy } from './guard.ts';
+import { readLedger } from './clock.ts';
+import { CommandError } from './commands.ts';
+import { doctorText, examineAll, isIll } from './doctor.ts';
+import type { PolicyFile } from './guard.ts';
 import { loadPolicies } from './policies.ts';
+import { unansweredAlerts } from './policy-rules.ts';
+import type { ViewedPolicy } from './promotion.ts';
 import { drainMs, serve, type Serving } from './serve.ts';
 import { settingsOf, type Settings } from './settings.ts';
+import { openSqlite } from './store/sqlite.ts';
 import { setSwitchFile } from './switch.ts';
 import { createWorld } from './world.ts';
 
-interface Files {
+export interface Files {
   readonly config: string;
   readonly policies: string;
+  /** Of the server. */
+  readonly web: string | undefined;
 }
 
 interface Loaded {
   readonly inventory: Inventory;
   readonly settings: Settings;
-  readonly policies: readonly Policy[];
+  readonly policyFile: PolicyFile;
 }
 
 /** @throws ConfigError with all that is wrong in the first file that is */
 async function load({ config, policies }: Files): Promise<Loaded> {
   const inventory = await loadInventory(config);
   const settings = settingsOf(inventory, config);
-  return { inventory, settings, policies: await loadPolicies(policies, actions) };
+  return { inventory, settings, policyFile: await loadPolicies(policies, actions, inventory) };
 }
 
-async function allProblems({ inventory, settings, policies }: Loaded): Promise<readonly string[]> {
-  return [...(await missingSecrets(inventory)), ...(await problemsOf(inventory, settings, policies, actions))];
+async function allProblems({ inventory, settings, policyFile }: Loaded): Promise<readonly string[]> {
+  return [
+    ...(await missingSecrets(inventory)),
+    ...(await problemsOf(inventory, settings, policyFile.policies, actions)),
+    ...(await unansweredAlerts(policyFile)),
+  ];
 }
 
 /** Returns when it listens; signals end it. @throws ConfigError, StoreError, and what listening throws */
@@ -49,7 +65,8 @@ export async function serveCommand(
   for (const problem of await allProblems(loaded)) log.warn({ problem }, 'the configuration has a fault');
   const starting = serve({
     ...loaded,
-    reloadPolicies: () => loadPolicies(options.policies, actions),
+    reloadPolicies: () => loadPolicies(options.policies, actions, loaded.inventory),
+    actions,
     listen: options.listen,
     version: packageVersion(),
     log,
@@ -86,11 +103,45 @@ async function pullSwitch(file: string, starting: Promise<Serving>, log: Log): P
   }
 }
 
+/** The policies with what their actions may be given at most. @throws ConfigError */
+export async function viewedPolicies(file: string): Promise<readonly ViewedPolicy[]> {
+  const { policies } = await loadPolicies(file, actions);
+  return policies.map((policy) => ({
+    policy,
+    highestMode: actions.find((a) => a.name === policy.action)?.highestMode ?? 'auto',
+  }));
+}
+
+/** Looks only: with the store as it is, or with an empty one where none is yet. */
+export async function doctorCommand(files: Files, print: (text: string) => void, asJson: boolean): Promise<void> {
+  const { inventory, settings, policyFile } = await load(files);
+  const dir = await mkdtemp(join(tmpdir(), 'pipemedic-doctor-'));
+  try {
+    const isThere = existsSync(settings.store);
+    await using store = openSqlite(
+      isThere ? { file: settings.store, readOnly: true } : { file: join(dir, 'empty.db') },
+    );
+    const clock = await readLedger(store);
+    const found = await examineAll({
+      ...{ store, inventory, settings, actions, clock },
+      policies: () => policyFile.policies,
+      limits: () => policyFile.limits,
+      world: createWorld({ inventory, settings, clock }),
+    });
+    print(asJson ? `${JSON.stringify(found, undefined, 2)}\n` : doctorText(found));
+    const ill = found.filter(isIll).map((one) => `${one.policy} on ${one.target}`);
+    if (ill.length > 0) throw new CommandError(`not ready to repair: ${ill.join(', ')}`);
+  } finally {
+    await rm(dir, { recursive: true, force: true });
+  }
+}
+
 export async function checkCommand(files: Files, print: (text: string) => void): Promise<void> {
   const loaded = await load(files);
   const problems = await allProblems(loaded);
   if (problems.length > 0) throw new ConfigError(files.config, problems);
-  const { inventory, settings, policies } = loaded;
+  const { inventory, settings } = loaded;
+  const { policies } = loaded.policyFile;
   print(
     [
       `${files.config}: ${inventory.targets.size} targets, ${settings.sources.length} sources, ${settings.supervisors.size} supervisors`,

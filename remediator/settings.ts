@@ -49,7 +49,18 @@ const schema = z.strictObject({
   switch_file: absolutePath,
   /** Where people reach this server; stands in the alerts that it posts. */
   external_url: baseUrl.optional(),
-  webhook: z.strictObject({ token_files: z.array(absolutePath).min(1).max(8) }),
+  webhook: z
+    .strictObject({
+      token_files: z.array(absolutePath).max(8).default([]),
+      /** Of those in the file of --web.config.file: who else may read metrics may not deliver. */
+      basic_auth_users: z.array(z.string().min(1)).max(8).default([]),
+      /** Names in client certificates that the web configuration has verified. */
+      client_sans: z.array(z.string().min(1)).max(16).default([]),
+    })
+    .refine(
+      (w) => w.token_files.length + w.basic_auth_users.length + w.client_sans.length > 0,
+      'token_files, basic_auth_users or client_sans, with at least one',
+    ),
   /** Wanted as soon as the server listens beyond loopback: the webhook's tokens lie on the Alertmanagers then. */
   api: z
     .strictObject({
@@ -60,6 +71,16 @@ const schema = z.strictObject({
     })
     .refine((a) => a.token_files.length + a.tokens.length > 0, 'token_files or tokens, with at least one')
     .optional(),
+  /** What the store keeps of closed episodes and of the notifications' bodies. */
+  retention: z
+    .strictObject({
+      episodes: durationMs.default(90 * 86_400_000),
+      webhook_bytes: z
+        .int()
+        .min(1024 * 1024)
+        .default(256 * 1024 * 1024),
+    })
+    .prefault({}),
   sources: z.array(source).min(1),
   require: z.record(z.string().regex(/^[a-zA-Z_][a-zA-Z0-9_]*$/, 'a label name'), z.string().min(1)).default({}),
   auth: z.record(z.string(), authField).default({}),
@@ -90,10 +111,15 @@ export interface Settings {
   readonly switchFile: string;
   readonly externalUrl: string | undefined;
   readonly webhookTokenFiles: readonly string[];
+  /** Users of the web configuration that may deliver notifications. */
+  readonly webhookUsers: readonly string[];
+  /** Names in verified client certificates that may deliver notifications. */
+  readonly webhookSans: readonly string[];
   /** undefined: the API has no tokens of its own. */
   readonly apiTokenFiles: readonly string[] | undefined;
   /** Besides: one for each person or script, with the roles it has. */
   readonly apiTokens: readonly ApiToken[];
+  readonly retention: { readonly episodesMs: number; readonly webhookBytes: number };
   readonly sources: readonly Source[];
   /** Labels that every alert must carry with this value. */
   readonly require: Readonly<Record<string, string>>;
@@ -146,8 +172,11 @@ export function settingsOf(inventory: Inventory, file: string): Settings {
     switchFile: written.switch_file,
     externalUrl: written.external_url,
     webhookTokenFiles: written.webhook.token_files,
+    webhookUsers: written.webhook.basic_auth_users,
+    webhookSans: written.webhook.client_sans,
     apiTokenFiles: written.api?.token_files,
     apiTokens: written.api?.tokens ?? [],
+    retention: { episodesMs: written.retention.episodes, webhookBytes: written.retention.webhook_bytes },
     sources: written.sources.map((s) => ({
       name: s.name,
       watchdogMs: s.watchdog,

@@ -1,6 +1,9 @@
-// Bearer tokens from files, several at once so that one can be replaced without a gap.
+// Who may come in: bearer tokens from files, several at once so that one can be replaced without a gap; users and client
+// certificates that the web configuration has checked.
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
+import type { IncomingMessage } from 'node:http';
+import type { Caller } from '../exporter/runtime/web-gate.ts';
 
 export type Admission =
   | { readonly is: 'admitted' }
@@ -39,6 +42,28 @@ export function admitBearer(files: readonly string[]): Admit {
       is: 'unreadable',
       why: read.map((one, i) => (one.status === 'rejected' ? String(one.reason) : (files[i] ?? ''))),
     };
+  };
+}
+
+export interface Senders {
+  readonly tokenFiles: readonly string[];
+  /** Users of the web configuration. */
+  readonly users: readonly string[];
+  /** Names in verified client certificates. */
+  readonly sans: readonly string[];
+}
+
+/** Any one of the three is enough. A user who may not deliver is `wrong`, whatever else the web configuration lets him see. */
+export function admitSenders(
+  { tokenFiles, users, sans }: Senders,
+  callerOf: (request: IncomingMessage) => Caller,
+): (request: IncomingMessage) => Promise<Admission> {
+  const admitToken = admitBearer(tokenFiles);
+  return async (request) => {
+    const { user, certificateNames } = callerOf(request);
+    if (user !== undefined) return { is: users.includes(user) ? 'admitted' : 'wrong' };
+    if (certificateNames.some((name) => sans.includes(name))) return { is: 'admitted' };
+    return tokenFiles.length === 0 ? { is: 'missing' } : admitToken(request.headers.authorization);
   };
 }
 
