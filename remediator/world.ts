@@ -6,6 +6,7 @@ import type { Clock } from '../exporter/runtime/clock.ts';
 import { classOf, messageOf, TargetError } from '../exporter/runtime/errors.ts';
 import { known, unknown, type Known } from '../exporter/runtime/known.ts';
 import type { Opening, Referenced } from '../exporter/system.ts';
+import type { ReaderMark } from '../exporter/systems/cdc-service/facts-health.ts';
 import { kafkaAddress } from '../exporter/systems/kafka/address.ts';
 import { openKafka, type KafkaClient } from '../exporter/systems/kafka/client.ts';
 import { maxwellAddress } from '../exporter/systems/maxwell/address.ts';
@@ -43,11 +44,15 @@ export interface World {
   /** Address, login (the remediator's own where it has one) and TLS of a target, for a client or session of its own. */
   readonly opening: <A>(target: string, parse: (address: unknown) => A) => Opening<A>;
   readonly inventory: Pick<Inventory, 'targets' | 'pipelines' | 'upstreams'>;
+  /** Holds a folder per run, and what is remembered beside the store. */
+  readonly evidenceDir?: string | undefined;
+  /** As `marks`, of CDC services. */
+  readonly readerMarks?: Map<string, ReaderMark>;
 }
 
 export interface WorldOptions {
   readonly inventory: Inventory;
-  readonly settings: Pick<Settings, 'auth' | 'supervisors'>;
+  readonly settings: Pick<Settings, 'auth' | 'supervisors'> & Partial<Pick<Settings, 'evidenceDir'>>;
   readonly clock: Clock;
 }
 
@@ -92,6 +97,8 @@ export function createWorld({ inventory, settings, clock }: WorldOptions): World
     inventory,
     opening: openingOf,
     marks: new Map(),
+    readerMarks: new Map(),
+    evidenceDir: settings.evidenceDir,
     upstreams: (target, signal) => pingAll([...(inventory.upstreams.get(target) ?? [])].sort(), signal),
     others: (target, signal) => {
       const near = new Set([target, ...(inventory.upstreams.get(target) ?? [])]);

@@ -11,6 +11,7 @@ import { createLog } from '../../exporter/runtime/log.ts';
 import { actions } from '../../remediator/actions/index.ts';
 import { openLedger } from '../../remediator/clock.ts';
 import { createEvaluator, type Evaluator } from '../../remediator/evaluator.ts';
+import { defaultLimits } from '../../remediator/policies.ts';
 import type { Policy } from '../../remediator/guard.ts';
 import type { AlertState, Decision, Json, JournalEntry, Run } from '../../remediator/model.ts';
 import { newHolder } from '../../remediator/holder.ts';
@@ -86,6 +87,7 @@ export async function startRepair(lab: Lab, options: RepairOptions = {}): Promis
     store,
     inventory,
     policies: () => [policy],
+    limits: () => defaultLimits,
     settings: { switchFile, evidenceDir: join(dir, 'evidence'), require: {} },
     actions,
     world: {

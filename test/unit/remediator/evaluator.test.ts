@@ -9,9 +9,10 @@ import { pause } from '../../../exporter/runtime/deadline.ts';
 import { known, unknown } from '../../../exporter/runtime/known.ts';
 import { createLog } from '../../../exporter/runtime/log.ts';
 import { createEvaluator, type Evaluator, type EvaluatorDeps } from '../../../remediator/evaluator.ts';
-import { deny, unsure, type PlanInput, type Policy } from '../../../remediator/guard.ts';
+import { deny, unsure, type Limits, type PlanInput, type Policy } from '../../../remediator/guard.ts';
 import type { Decision } from '../../../remediator/model.ts';
-import { candidatesOf } from '../../../remediator/situation.ts';
+import { candidatesOf } from '../../../remediator/identify.ts';
+import { defaultLimits } from '../../../remediator/policies.ts';
 import { openSqlite } from '../../../remediator/store/sqlite.ts';
 import type { Store } from '../../../remediator/store/store.ts';
 import { FakeService, fakeAction } from './fake-service.ts';
@@ -19,6 +20,7 @@ import { MovableClock, policy as runPolicy } from './run-harness.ts';
 
 interface World {
   upstreams: () => Promise<PlanInput['upstreams']>;
+  others: () => Promise<PlanInput['upstreams']>;
 }
 
 const policy: Policy = { ...runPolicy, match: { alertname: 'ServiceSick' } };
@@ -27,11 +29,15 @@ const symptomMs = 50;
 class Bench {
   readonly clock = new MovableClock();
   readonly service = new FakeService();
-  readonly world: World = { upstreams: () => Promise.resolve([]) };
+  readonly world: World = {
+    upstreams: () => Promise.resolve([]),
+    others: () => Promise.resolve([{ target: 'svc2', up: known(true, 1), why: 'it answers' }]),
+  };
   readonly dir: string;
   readonly store: Store;
   readonly guards: string[] = [];
   policies: readonly Policy[] = [policy];
+  limits: Limits = defaultLimits;
   readonly evaluator: Evaluator;
 
   constructor(dir: string, change: Partial<EvaluatorDeps<World>> = {}) {
@@ -41,6 +47,7 @@ class Bench {
       store: this.store,
       inventory: inventoryWith(['svc1', 'svc2']),
       policies: () => this.policies,
+      limits: () => this.limits,
       settings: { switchFile: join(dir, 'PAUSED'), evidenceDir: join(dir, 'evidence'), require: {} },
       actions: [fakeAction(this.service)],
       world: this.world,
@@ -120,7 +127,7 @@ test('acts on the second look that says the same, not on the first', () =>
   withBench(async (b) => {
     const id = await b.fire();
     const first = await b.look(id);
-    assert.equal(first.reasonKey, 'evidence:not_held_yet');
+    assert.equal(first.reasonKey, 'self:starting');
     assert.deepEqual(await b.runs(), []);
     b.clock.aheadMs += symptomMs;
     assert.equal((await b.look(id)).verdict, 'act');
@@ -156,7 +163,7 @@ const unanswered: readonly (readonly [
   [
     'approve',
     (b) => void (b.policies = [{ ...policy, mode: 'approve' }]),
-    'hold mode:needs_approval',
+    'hold approval:needs_approval',
     ['RemediationNeedsApproval'],
   ],
   ['no policy', (b) => void (b.policies = [{ ...policy, match: { alertname: 'Other' } }]), 'refuse mode:no_policy', []],
@@ -218,7 +225,7 @@ test('an unknown that lasts is told', () =>
   withBench(async (b) => {
     b.service.precondition = unsure('rows_unknown', 'no grant');
     const id = await b.fire();
-    await b.look(id);
+    await b.lookTwice(id);
     b.clock.aheadMs += 61_000;
     await b.store.setAlertState(id, 'active', '', b.clock.nowMs());
     await b.look(id);
@@ -264,7 +271,7 @@ test('two alerts of one target: one run; of two targets: one at a time', () =>
     const other = await b.fire({ alertname: 'ServiceSick', target: 'svc2' });
     for (const id of [one, two, other]) await b.look(id);
     b.clock.aheadMs += symptomMs;
-    assert.equal((await b.look(one)).verdict, 'act');
+    await b.look(one);
     while ((await b.store.journalOf((await b.runs())[0]?.id ?? '')).every((e) => e.kind !== 'intent')) await pause(5);
     assert.equal((await b.look(two)).reasonKey, 'active_run:active_run');
     assert.equal((await b.look(other)).reasonKey, 'active_run:busy_elsewhere');
@@ -295,7 +302,7 @@ test('an episode that changes between the decision and the claim: not acted upon
 test('every guard of every evaluation is counted', () =>
   withBench(async (b) => {
     await b.look(await b.fire());
-    assert.equal(b.guards.length, 13);
+    assert.equal(b.guards.length, 20);
     assert.ok(b.guards.includes('evidence:unknown'));
   }));
 
