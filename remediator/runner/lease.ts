@@ -39,7 +39,7 @@ export interface Lease {
   readonly end: () => void;
 }
 
-export function keepLease(store: Store, hold: Hold, timing: LeaseTiming, log: Log): Lease {
+export function keepLease(store: Pick<Store, 'renewLease'>, hold: Hold, timing: LeaseTiming, log: Log): Lease {
   const lost = new AbortController();
   const lose = (why: string): void => {
     if (lost.signal.aborted) return;
