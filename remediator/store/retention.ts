@@ -1,38 +1,39 @@
 // What is old goes, in small pieces and never anything that a window, a cooldown, a latch or a request still looks at.
 // Leases and demotions stay for ever: a fence that began anew would be below one that a target has seen.
 import { int } from './rows.ts';
-import type { Db } from './sqlite-db.ts';
-import { settle } from './sqlite-intake.ts';
+import type { Db, Tx } from './db.ts';
 import { StoreError, type Retention, type Store } from './store.ts';
 
 const chunk = 500;
 
 export function retentionIn(db: Db): Pick<Store, 'prune' | 'size'> {
   return {
-    prune: (keep, nowMs) => settle(() => db.transact(() => pruneIn(db, keep, nowMs))),
-    size: () =>
-      settle(() => {
-        const hooks = db.get(`SELECT count(*) AS n, coalesce(sum(length(body_gz)), 0) AS bytes FROM webhook`);
-        const pages = db.get('SELECT page_count * page_size AS bytes FROM pragma_page_count, pragma_page_size');
-        if (hooks === undefined || pages === undefined) throw new StoreError('broken', 'no count');
-        return { bytes: int(pages, 'bytes'), webhooks: int(hooks, 'n'), webhookBytes: int(hooks, 'bytes') };
-      }),
+    prune: async (keep, nowMs) => await db.transact(async (db) => await pruneIn(db, keep, nowMs)),
+    size: async () => {
+      const hooks = await db.get(`SELECT count(*) AS n, coalesce(sum(length(body_gz)), 0) AS bytes FROM webhook`);
+      if (hooks === undefined) throw new StoreError('broken', 'no count');
+      return { bytes: await db.bytes(), webhooks: int(hooks, 'n'), webhookBytes: int(hooks, 'bytes') };
+    },
   };
 }
 
 type Key = string | number;
 
-function pruneIn(db: Db, keep: Retention, nowMs: number): { readonly deleted: number; readonly more: boolean } {
-  const episodes = oldEpisodes(db, keep, nowMs);
-  let deleted = pruneEpisodes(db, episodes);
+async function pruneIn(
+  db: Tx,
+  keep: Retention,
+  nowMs: number,
+): Promise<{ readonly deleted: number; readonly more: boolean }> {
+  const episodes = await oldEpisodes(db, keep, nowMs);
+  let deleted = await pruneEpisodes(db, episodes);
   const left = chunk - deleted;
-  if (left > 0) deleted += pruneWebhooks(db, keep, nowMs, left);
+  if (left > 0) deleted += await pruneWebhooks(db, keep, nowMs, left);
   return { deleted, more: deleted >= chunk || episodes.length > 0 };
 }
 
-function oldEpisodes(db: Db, keep: Retention, nowMs: number): readonly Key[] {
+async function oldEpisodes(db: Tx, keep: Retention, nowMs: number): Promise<readonly Key[]> {
   const age = Math.max(keep.episodesMs, 2 * keep.longestWindowMs);
-  return keysOf(
+  return await keysOf(
     db,
     `SELECT e.id AS k FROM episode e WHERE e.state = 'closed' AND e.closed_ms < ?
        AND NOT EXISTS (SELECT 1 FROM approval a WHERE a.episode_id = e.id AND a.open_key IS NOT NULL AND a.expires_ms > ?)
@@ -47,7 +48,7 @@ function oldEpisodes(db: Db, keep: Retention, nowMs: number): readonly Key[] {
 }
 
 /** Children before parents, so that a crash between two chunks leaves nothing without its parent. */
-function pruneEpisodes(db: Db, episodes: readonly Key[]): number {
+async function pruneEpisodes(db: Tx, episodes: readonly Key[]): Promise<number> {
   if (episodes.length === 0) return 0;
   const ofEpisode = `episode_id IN (${marks(episodes)})`;
   const decisions = `SELECT id FROM decision WHERE ${ofEpisode}`;
@@ -67,34 +68,34 @@ function pruneEpisodes(db: Db, episodes: readonly Key[]): number {
   ];
   for (const [table, key, where] of each) {
     const keys = [
-      ...new Set(keysOf(db, `SELECT ${key} AS k FROM ${table} WHERE ${where} LIMIT ${chunk}`, ...episodes)),
+      ...new Set(await keysOf(db, `SELECT ${key} AS k FROM ${table} WHERE ${where} LIMIT ${chunk}`, ...episodes)),
     ];
     if (keys.length === 0) continue;
     // All rows of a parent at once: at most 20 episodes, each of few rows.
-    left -= db.run(`DELETE FROM ${table} WHERE ${key} IN (${marks(keys)})`, ...keys);
+    left -= await db.run(`DELETE FROM ${table} WHERE ${key} IN (${marks(keys)})`, ...keys);
     if (left <= 0) break;
   }
   return chunk - left;
 }
 
 /** Processed ones that no episode needs any more; beyond the cap the oldest processed ones, whatever needs them. */
-function pruneWebhooks(db: Db, keep: Retention, nowMs: number, limit: number): number {
-  const old = keysOf(
+async function pruneWebhooks(db: Tx, keep: Retention, nowMs: number, limit: number): Promise<number> {
+  const old = await keysOf(
     db,
     `SELECT w.id AS k FROM webhook w WHERE w.processed_ms < ?
        AND NOT EXISTS (SELECT 1 FROM episode_webhook e WHERE e.webhook_id = w.id) ORDER BY w.processed_ms, w.id LIMIT ?`,
     ...[nowMs - keep.episodesMs, limit],
   );
-  const gone = old.length === 0 ? 0 : db.run(`DELETE FROM webhook WHERE id IN (${marks(old)})`, ...old);
-  return gone + capWebhooks(db, keep.webhookBytes, limit - gone);
+  const gone = old.length === 0 ? 0 : await db.run(`DELETE FROM webhook WHERE id IN (${marks(old)})`, ...old);
+  return gone + (await capWebhooks(db, keep.webhookBytes, limit - gone));
 }
 
-function capWebhooks(db: Db, capBytes: number, limit: number): number {
-  const sum = db.get('SELECT coalesce(sum(length(body_gz)), 0) AS bytes FROM webhook');
+async function capWebhooks(db: Tx, capBytes: number, limit: number): Promise<number> {
+  const sum = await db.get('SELECT coalesce(sum(length(body_gz)), 0) AS bytes FROM webhook');
   let over = (sum === undefined ? 0 : int(sum, 'bytes')) - capBytes;
   if (over <= 0 || limit <= 0) return 0;
   const beyond: number[] = [];
-  const rows = db.all(
+  const rows = await db.all(
     'SELECT id, length(body_gz) AS bytes FROM webhook WHERE processed_ms IS NOT NULL ORDER BY processed_ms, id LIMIT ?',
     limit,
   );
@@ -103,12 +104,12 @@ function capWebhooks(db: Db, capBytes: number, limit: number): number {
     beyond.push(int(row, 'id'));
     over -= int(row, 'bytes');
   }
-  return beyond.length === 0 ? 0 : db.run(`DELETE FROM webhook WHERE id IN (${marks(beyond)})`, ...beyond);
+  return beyond.length === 0 ? 0 : await db.run(`DELETE FROM webhook WHERE id IN (${marks(beyond)})`, ...beyond);
 }
 
-function keysOf(db: Db, sql: string, ...values: readonly Key[]): readonly Key[] {
-  return db.all(sql, ...values).map((row) => {
-    const { k } = row;
+async function keysOf(db: Tx, sql: string, ...values: readonly Key[]): Promise<readonly Key[]> {
+  return (await db.all(sql, ...values)).map((row) => {
+    const k = row['k'];
     if (typeof k !== 'string' && typeof k !== 'number') throw new StoreError('broken', 'a key of another type');
     return k;
   });

@@ -19,7 +19,7 @@ import {
   type RunOutcome,
   type Storm,
 } from '../model.ts';
-import type { Row } from './sqlite-db.ts';
+import type { Row } from './db.ts';
 import { StoreError, type StoredEscalation } from './store.ts';
 
 export function text(row: Row, column: string): string {

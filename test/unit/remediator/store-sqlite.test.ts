@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
-import { openDb } from '../../../remediator/store/sqlite-db.ts';
+import { openRaw, type SqliteRaw } from '../../../remediator/store/sqlite-raw.ts';
 import { openSqlite } from '../../../remediator/store/sqlite.ts';
 import { StoreError } from '../../../remediator/store/store.ts';
 import { claimOf, openEpisode, refusal, win } from './store-fixtures.ts';
@@ -31,22 +31,29 @@ const make = async (): Promise<StoreUnderTest> => {
 };
 storeSuite('SQLite', make);
 peopleSuite('SQLite', make);
+// The same code on the same file: what differs is the way of the statements, so the quick parts are enough.
+peopleSuite('SQLite in a thread', async () => {
+  const under = await make();
+  const { place } = under;
+  return { ...under, open: (options = {}) => openSqlite({ file: place, where: 'thread', ...options }) };
+});
 
 test('SQLite syncs every commit: read back on the live connection', async () => {
   await using place = await folder();
-  using db = openDb(place.file);
-  assert.deepEqual({ ...db.get('PRAGMA synchronous') }, { synchronous: 2 });
-  assert.deepEqual({ ...db.get('PRAGMA journal_mode') }, { journal_mode: 'wal' });
-  assert.deepEqual({ ...db.get('PRAGMA foreign_keys') }, { foreign_keys: 1 });
-  assert.deepEqual({ ...db.get('PRAGMA auto_vacuum') }, { auto_vacuum: 2 });
+  using db = openRaw({ file: place.file, readOnly: false, timeoutMs: 5000 });
+  assert.deepEqual({ ...db.get('PRAGMA synchronous', []) }, { synchronous: 2 });
+  assert.deepEqual({ ...db.get('PRAGMA journal_mode', []) }, { journal_mode: 'wal' });
+  assert.deepEqual({ ...db.get('PRAGMA foreign_keys', []) }, { foreign_keys: 1 });
+  assert.deepEqual({ ...db.get('PRAGMA auto_vacuum', []) }, { auto_vacuum: 2 });
 });
 
 test('SQLite: the file is private, every table is strict', async () => {
   await using place = await folder();
-  using db = openDb(place.file);
+  using db = openRaw({ file: place.file, readOnly: false, timeoutMs: 5000 });
   assert.equal((await stat(place.file)).mode & 0o777, 0o600);
   const tables = db.all(
     `SELECT name, strict FROM pragma_table_list WHERE schema = 'main' AND name NOT LIKE 'sqlite_%'`,
+    [],
   );
   assert.ok(tables.length > 10);
   for (const table of tables) assert.equal(table['strict'], 1, String(table['name']));
@@ -71,16 +78,18 @@ test('SQLite: a full store refuses what does not fit, keeps what it has, and goe
   });
   const first = await store.appendWebhook(hook(1000));
   // max_page_count is a matter of the connection: as on a disk of that size
-  using db = openDb(place.file);
-  const { page_count: pages } = db.get('PRAGMA page_count') ?? {};
-  db.get(`PRAGMA max_page_count = ${Number(pages) + 2}`);
+  using db = openRaw({ file: place.file, readOnly: false, timeoutMs: 5000 });
+  const { page_count: pages } = db.get('PRAGMA page_count', []) ?? {};
+  db.get(`PRAGMA max_page_count = ${Number(pages) + 2}`, []);
   assert.throws(
-    () => db.transact(() => db.run(`INSERT INTO meta(k, v) VALUES('big', ?)`, 'x'.repeat(100_000))),
+    () => {
+      big(db);
+    },
     (error: unknown) => error instanceof StoreError && error.code === 'full',
   );
-  assert.equal(db.run(`INSERT INTO meta(k, v) VALUES('small', 'x')`), 1, 'the connection is usable after it');
-  db.get('PRAGMA max_page_count = 1000000');
-  db.transact(() => db.run(`INSERT INTO meta(k, v) VALUES('big', ?)`, 'x'.repeat(100_000)));
+  assert.equal(db.run(`INSERT INTO meta(k, v) VALUES('small', 'x')`, []), 1, 'the connection is usable after it');
+  db.get('PRAGMA max_page_count = 1000000', []);
+  big(db);
   assert.deepEqual(
     (await store.pendingWebhooks(10)).map((h) => h.id),
     [first],
@@ -132,3 +141,14 @@ test('SQLite: a store of version 1 is taken over with all it holds; a reader lea
   assert.equal(hold.fence, 42);
   assert.equal(await store.storm(), undefined);
 });
+
+function big(db: SqliteRaw): void {
+  db.begin();
+  try {
+    db.run(`INSERT INTO meta(k, v) VALUES('big', ?)`, ['x'.repeat(100_000)]);
+    db.commit();
+  } catch (error) {
+    db.rollback();
+    throw error;
+  }
+}
