@@ -14,7 +14,7 @@ export async function askServer(
   server: string,
   tokenFiles: readonly string[],
   path: string,
-  body: Readonly<Record<string, string>>,
+  body: Readonly<Record<string, string | number>>,
 ): Promise<ApiAnswer> {
   const token = await firstToken(tokenFiles);
   const response = await fetch(`${server}/api/v1/${path}`, {

@@ -1,9 +1,7 @@
 // The story of an episode and the list of runs, as text for a terminal.
 import type { Decision, GuardResult, Json, Run } from './model.ts';
 import type { RunStory, Story } from './runs-view.ts';
-
-/** From ledger time to wall time. */
-type WallOf = (ledgerMs: number) => number;
+import { iso, plain, table, timeWith, type WallOf, type WallText } from './terminal.ts';
 
 const marks: Readonly<Record<GuardResult['result'], string>> = { allow: 'ok', deny: 'NO', unknown: '??' };
 
@@ -95,40 +93,11 @@ export function runsText(runs: readonly Run[], wallOf: WallOf): string {
     r.endedMs === undefined ? '' : seconds(r.endedMs - r.claimedMs),
     r.id,
   ]);
-  const header = ['claimed', 'target', 'action', 'outcome', 'took', 'run'];
-  const widths = header.map((title, i) => Math.max(title.length, ...rows.map((row) => (row[i] ?? '').length)));
-  return [header, ...rows]
-    .map(
-      (row) =>
-        `${row
-          .map((cell, i) => cell.padEnd(widths[i] ?? 0))
-          .join('  ')
-          .trimEnd()}\n`,
-    )
-    .join('');
-}
-
-type WallText = (ledgerMs: number) => string;
-
-function timeWith(wallOf: WallOf): WallText {
-  return (ledgerMs) => iso(wallOf(ledgerMs));
-}
-
-function iso(wallMs: number): string {
-  const date = new Date(Math.round(wallMs / 1000) * 1000);
-  return Number.isNaN(date.getTime()) ? 'at an unknown time' : date.toISOString().replace('.000', '');
+  return table(['claimed', 'target', 'action', 'outcome', 'took', 'run'], rows);
 }
 
 function seconds(ms: number): string {
   return `${(ms / 1000).toFixed(1)}s`;
-}
-
-/** Labels are other people's text: no escape sequences to the terminal. */
-function plain(text: string): string {
-  return text.replaceAll(
-    /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu,
-    (c) => `\\u${(c.codePointAt(0) ?? 0).toString(16).padStart(4, '0')}`,
-  );
 }
 
 function isEmpty(inputs: Json): boolean {

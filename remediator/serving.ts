@@ -11,6 +11,7 @@ import type { ListenAddress } from '../exporter/runtime/http.ts';
 import { createLog, type Log } from '../exporter/runtime/log.ts';
 import { onShutdown } from '../exporter/runtime/shutdown.ts';
 import { packageVersion } from '../exporter/runtime/version.ts';
+import { readWebConfig } from '../exporter/runtime/web-config-file.ts';
 import { actions } from './actions/index.ts';
 import { problemsOf } from './check.ts';
 import { createEvaluator } from './evaluator.ts';
@@ -25,6 +26,7 @@ import { drainMs, serve, type Serving } from './serve.ts';
 import { settingsOf, type Settings } from './settings.ts';
 import { openSqlite } from './store/sqlite.ts';
 import { setSwitchFile } from './switch.ts';
+import { webProblems } from './web-problems.ts';
 import { createWorld } from './world.ts';
 
 export interface Files {
@@ -47,8 +49,9 @@ async function load({ config, policies }: Files): Promise<Loaded> {
   return { inventory, settings, policyFile: await loadPolicies(policies, actions, inventory) };
 }
 
-async function allProblems({ inventory, settings, policyFile }: Loaded): Promise<readonly string[]> {
+async function allProblems({ inventory, settings, policyFile }: Loaded, web?: string): Promise<readonly string[]> {
   return [
+    ...(web === undefined ? [] : webProblems(settings, readWebConfig(web))),
     ...(await missingSecrets(inventory)),
     ...(await problemsOf(inventory, settings, policyFile.policies, actions)),
     ...(await unansweredAlerts(policyFile)),
@@ -68,6 +71,7 @@ export async function serveCommand(
     reloadPolicies: () => loadPolicies(options.policies, actions, loaded.inventory),
     actions,
     listen: options.listen,
+    web: options.web,
     version: packageVersion(),
     log,
     createEvaluator: (parts) =>
@@ -138,7 +142,7 @@ export async function doctorCommand(files: Files, print: (text: string) => void,
 
 export async function checkCommand(files: Files, print: (text: string) => void): Promise<void> {
   const loaded = await load(files);
-  const problems = await allProblems(loaded);
+  const problems = await allProblems(loaded, files.web);
   if (problems.length > 0) throw new ConfigError(files.config, problems);
   const { inventory, settings } = loaded;
   const { policies } = loaded.policyFile;
