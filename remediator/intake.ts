@@ -42,6 +42,13 @@ async function processHook(context: Context, hook: StoredWebhook): Promise<void>
     await poison(context, hook, parsed.why);
     return;
   }
+  if (parsed.unfit > 0) {
+    log.error(
+      { source: hook.source, webhook: hook.id, alerts: parsed.unfit },
+      'alerts with too many or too long labels',
+    );
+    metrics.alerts(hook.source, 'poison', parsed.unfit);
+  }
   const watchdogs = parsed.alerts.filter((a) => a.labels['alertname'] === watchdogName);
   const own = parsed.alerts.filter((a) => isOwn(a.labels) && !watchdogs.includes(a));
   const taken = parsed.alerts.filter((a) => !watchdogs.includes(a) && !own.includes(a));

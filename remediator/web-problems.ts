@@ -6,7 +6,8 @@ export function webProblems(settings: Settings, web: WebDocument | undefined): r
   const users = settings.webhookUsers
     .filter((user) => !Object.hasOwn(web?.basic_auth_users ?? {}, user))
     .map((user) => {
-      const fix = web === undefined ? 'Start with --web.config.file' : 'Add it to basic_auth_users there, or take it out';
+      const fix =
+        web === undefined ? 'Start with --web.config.file' : 'Add it to basic_auth_users there, or take it out';
       return `remediation.webhook.basic_auth_users: ${user} is no user of the web configuration. ${fix}`;
     });
   const type = web?.tls_server_config?.client_auth_type;
