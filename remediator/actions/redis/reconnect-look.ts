@@ -28,7 +28,7 @@ export async function lookAtLink(
     },
     owner: sentinelVerdict(facts.sentinel, 'reconnect'),
     observers: observersOf(facts, params),
-    ...(facts.replica.known ? { progressMark: String(facts.replica.value.link?.offset ?? '') } : {}),
+    ...progressOf(facts),
     evidence: evidenceOf(facts, alreadyFixed.code),
     seen: seenOf(facts),
     before: pair === undefined ? undefined : beforeOf(facts, pair, world.clock.wallMs()),
@@ -60,4 +60,9 @@ export function seenOf(facts: PairFacts): Json {
     primary: primary.known ? { ...primary, value: { ...primary.value, fields: undefined } } : primary,
   });
   return asJson(plain(facts));
+}
+
+function progressOf({ replica }: PairFacts): { readonly progressMark?: string } {
+  const offset = replica.known ? replica.value.link?.offset : undefined;
+  return offset === undefined ? {} : { progressMark: String(offset) };
 }

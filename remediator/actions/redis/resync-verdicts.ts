@@ -1,6 +1,7 @@
 // Every fact that makes a forced full copy dangerous: the primary forks and sends its whole data set, the replica throws
 // its own away. Pure.
 import type { Known } from '../../../exporter/runtime/known.ts';
+import type { RedisReplicaSeen } from '../../../exporter/systems/redis/facts-replication-replicas.ts';
 import { allow, deny, unsure, type Verdict } from '../../guard.ts';
 import { fieldOf, type PairFacts, type RedisSettings } from './facts.ts';
 import type { GoodMark } from './marks.ts';
@@ -108,7 +109,11 @@ function primaryBusy({ primary }: Pair): Verdict {
   const flags = ['rdb_bgsave_in_progress', 'aof_rewrite_in_progress', 'module_fork_in_progress', 'async_loading'];
   const busy = flags.filter((name) => fieldOf(primary, name) === 1);
   if (busy.length > 0) return unsure('primary_forks', `its primary is at work: ${busy.join(', ')}`);
-  const copying = primary.replicas.filter((r) => r.state !== 'online' || (r.offset === 0 && primary.offset > 0));
+  const acknowledges = (r: RedisReplicaSeen): boolean => r.state === 'online' && (r.offset > 0 || primary.offset === 0);
+  const address = (r: RedisReplicaSeen): string => `${r.ip}:${r.port}`;
+  const served = new Set(primary.replicas.filter(acknowledges).map(address));
+  // One of the same address that acknowledges: then this is what is left of its connection before
+  const copying = primary.replicas.filter((r) => !acknowledges(r) && !served.has(address(r)));
   if (copying.length > 0) {
     const who = copying.map((r) => `${r.ip}:${r.port} (${r.state})`).join(', ');
     return unsure('another_copies', `its primary copies to another one: ${who}`);
@@ -195,12 +200,16 @@ function replicaBusy({ replica }: Pair): Verdict {
   return allow('idle', 'the replica writes no file');
 }
 
-/** Itself apart, which is told by its port: two of one port count as one. */
+/**
+ * By address, and itself apart, which is told by its port. The primary keeps a connection that hangs beside the new one of
+ * the same replica until repl-timeout (seen on Redis 7.0.15): the same address twice is one replica.
+ */
 function otherReplicas({ replica, primary }: Pair, { lastReplica, silentSeconds }: ResyncParams): Verdict {
-  const well = primary.replicas.filter((r) => r.state === 'online' && (r.ackAgeSeconds ?? Infinity) < silentSeconds);
-  const own = primary.replicas.some((r) => r.port === String(replica.server.port)) ? 1 : 0;
-  const others = Math.max(0, well.length - own);
-  const inputs = { well: well.length, own, others };
+  const online = primary.replicas.filter((r) => r.state === 'online' && (r.ackAgeSeconds ?? Infinity) < silentSeconds);
+  const well = new Set(online.map((r) => `${r.ip}:${r.port}`));
+  const own = online.some((r) => r.port === String(replica.server.port)) ? 1 : 0;
+  const others = Math.max(0, well.size - own);
+  const inputs = { well: [...well], own, others };
   if (others > 0) return allow('others', `${String(others)} other replicas are well`, inputs);
   if (lastReplica) return allow('waived', 'no other replica is well; the policy allows for that', inputs);
   return deny('last_replica', 'no other replica is well: until the copy is there, its primary would be alone', inputs);
