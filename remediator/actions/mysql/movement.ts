@@ -62,6 +62,8 @@ function advanced(from: BinlogPosition | null, to: BinlogPosition | null): boole
  * reads its binary log with the position that it is at. The position alone may be that of before.
  */
 function isIdle(before: Wanted, last: Sample): boolean {
+  const applies = before.thread === 'sql' || before.sqlRunning;
+  if (applies && before.missing !== null && before.missing > 0) return false;
   if (before.thread === 'sql') return before.missing === 0;
   if (before.heartbeats !== null && last.heartbeats !== null && last.heartbeats > before.heartbeats) return true;
   const isNew = before.dumpIds !== null && last.dumpIds?.some((id) => before.dumpIds?.includes(id) === false) === true;
