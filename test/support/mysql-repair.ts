@@ -65,7 +65,7 @@ export async function startMysqlRepair(release: Release): Promise<MysqlRepair> {
     lab,
     world,
     look,
-    run: async (params = {}, { now = false, change = (a) => a } = {}) => {
+    run: async (params = {}, { now = false, change = same } = {}) => {
       if (!now) await willAct(look, params);
       await using h = await harness();
       return await conduct(h, change(bound(with_(params), world)));
@@ -80,6 +80,10 @@ export async function startMysqlRepair(release: Release): Promise<MysqlRepair> {
       since = String(row?.['now']);
     },
   };
+}
+
+function same(unchanged: Action<unknown>): Action<unknown> {
+  return unchanged;
 }
 
 function with_(params: Json): Json {
