@@ -118,10 +118,11 @@ export function logText(body: Buffer, isTty: boolean): string {
   return Buffer.concat(pieces).toString('utf8');
 }
 
-/** Seconds and nanoseconds since the epoch, as the engine takes them for `since` and `until`. */
-export function unixTime(rfc3339: string): string | undefined {
-  const ms = Date.parse(rfc3339);
-  if (!Number.isFinite(ms)) return undefined;
-  const fraction = /\.(\d{1,9})/.exec(rfc3339)?.[1] ?? '0';
-  return `${Math.floor(ms / 1000)}.${fraction.padEnd(9, '0')}`;
+/** The engine notes the start after it: what is written first can have an earlier time (podman 4.3.1, by some 10 ms). */
+const startSlackMs = 200;
+
+/** From when on the log of a life is asked for, as seconds since the epoch. undefined: no time. */
+export function logSince(startedAt: string): string | undefined {
+  const ms = Date.parse(startedAt);
+  return Number.isFinite(ms) ? ((ms - startSlackMs) / 1000).toFixed(3) : undefined;
 }

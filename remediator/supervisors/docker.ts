@@ -7,9 +7,9 @@ import {
   incarnationOf,
   inspectSchema,
   isRunning,
+  logSince,
   logText,
   ownerOf,
-  unixTime,
   type Inspected,
 } from './docker-facts.ts';
 import { engineRequest, type EngineAnswer } from './engine-http.ts';
@@ -121,7 +121,7 @@ export function dockerSupervisor(settings: DockerSettings, nowMs: () => number):
 
   async function readLog(of: ServiceIncarnation, maxBytes: number, signal: AbortSignal): ReturnType<Supervisor['log']> {
     const found = await inspect(container, signal);
-    const since = unixTime(found.State.StartedAt);
+    const since = logSince(found.State.StartedAt);
     if (incarnationOf(found)?.id !== of.id || since === undefined) {
       return unknown('the engine tells one life of a container from the next only while it is the last');
     }
