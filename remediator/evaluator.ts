@@ -6,7 +6,7 @@ import type { Log } from '../exporter/runtime/log.ts';
 import { asJson, hashOf } from './canonical.ts';
 import { failed, needsApproval, refused, stormEpisode, stormy } from './escalate.ts';
 import { writable, type Sweeping } from './fitness.ts';
-import type { PlanInput } from './guard.ts';
+import type { Guard, PlanInput } from './guard.ts';
 import { modeOf } from './guards/mode.ts';
 import type { Decision, Episode, GuardResult } from './model.ts';
 import { needsApprovalKey, plan, type Plan } from './planner.ts';
@@ -34,6 +34,8 @@ export interface EvaluatorDeps<W extends Surroundings> extends SituationDeps<W> 
     readonly run: (action: string, outcome: string, durationSeconds: number) => void;
   };
   readonly holder: string;
+  /** For tests: others in the place of the guards. */
+  readonly guards?: readonly Guard[];
   /** For tests: how long the facts must have said the same. */
   readonly symptomMs?: number;
 }
@@ -149,7 +151,7 @@ export function createEvaluator<W extends Surroundings>(deps: EvaluatorDeps<W>):
 
   const decide = async (episode: Episode, situation: Situation): Promise<number> => {
     const { target, input } = situation;
-    const decided = plan(input);
+    const decided = plan(input, deps.guards);
     for (const { guard, result } of decided.trace) deps.metrics.decision(guard, result);
     const { decision, changed } = await record(input.episode, situation, decided);
     if (changed) {
