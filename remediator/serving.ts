@@ -51,7 +51,7 @@ async function load({ config, policies }: Files): Promise<Loaded> {
 
 async function allProblems({ inventory, settings, policyFile }: Loaded, web?: string): Promise<readonly string[]> {
   return [
-    ...(web === undefined ? [] : webProblems(settings, readWebConfig(web))),
+    ...webProblems(settings, web === undefined ? undefined : readWebConfig(web)),
     ...(await missingSecrets(inventory)),
     ...(await problemsOf(inventory, settings, policyFile.policies, actions)),
     ...(await unansweredAlerts(policyFile)),
