@@ -1,6 +1,7 @@
 import { collectDefaultMetrics, Counter, Gauge, Registry, Summary } from 'prom-client';
 import type { Family } from '../exporter/families.ts';
 import { remediatorFamilies as f } from './catalogue.ts';
+import type { RunOutcome } from './model.ts';
 
 export type SwitchState = 'on' | 'off' | 'unreadable';
 
@@ -33,6 +34,8 @@ export interface Metrics {
   readonly latchedTargets: (count: number) => void;
   readonly switchState: (state: SwitchState) => void;
   readonly alertToRepair: (action: string, seconds: number) => void;
+  /** Of the inventory. */
+  readonly targets: (names: Iterable<string>) => void;
   readonly relapse: (target: string) => void;
   readonly policies: (
     policies: readonly { readonly name: string; readonly action: string; readonly mode: string }[],
@@ -45,6 +48,15 @@ export interface Metrics {
   readonly contentType: string;
   readonly text: () => Promise<string>;
 }
+
+const runOutcomes: readonly RunOutcome[] = [
+  'verified',
+  'already_fixed',
+  'failed',
+  'refused',
+  'overtaken',
+  'outcome_unknown',
+];
 
 export function createMetrics(version: string): Metrics {
   const registry = new Registry();
@@ -92,6 +104,7 @@ export function createMetrics(version: string): Metrics {
   const storeBytes = unset(f.storeBytes);
   const storeSeconds = summary(f.storeSecondsSum);
   const storeErrors = counter(f.storeErrors);
+  for (const code of ['full', 'busy', 'broken', 'other']) storeErrors.inc({ code }, 0);
   const reloadSuccessful = unset(f.reloadSuccessful);
   const reloadTimestamp = unset(f.reloadTimestamp);
 
@@ -133,12 +146,19 @@ export function createMetrics(version: string): Metrics {
     alertToRepair: (action, seconds) => {
       alertToRepair.observe({ action }, seconds);
     },
+    targets: (names) => {
+      for (const target of names) relapses.inc({ target }, 0);
+    },
     relapse: (target) => {
       relapses.inc({ target });
     },
     policies: (policies) => {
       policyInfo.reset();
-      for (const { name: policy, action, mode } of policies) policyInfo.set({ policy, action, mode }, 1);
+      for (const { name: policy, action, mode } of policies) {
+        policyInfo.set({ policy, action, mode }, 1);
+        // A counter that begins with 1 has no increase: the first one would raise no alert.
+        for (const outcome of runOutcomes) runs.inc({ action, outcome }, 0);
+      }
     },
     stored: (state) => {
       for (const labelled of [budgetLeft, policyDemoted, maintenanceActive, pauseActive]) labelled.reset();

@@ -97,6 +97,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   const clock = await openLedger(opened, longestMs, options.machine);
   const metrics = createMetrics(version);
   metrics.policies(policies);
+  metrics.targets(inventory.targets.keys());
   metrics.reloaded(true, clock.wallMs());
   const store = observed(opened, { metrics, clock, isTarget: (name) => inventory.targets.has(name) });
   await showWatchdogs(store, settings, metrics);

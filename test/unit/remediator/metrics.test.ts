@@ -60,6 +60,9 @@ test('values', async () => {
     'pipemedic_remediator_run_duration_seconds_sum{action="maxwell.restart"}': 20,
     'pipemedic_remediator_run_duration_seconds_count{action="maxwell.restart"}': 2,
     'pipemedic_remediator_runs_total{action="maxwell.restart",outcome="failed"}': 1,
+    // there before it happens: a counter that begins with 1 has no increase
+    'pipemedic_remediator_runs_total{action="maxwell.restart",outcome="outcome_unknown"}': 0,
+    'pipemedic_remediator_store_errors_total{code="busy"}': 0,
     'pipemedic_remediator_last_webhook_timestamp_seconds{source="main"}': 1_800_000_000.5,
     'pipemedic_remediator_alertmanager_up{source="main",peer="0"}': 0,
     'pipemedic_remediator_switch_state{state="on"}': 0,
