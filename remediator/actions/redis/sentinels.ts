@@ -1,5 +1,5 @@
 // Sentinels that look after a pair: seen by their connections on its servers, asked where the inventory has them.
-import { messageOf } from '../../../exporter/runtime/errors.ts';
+import { TargetError } from '../../../exporter/runtime/errors.ts';
 import { known, unknown, type Known } from '../../../exporter/runtime/known.ts';
 import type { RedisReplication } from '../../../exporter/systems/redis/facts-replication.ts';
 import { attempt } from '../../world.ts';
@@ -63,7 +63,7 @@ async function ask(
 ): Promise<readonly { name: string; flags: string; port: string }[]> {
   return await withRedis(world, target, signal, async (client, call) => {
     const reply = await client.send(call, 'SENTINEL', 'MASTERS');
-    if (!Array.isArray(reply)) throw new Error(messageOf('SENTINEL MASTERS: the reply is not a list'));
+    if (!Array.isArray(reply)) throw new TargetError('protocol', 'SENTINEL MASTERS: the reply is not a list');
     return reply.flatMap((item: unknown) => {
       if (!Array.isArray(item)) return [];
       const words = item.map(String);

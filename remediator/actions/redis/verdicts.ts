@@ -117,5 +117,5 @@ export function minReplicas({ primary }: Pair, settings: Known<RedisSettings>): 
 
 /** What goes into a command must be an address and nothing else; it is what the server itself has listed. */
 export function plainHost(host: string): boolean {
-  return /^[A-Za-z0-9_](?:[A-Za-z0-9._:-]*[A-Za-z0-9_])?$/.test(host) && !/^no$/i.test(host) && host.length <= 253;
+  return /^[A-Za-z0-9_:][A-Za-z0-9._:-]{0,252}$/.test(host) && !/^no$/i.test(host);
 }
