@@ -42,10 +42,8 @@ test('stopped and started: one call each, on the id of the container, and never 
   const stopped = await supervisor.stop(first, token, options, soon());
   assert.ok(stopped.kind === 'done');
   assert.equal(stopped.value.ended?.incarnation.id, first.id);
-  assert.deepEqual(stopped.value.ended?.exit.known === true && stopped.value.ended.exit.value, {
-    exitCode: 143,
-    signal: null,
-  });
+  assert.ok(stopped.value.ended.exit.known);
+  assert.deepEqual(stopped.value.ended.exit.value, { exitCode: 143, signal: null });
   const started = await supervisor.start(token, soon());
   assert.ok(started.kind === 'done');
   assert.notEqual(started.value.incarnation.id, first.id);
