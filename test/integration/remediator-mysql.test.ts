@@ -7,8 +7,9 @@ import { waitFor } from '../../deploy/lab/ready.ts';
 import { mariadbInstalled } from '../../deploy/lab/mariadb.ts';
 import { databasePorts } from '../../deploy/lab/release.ts';
 import { within } from '../../exporter/runtime/deadline.ts';
-import type { Step, VisibleLock } from '../../remediator/action.ts';
+import type { Look, Step, VisibleLock } from '../../remediator/action.ts';
 import { endSessions, lockReplica, mutate, sessionOf } from '../../remediator/actions/mysql/session.ts';
+import { alerted } from '../support/mysql-alert.ts';
 import { against, startMysqlRepair, target, type MysqlRepair } from '../support/mysql-repair.ts';
 import { insertOrder } from './mysql-room.ts';
 
@@ -94,6 +95,10 @@ async function blockApplier(id: number): Promise<AsyncDisposable> {
   };
 }
 
+function withoutConditions(look: Look<unknown>): Look<unknown> {
+  return { ...look, preconditions: {} };
+}
+
 test('a receiver that sleeps after its source came back is stopped and started, on the session with the lock, and the rows arrive', async () => {
   await sleepyReceiver();
   await arrives(await write());
@@ -116,6 +121,25 @@ test('a receiver that sleeps after its source came back is stopped and started, 
   );
   assert.equal(locks.length, 1, 'the connection that said it holds the lock');
   assert.match(run.journalText, new RegExp(`"connection":${first?.connection ?? 0}\\b`), 'and stands in the intent');
+});
+
+test('an alert, its decision and its run: the channel is the one that its label names, and the server lists', async () => {
+  await sleepyReceiver();
+  await cut();
+  const missed = await write();
+  await repair.lab.link('replica->source').restore();
+  await repair.mark();
+  {
+    await using wrong = await alerted(repair, { connection_name: "CANARY'; STOP SLAVE; --" });
+    const decision = await wrong.decided('preconditions:no_such_channel');
+    assert.equal(decision.verdict, 'refuse');
+    assert.deepEqual(await wrong.runs(), []);
+    assert.deepEqual(await repair.said(), []);
+  }
+  await using right = await alerted(repair, { channel_name: '', connection_name: '' });
+  const run = await right.ended();
+  assert.equal(run.outcome, 'verified', run.because);
+  assert.equal(await hasRow(missed), true);
 });
 
 test('an idle source: a new connection that reads to its end is proof enough', async () => {
@@ -313,6 +337,20 @@ test('errno 1236, the source has purged what is needed: never started', async ()
   assert.equal(run.outcome, 'refused', run.because);
   assert.deepEqual(await repair.said(), []);
   assert.match(against(look), /deny purged/);
+
+  // the same with conditions that allow everything: then it is started, fails at once, and people are told never to
+  const mutant = await repair.run(
+    {},
+    {
+      now: true,
+      change: (action) => ({ ...action, look: async (...args) => withoutConditions(await action.look(...args)) }),
+    },
+  );
+  assert.deepEqual(
+    [mutant.outcome, (await repair.said()).map((s) => s.statement)],
+    ['failed', ['START SLAVE IO_THREAD']],
+  );
+  assert.match(mutant.because ?? '', /ended again \(purged\)/);
 });
 
 test('its account may do this and no more', async () => {

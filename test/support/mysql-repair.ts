@@ -2,7 +2,7 @@
 import { startDatabases, type DatabaseLab } from '../../deploy/lab/databases.ts';
 import { databasePorts, type Release } from '../../deploy/lab/release.ts';
 import { waitFor } from '../../deploy/lab/ready.ts';
-import { inventoryOf } from '../../exporter/config/inventory.ts';
+import { inventoryOf, type Inventory } from '../../exporter/config/inventory.ts';
 import { systemClock } from '../../exporter/runtime/clock.ts';
 import { within } from '../../exporter/runtime/deadline.ts';
 import { systems } from '../../exporter/systems/index.ts';
@@ -20,6 +20,7 @@ export const quick = { stuckSeconds: 1, stableSeconds: 1, verifySeconds: 60 };
 export interface MysqlRepair {
   readonly lab: DatabaseLab;
   readonly world: World;
+  readonly inventory: Inventory;
   readonly look: (params?: Json) => Promise<Look<unknown>>;
   /** Looks until nothing is against it, then lets a runner do it; without waiting when `now` is set. */
   readonly run: (params?: Json, options?: RunOptions) => Promise<Run & { readonly journalText: string }>;
@@ -64,6 +65,7 @@ export async function startMysqlRepair(release: Release): Promise<MysqlRepair> {
   return {
     lab,
     world,
+    inventory,
     look,
     run: async (params = {}, { now = false, change = same } = {}) => {
       if (!now) await willAct(look, params);

@@ -84,7 +84,7 @@ export function judge(facts: RestartFacts, params: LookParams, wallMs: number): 
       errant: judgeErrant(channel, replica.value.server.logBin, facts.gtids),
       thread: judgeIncarnation(chosen, thread),
     },
-    observers: observersOf(channel, thread, view, facts),
+    observers: observersOf(chosen, thread, view, facts),
     progressMark: JSON.stringify(progress),
     evidence: evidenceOf(chosen, thread, errorClass, replica.value),
     seen: seenOf(facts),
@@ -95,7 +95,8 @@ export function judge(facts: RestartFacts, params: LookParams, wallMs: number): 
 
 function blind(why: Verdict, facts: RestartFacts): Look<Before> {
   return {
-    alreadyFixed: unsure(why.code, why.because, why.inputs),
+    // a clear no is the condition's to say: nobody can tell whether what is not there works
+    alreadyFixed: why.is === 'deny' ? allow('not_asked', why.because) : unsure(why.code, why.because, why.inputs),
     preconditions: { channel: why },
     evidence: { channel: null, code: why.code },
     seen: seenOf(facts),
@@ -113,16 +114,18 @@ function classOf(watched: WatchedChannel, thread: Thread, params: LookParams, re
   return also.is === 'allow' ? own : also;
 }
 
-/** Two who look in two ways: the replica at its threads, and the source at what the replica has of it. */
+/** Who look in different ways: the replica at its threads, the source at what the replica has, the list of threads. */
 function observersOf(
-  channel: ReplicaChannel,
+  { channel, incarnation }: WatchedChannel,
   thread: Thread,
   view: SourceView | undefined,
   facts: RestartFacts,
 ): NonNullable<Look<Before>['observers']> {
+  const isGone = thread === 'io' && incarnation.known && incarnation.value === null;
   return [
     { by: 'replica status', says: isBroken(channel, thread) ? 'broken' : 'healthy' },
     { by: view === undefined ? 'source' : `source ${view.target}`, says: sourceSays(channel, thread, view, facts) },
+    ...(isGone ? [{ by: 'list of threads', says: 'broken' } as const] : []),
   ];
 }
 
