@@ -25,6 +25,7 @@ const make = async (): Promise<StoreUnderTest> => {
   return {
     kind: 'sqlite',
     place: file,
+    rounds: 6,
     open: (options = {}) => openSqlite({ file, ...options }),
     [Symbol.asyncDispose]: remove,
   };

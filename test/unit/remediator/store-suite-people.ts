@@ -22,7 +22,7 @@ export function peopleSuite(name: string, make: () => Promise<StoreUnderTest>): 
   const it = (what: string, body: (store: Store, under: StoreUnderTest) => Promise<void>): void => {
     test(what, async () => {
       await using under = await make();
-      await using store = under.open();
+      await using store = await under.open();
       await body(store, under);
     });
   };
@@ -76,7 +76,7 @@ export function peopleSuite(name: string, make: () => Promise<StoreUnderTest>): 
     it('is decided once, by the faster one, and not after its time', async (store, under) => {
       const { id } = await openEpisode(store, labels);
       const { approval } = await store.requestApproval(askedOf(id), t0);
-      await using second = under.open();
+      await using second = await under.open();
       const both = await Promise.all([
         store.decideApproval(approval.id, 'approved', 'ann', '', t0 + 1),
         second.decideApproval(approval.id, 'rejected', 'bob', '', t0 + 1),
@@ -117,7 +117,7 @@ export function peopleSuite(name: string, make: () => Promise<StoreUnderTest>): 
     it('is used up by one of two claims at the same time', async (store, under) => {
       const episode = await openEpisode(store, labels);
       const approval = { id: await approved(store, episode.id), ...hashes };
-      await using second = under.open();
+      await using second = await under.open();
       const results = await Promise.all(
         [store, second, store, second].map((s) => s.claim(claimOf(episode, { approval }), () => t0 + 2)),
       );

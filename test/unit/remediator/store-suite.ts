@@ -23,8 +23,10 @@ import {
 
 export interface StoreUnderTest extends AsyncDisposable {
   /** A connection; several may be open at once. */
-  readonly open: (options?: { readonly wallMs?: () => number; readonly relapseMs?: number }) => Store;
-  readonly kind: 'sqlite';
+  readonly open: (options?: { readonly wallMs?: () => number; readonly relapseMs?: number }) => Store | Promise<Store>;
+  readonly kind: 'sqlite' | 'mysql';
+  /** Of the race of 12 processes. */
+  readonly rounds: number;
   /** For another process. */
   readonly place: string;
 }
@@ -37,7 +39,7 @@ export function storeSuite(name: string, make: () => Promise<StoreUnderTest>): v
   const it = (what: string, body: (store: Store, under: StoreUnderTest) => Promise<void>): void => {
     test(what, async () => {
       await using under = await make();
-      await using store = under.open();
+      await using store = await under.open();
       await body(store, under);
     });
   };
@@ -150,7 +152,7 @@ export function storeSuite(name: string, make: () => Promise<StoreUnderTest>): v
     test('copies that come after the end do not open an episode, a new start does', async () => {
       await using under = await make();
       let wallMs = 1_500_000;
-      await using store = under.open({ wallMs: () => wallMs, relapseMs: 60_000 });
+      await using store = await under.open({ wallMs: () => wallMs, relapseMs: 60_000 });
       const first = await openEpisode(store, labels, { startsWallMs: 1_000_000 });
       assert.equal(await store.closeEpisode(first.id, first.version, 'healed', t0 + 10_000), true);
       // the same start with drift; a start well before the end; a resolved one
@@ -210,7 +212,7 @@ export function storeSuite(name: string, make: () => Promise<StoreUnderTest>): v
         (await store.dueEpisodes(t0)).map((e) => e.id),
         [episode.id],
       );
-      await using second = under.open();
+      await using second = await under.open();
       const takes = [
         store.scheduleEval(episode.id, episode.nextEvalMs, t0 + 15_000),
         second.scheduleEval(episode.id, episode.nextEvalMs, t0 + 15_001),
@@ -424,11 +426,18 @@ export function storeSuite(name: string, make: () => Promise<StoreUnderTest>): v
         contest: 'one target' | 'one scope',
       ): Promise<readonly number[]> => {
         await using under = await make();
-        await using store = under.open();
-        return await racers.race(store, { kind: under.kind, place: under.place, claims }, contest, 3);
+        await using store = await under.open();
+        return await racers.race(
+          store,
+          { kind: under.kind, place: under.place, claims, rounds: under.rounds },
+          contest,
+          3,
+        );
       };
       for (const contest of ['one target', 'one scope'] as const) {
-        assert.deepEqual(await race('real', contest), [3, 3, 3, 3, 3, 3], contest);
+        const counts = await race('real', contest);
+        assert.ok(counts.length > 1);
+        for (const count of counts) assert.equal(count, 3, `${contest}: ${counts.join(', ')}`);
       }
       const naive = await race('naive', 'one scope');
       assert.ok(Math.max(...naive) > 3, `the naive claim by round: ${naive.join(', ')}`);
@@ -619,7 +628,7 @@ export function storeSuite(name: string, make: () => Promise<StoreUnderTest>): v
       assert.equal(await store.meta('k'), undefined);
       await store.setMeta('k', '1');
       await store.setMeta('k', '2');
-      await using second = under.open();
+      await using second = await under.open();
       assert.equal(await second.meta('k'), '2');
     });
   });
