@@ -11,6 +11,8 @@ import { createLog } from '../../exporter/runtime/log.ts';
 import { serve } from '../../exporter/serve.ts';
 import { systems } from '../../exporter/systems/index.ts';
 
+const nobody = { name: 'r1', kind: 'redis', address: { host: '127.0.0.1', port: 1 } };
+
 test('with --web.config.file every path wants a user, and POST /-/reload is open to users only', async (t) => {
   const dir = await mkdtemp(join(tmpdir(), 'pipemedic-exweb-'));
   t.after(() => rm(dir, { recursive: true }));
@@ -22,7 +24,7 @@ test('with --web.config.file every path wants a user, and POST /-/reload is open
     serve({
       load: () => {
         loads += 1;
-        return Promise.resolve(inventoryOf({ targets: [] }, 'pipemedic.yml', systems));
+        return Promise.resolve(inventoryOf({ targets: [nobody] }, 'pipemedic.yml', systems));
       },
       ...{ listen: { host: '127.0.0.1', port: 0 }, web: file, version: '1', clock: systemClock },
       ...{ log: createLog('test', 'silent'), pipelines: () => undefined },
