@@ -74,7 +74,7 @@ test('a person starts it between the decision and the claim: already fixed or ov
   await using repair = await startRepair(lab);
   await lab.part('maxwell').kill();
   await repair.fire();
-  await repair.decided('evidence:not_held_yet', 20_000);
+  await repair.decided('self:starting', 20_000);
   const n = lastLine(lab);
   await lab.part('maxwell').start();
   await repair.decided('already_fixed:healthy', 40_000);
