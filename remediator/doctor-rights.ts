@@ -9,12 +9,13 @@ import {
   grantFor,
   holds,
   readOwnGrants,
-  replicaStatusPrivilege,
   type Grants,
 } from '../exporter/systems/mysql/facts-grants.ts';
-import { atLeast } from '../exporter/systems/mysql/facts-version.ts';
 import { redisAddress } from '../exporter/systems/redis/address.ts';
 import { openRedis, type RedisClient } from '../exporter/systems/redis/client.ts';
+import { sampleCommands } from './actions/redis/acl.ts';
+import { sourcesOf as replicatedFrom } from './actions/mysql/facts.ts';
+import { needFindings, replicaNeeds, sourceNeeds } from './actions/mysql/needs.ts';
 import type { World } from './world.ts';
 
 /** What an action needs beyond looking. */
@@ -29,11 +30,8 @@ export interface Rights {
 export function rightsOf(action: string): Rights {
   if (action.startsWith('mysql.replica.')) return { mysql: 'replication' };
   if (action.startsWith('maxwell.')) return { mysql: 'maxwell_source' };
-  if (action === 'redis.replica.reconnect') {
-    return { redis: [['INFO'], ['CLIENT', 'LIST'], ['CLIENT', 'KILL', 'LADDR', '127.0.0.1:1', 'TYPE', 'master']] };
-  }
-  if (action === 'redis.replica.full-resync') {
-    return { redis: [['INFO'], ['CONFIG', 'GET', 'maxmemory'], ['REPLICAOF', '127.0.0.1', '1']] };
+  if (action === 'redis.replica.reconnect' || action === 'redis.replica.full-resync') {
+    return { redis: sampleCommands(action) };
   }
   return {};
 }
@@ -47,7 +45,12 @@ export async function examineRights(
 ): Promise<readonly Finding[]> {
   const { mysql, redis } = rightsOf(action);
   const findings: Finding[] = [];
-  if (mysql === 'replication') findings.push(...(await withMysql(world, target, call, replicationRights)));
+  if (mysql === 'replication') {
+    findings.push(...(await withMysql(world, target, call, replicaRights)));
+    for (const source of replicatedFrom(target, world)) {
+      findings.push(...(await withMysql(world, source, call, replicationSourceRights)));
+    }
+  }
   if (mysql === 'maxwell_source') {
     for (const source of sourcesOf(world, target)) {
       findings.push(...(await withMysql(world, source, call, sourceRights)));
@@ -86,22 +89,16 @@ function loginFault(target: string, error: unknown): Finding {
   return { check: 'login', ok: false, text: `${target}: ${messageOf(error)}`, fix };
 }
 
-function replicationRights(client: MysqlClient, grants: Grants, target: string): readonly Finding[] {
-  return privileges(client, grants, target, [replicaStatusPrivilege(client)], adminPrivileges(client));
+function replicaRights(client: MysqlClient, grants: Grants, target: string): readonly Finding[] {
+  return needFindings(client, grants, target, replicaNeeds(client));
+}
+
+function replicationSourceRights(client: MysqlClient, grants: Grants, target: string): readonly Finding[] {
+  return needFindings(client, grants, target, sourceNeeds(client));
 }
 
 function sourceRights(client: MysqlClient, grants: Grants, target: string): readonly Finding[] {
-  return privileges(client, grants, target, [binlogPrivilege(client), 'PROCESS'], undefined);
-}
-
-/**
- * Any of them allows STOP and START of the replica's threads.
- * https://mariadb.com/kb/en/grant/#replication-slave-admin (10.5.2),
- * https://dev.mysql.com/doc/refman/8.4/en/privileges-provided.html#priv_replication-slave-admin
- */
-function adminPrivileges(client: MysqlClient): readonly string[] {
-  if (client.flavour === 'mariadb') return atLeast(client, 10, 5, 2) ? ['REPLICATION SLAVE ADMIN'] : ['SUPER'];
-  return atLeast(client, 8, 0, 0) ? ['REPLICATION_SLAVE_ADMIN', 'SUPER'] : ['SUPER'];
+  return privileges(client, grants, target, [binlogPrivilege(client), 'PROCESS']);
 }
 
 function privileges(
@@ -109,13 +106,10 @@ function privileges(
   grants: Grants,
   target: string,
   each: readonly string[],
-  oneOf: readonly string[] | undefined,
 ): readonly Finding[] {
-  const wanted = [...each.map((p) => [p]), ...(oneOf === undefined ? [] : [oneOf])];
-  return wanted.map((names): Finding => {
-    const [first = ''] = names;
+  return each.map((first): Finding => {
     const check = `grant_${first.toLowerCase().replaceAll(/[ _]/g, '_')}`;
-    if (names.some((name) => holds(grants, name))) return { check, ok: true, text: `${target}: ${first}` };
+    if (holds(grants, first)) return { check, ok: true, text: `${target}: ${first}` };
     const fix = grantFor([first], client.account);
     if (grants.hasRoles) return { check, ok: 'unknown', text: `${target}: ${first} may come from a role`, fix };
     return { check, ok: false, text: `${target}: ${first} is missing`, fix };

@@ -25,3 +25,17 @@ export function aclLine(user: string, commands: readonly string[]): string {
 export function grantFor(command: string, user: string | undefined): string {
   return `To allow it: ${grantOf(command, user)}`;
 }
+
+/** Values that name nothing, for ACL DRYRUN (Redis 7), which says whether a command might be run and does not run it. */
+const samples: Readonly<Record<string, readonly string[]>> = {
+  'client|list': ['TYPE', 'master'],
+  'client|kill': ['LADDR', '127.0.0.1:1', 'TYPE', 'master'],
+  'client|setname': ['name'],
+  'config|get': ['repl-timeout'],
+  replicaof: ['127.0.0.1', '1'],
+};
+
+/** What the replica's user must be allowed to, as commands; for `doctor`. */
+export function sampleCommands(action: RedisActionName): readonly (readonly string[])[] {
+  return needs(action).replica.map((name) => [...name.toUpperCase().split('|'), ...(samples[name] ?? [])]);
+}

@@ -1,8 +1,9 @@
 // The pure parts of the repairs of a Redis replica: lists of clients, movement, outcomes, rights.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { TargetError } from '../../../exporter/runtime/errors.ts';
-import { aclLine, needs, readCommands } from '../../../remediator/actions/redis/acl.ts';
+import { aclLine, needs, readCommands, sampleCommands } from '../../../remediator/actions/redis/acl.ts';
 import { clientsOf, isAddress, sentinelNames } from '../../../remediator/actions/redis/clients.ts';
 import { failureOf } from '../../../remediator/actions/redis/connection.ts';
 import { judgeLink, type LinkSample } from '../../../remediator/actions/redis/movement.ts';
@@ -104,6 +105,17 @@ test('rights: nothing that reads or writes a key, and what changes something onl
     'ACL SETUSER medic on >PASSWORD resetkeys resetchannels -@all +ping +info +client|list +config|get +client|kill',
   );
   assert.ok(!needs('redis.replica.reconnect').replica.includes('replicaof'));
+});
+
+test('the shipped users have what the actions need, and nothing else', () => {
+  const shipped = readFileSync(new URL('../../../deploy/redis/remediator.acl', import.meta.url), 'utf8').split('\n');
+  const user = 'pipemedic-remediator';
+  for (const action of ['redis.replica.reconnect', 'redis.replica.full-resync'] as const) {
+    const { primary, replica } = needs(action);
+    assert.ok(shipped.includes(aclLine(user, primary)));
+    assert.ok(shipped.includes(aclLine(user, [...replica, 'acl|dryrun'])), aclLine(user, [...replica, 'acl|dryrun']));
+    assert.equal(sampleCommands(action).length, replica.length);
+  }
 });
 
 test('classes and modes are what they must be', () => {
