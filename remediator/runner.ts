@@ -13,7 +13,7 @@ import { conduct } from './runner/conduct.ts';
 import { Abandoned, type Ending, type RunContext } from './runner/context.ts';
 import { takeLock } from './runner/fence.ts';
 import { entryOf, mutated, phaseOf } from './runner/journal.ts';
-import { keepLease, leaseMarginMs, leaseTiming, type LeaseTiming } from './runner/lease.ts';
+import { keepLease, leaseTiming, type LeaseTiming } from './runner/lease.ts';
 import { obstacleOf } from './runner/obstacle.ts';
 import { allSteps } from './runner/steps.ts';
 import { StoreError, type Hold, type Store } from './store/store.ts';
@@ -146,7 +146,7 @@ export function createRunner<W>(deps: RunnerDeps<W>): Runner {
   ): Promise<Ending> => {
     try {
       const tooLong = allSteps(ctx.steps).find(
-        (s) => s.apply !== undefined && s.deadlineMs + leaseMarginMs >= timing.ttlMs,
+        (s) => s.apply !== undefined && s.deadlineMs + timing.marginMs >= timing.ttlMs,
       );
       if (tooLong !== undefined) throw new Error(`step ${tooLong.name} takes longer than a lease lasts`);
       if (entryOf(ctx.entries, 'facts') !== undefined) await takeLock(ctx, lookMs); // without it: see obstacle.ts

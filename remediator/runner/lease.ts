@@ -7,6 +7,8 @@ import type { Hold, Store } from '../store/store.ts';
 export interface LeaseTiming {
   readonly ttlMs: number;
   readonly renewMs: number;
+  /** What must be left of it beyond a step's deadline when the step begins. */
+  readonly marginMs: number;
   readonly monoMs: () => number;
   /** Time since boot, also while suspended; the monotonic clock does not advance then. */
   readonly bootMs: () => number;
@@ -14,8 +16,7 @@ export interface LeaseTiming {
 }
 
 export const leaseTtlMs = 30_000;
-/** What must be left of the lease beyond a step's deadline when the step begins. */
-export const leaseMarginMs = 5_000;
+const leaseMarginMs = 5_000;
 
 /** The two clocks are read one after the other, and boot time has a resolution of 10 ms: less than this says nothing. */
 const suspendedMs = 2_000;
@@ -24,6 +25,7 @@ export function leaseTiming(clock: { monoMs: () => number; nowMs: () => number }
   return {
     ttlMs: leaseTtlMs,
     renewMs: 10_000,
+    marginMs: leaseMarginMs,
     monoMs: clock.monoMs,
     bootMs: () => uptime() * 1000,
     ledgerMs: clock.nowMs,
@@ -35,6 +37,7 @@ export interface Lease {
   readonly lost: AbortSignal;
   /** Counted from before the last renewal was asked for, by the clock that ran further. Synchronous: the last look before a call. */
   readonly leftMs: () => number;
+  readonly marginMs: number;
   readonly renew: () => Promise<boolean>;
   readonly end: () => void;
 }
@@ -83,6 +86,7 @@ export function keepLease(store: Pick<Store, 'renewLease'>, hold: Hold, timing: 
   return {
     lost: lost.signal,
     leftMs,
+    marginMs: timing.marginMs,
     renew,
     end: () => {
       clearInterval(timer);

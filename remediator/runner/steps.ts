@@ -4,7 +4,6 @@ import { messageOf } from '../../exporter/runtime/errors.ts';
 import type { Applied, Checked, Probe, Step, StepSession } from '../action.ts';
 import { Abandoned, append, entryData, leaveIfLost, stepRun, type RunContext, type StepResult } from './context.ts';
 import { endFormerSessions, fencingOf } from './fence.ts';
-import { leaseMarginMs } from './lease.ts';
 import { mutated, mutatedSteps, phaseOf, type StepPhase } from './journal.ts';
 
 type Pending = Extract<StepPhase, { is: 'pending' }>;
@@ -167,7 +166,7 @@ async function call<W>(
   number: number,
 ): Promise<Omit<Applied, 'is'> & { readonly is: Applied['is'] | 'absent' }> {
   const run = stepRun(ctx, step.name, before, number, within(step.deadlineMs));
-  if (ctx.lease.lost.aborted || ctx.lease.leftMs() < step.deadlineMs + leaseMarginMs) {
+  if (ctx.lease.lost.aborted || ctx.lease.leftMs() < step.deadlineMs + ctx.lease.marginMs) {
     return { is: 'absent', code: 'lease_short', because: 'too little of the lease was left: nothing was called' };
   }
   try {
