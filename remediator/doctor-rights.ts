@@ -101,12 +101,7 @@ function sourceRights(client: MysqlClient, grants: Grants, target: string): read
   return privileges(client, grants, target, [binlogPrivilege(client), 'PROCESS']);
 }
 
-function privileges(
-  client: MysqlClient,
-  grants: Grants,
-  target: string,
-  each: readonly string[],
-): readonly Finding[] {
+function privileges(client: MysqlClient, grants: Grants, target: string, each: readonly string[]): readonly Finding[] {
   return each.map((first): Finding => {
     const check = `grant_${first.toLowerCase().replaceAll(/[ _]/g, '_')}`;
     if (holds(grants, first)) return { check, ok: true, text: `${target}: ${first}` };

@@ -1,12 +1,10 @@
 // What the remediator's account must be allowed to restart replication threads.
-import type { Call } from '../../../exporter/collector.ts';
 import type { Finding } from '../../../exporter/findings.ts';
 import type { MysqlClient } from '../../../exporter/systems/mysql/client.ts';
 import {
   binlogPrivilege,
   grantFor,
   holds,
-  readOwnGrants,
   replicaStatusPrivilege,
   type Grants,
 } from '../../../exporter/systems/mysql/facts-grants.ts';
@@ -16,6 +14,8 @@ type Kind = Pick<MysqlClient, 'flavour' | 'version'>;
 
 export interface ActionNeed {
   readonly privilege: string;
+  /** Any of these does as well. */
+  readonly or?: readonly string[];
   readonly database?: string;
   readonly table?: string;
   /** What it is for. */
@@ -34,10 +34,15 @@ export function adminPrivilege(client: Kind): string {
   return atLeast(client, 8, 0, 0) ? 'REPLICATION_SLAVE_ADMIN' : 'SUPER';
 }
 
+/** MySQL 8 and later still take the old one. */
+function adminAlso(client: Kind): readonly string[] {
+  return client.flavour === 'mysql' ? ['SUPER'] : [];
+}
+
 /** On the replica. */
 export function replicaNeeds(client: Kind): readonly ActionNeed[] {
   return [
-    { privilege: adminPrivilege(client), gives: 'START and STOP of replication threads' },
+    { privilege: adminPrivilege(client), or: adminAlso(client), gives: 'START and STOP of replication threads' },
     { privilege: replicaStatusPrivilege(client), gives: 'the status of the replica' },
     { privilege: 'PROCESS', gives: 'which receiver runs, and ending a session of its own that was left' },
     ...(client.flavour === 'mariadb'
@@ -60,28 +65,23 @@ export function sourceNeeds(client: Kind): readonly ActionNeed[] {
   ];
 }
 
-/** For `doctor`: one finding per privilege, with the GRANT that is missing. @throws TargetError */
-export async function examineAccount(
-  client: MysqlClient,
-  role: 'replica' | 'source',
-  call: Call,
-): Promise<readonly Finding[]> {
-  const grants = await readOwnGrants(client, call);
-  return needFindings(client, grants, role === 'replica' ? replicaNeeds(client) : sourceNeeds(client));
-}
-
+/** For `doctor`: one finding per privilege, with the GRANT that is missing. */
 export function needFindings(
   client: Pick<MysqlClient, 'account'>,
   grants: Grants,
+  target: string,
   needs: readonly ActionNeed[],
 ): readonly Finding[] {
-  return needs.map(({ privilege, database, table, gives }): Finding => {
+  return needs.map(({ privilege, or = [], database, table, gives }): Finding => {
     const key = [privilege, database, table].filter((part) => part !== undefined).join(' ');
     const check = `grant_${key.toLowerCase().replaceAll(' ', '_')}`;
-    if (holds(grants, privilege, database, table)) return { check, ok: true, text: `${key}: ${gives}` };
+    if ([privilege, ...or].some((name) => holds(grants, name, database, table))) {
+      return { check, ok: true, text: `${target}: ${key}: ${gives}` };
+    }
     const on = database === undefined ? '*.*' : `${database}.${table ?? '*'}`;
     const fix = grantFor([privilege], client.account, on);
     // what a role of another account gives is not in these lines
-    return { check, ok: grants.hasRoles ? 'unknown' : false, text: `${key} is missing: ${gives}`, fix };
+    if (grants.hasRoles) return { check, ok: 'unknown', text: `${target}: ${key} may come from a role: ${gives}`, fix };
+    return { check, ok: false, text: `${target}: ${key} is missing: ${gives}`, fix };
   });
 }

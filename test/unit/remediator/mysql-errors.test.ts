@@ -243,7 +243,7 @@ test('privileges by flavour and version, each with the GRANT that is missing', (
   assert.equal(adminPrivilege(kind('9.7.4')), 'REPLICATION_SLAVE_ADMIN');
   assert.equal(adminPrivilege(kind('5.7.44')), 'SUPER');
   const grants = grantsOf(['GRANT PROCESS, REPLICA MONITOR ON *.* TO `r`@`%`', 'GRANT SELECT ON `shop`.* TO `r`@`%`']);
-  const findings = needFindings({ account: 'r@%' }, grants, replicaNeeds(kind('10.11.19-MariaDB')));
+  const findings = needFindings({ account: 'r@%' }, grants, 'db2', replicaNeeds(kind('10.11.19-MariaDB')));
   assert.deepEqual(
     findings.map((f) => [f.check, f.ok]),
     [
@@ -253,7 +253,7 @@ test('privileges by flavour and version, each with the GRANT that is missing', (
     ],
   );
   assert.equal(findings[0]?.fix, "GRANT REPLICATION SLAVE ADMIN ON *.* TO 'r'@'%'");
-  const source = needFindings({ account: 'r@%' }, grants, sourceNeeds(kind('10.11.19-MariaDB')));
+  const source = needFindings({ account: 'r@%' }, grants, 'db1', sourceNeeds(kind('10.11.19-MariaDB')));
   assert.deepEqual(
     source.filter((f) => f.ok !== true).map((f) => f.check),
     ['grant_binlog_monitor'],
@@ -261,5 +261,7 @@ test('privileges by flavour and version, each with the GRANT that is missing', (
   const modern = replicaNeeds(kind('9.7.4')).map((n) => [n.privilege, n.table ?? ''].join(' ').trim());
   assert.ok(modern.includes('SELECT replication_connection_status'), modern.join());
   const role = grantsOf(['GRANT `ops`@`%` TO `r`@`%`', 'GRANT USAGE ON *.* TO `r`@`%`']);
-  assert.ok(needFindings({ account: 'r@%' }, role, replicaNeeds(kind('9.7.4'))).every((f) => f.ok === 'unknown'));
+  assert.ok(
+    needFindings({ account: 'r@%' }, role, 'db2', replicaNeeds(kind('9.7.4'))).every((f) => f.ok === 'unknown'),
+  );
 });

@@ -66,7 +66,7 @@ function source(change: Partial<SourceFacts> = {}): SourceView {
     isReplica: known(false, at),
     binlogs: known(
       {
-        files: [{ name: 'binlog.000003', number: 3, sizeBytes: 900, encrypted: false }],
+        files: [{ name: 'binlog.000003', number: 3, sizeBytes: 900 }],
         current: { file: 'binlog.000003', position: 900 },
       },
       at,
