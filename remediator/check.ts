@@ -66,7 +66,7 @@ function unapprovable(settings: Settings, policies: readonly Policy[]): string[]
 
 async function unusablePaths(settings: Settings): Promise<string[]> {
   const paths: readonly (readonly [name: string, path: string, folder: string])[] = [
-    ['store', settings.store, dirname(settings.store)],
+    ...(settings.mysqlStore === undefined ? [['store', settings.store, dirname(settings.store)] as const] : []),
     ['switch_file', settings.switchFile, dirname(settings.switchFile)],
     [
       'evidence_dir',
@@ -83,6 +83,7 @@ async function unusablePaths(settings: Settings): Promise<string[]> {
       );
     }
   }
+  if (settings.mysqlStore !== undefined) return problems;
   const file = await whyNot(settings.store, constants.R_OK | constants.W_OK);
   if (file !== undefined && !file.startsWith('ENOENT')) {
     problems.push(`remediation.store: ${settings.store} cannot be written: ${file}. Give it to this user`);
@@ -104,6 +105,9 @@ async function unreadableSecrets(settings: Settings): Promise<string[]> {
     ),
     ...[...settings.auth].flatMap(([name, { password_file: file }]) =>
       file === undefined ? [] : [[`auth.${name}.password_file`, file] as const],
+    ),
+    ...[settings.mysqlStore?.auth.password_file].flatMap((file) =>
+      file === undefined ? [] : [['store.mysql.password_file', file] as const],
     ),
   ];
   const problems: string[] = [];

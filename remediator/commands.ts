@@ -1,18 +1,16 @@
 // What people do from the command line with a store that is there: look at runs, pause, resume, clear a latch.
-import { existsSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { z } from 'zod';
 import type { Inventory } from '../exporter/config/inventory.ts';
 import { messageOf } from '../exporter/runtime/errors.ts';
 import { askServer } from './client.ts';
-import { openLedger, readLedger, thisMachine, type LedgerClock } from './clock.ts';
+import type { LedgerClock } from './clock.ts';
 import type { Json } from './model.ts';
 import { changes, Refusal, type PeopleStore } from './people.ts';
 import { runsText, storyText } from './runs-text.ts';
 import { storyOf } from './runs-view.ts';
-import { takeServeLock } from './serve-lock.ts';
 import type { Settings } from './settings.ts';
-import { openSqlite } from './store/sqlite.ts';
+import { isServed, isThere, openToChange, openToRead } from './store-place.ts';
 import { clearSwitchFile, readSwitchFile, setSwitchFile } from './switch.ts';
 
 /** A mistake of whoever asks, or something that is not there: one line, no stack. */
@@ -36,8 +34,8 @@ export async function runsCommand(shared: Shared, limit: number, asJson: boolean
 }
 
 export async function whyCommand(shared: Shared, what: string, asJson: boolean): Promise<void> {
-  await reading(shared, async (store, { wallOf }) => {
-    const story = await storyOf(store, what);
+  await reading(shared, async (store, { wallOf, nowMs }) => {
+    const story = await storyOf(store, what, nowMs());
     if (story === undefined) {
       throw new CommandError(`there is no run, episode or alert ${what} in ${shared.settings.store}`);
     }
@@ -52,7 +50,7 @@ export async function pauseCommand(shared: Shared, reason: string): Promise<void
   await setSwitchFile(settings.switchFile, { by, reason, at: new Date().toISOString() });
   print(`paused: ${settings.switchFile} is there. Nothing begins until: pipemedic-remediator resume\n`);
   try {
-    if (serves(settings) || existsSync(settings.store)) await change(shared, 'pause', { reason });
+    if (isServed(settings) || isThere(settings)) await change(shared, 'pause', { reason });
   } catch (error) {
     print(`It holds, but it could not be noted in the audit: ${messageOf(error)}\n`);
   }
@@ -79,7 +77,7 @@ export async function resumeCommand(shared: Shared, scope: string): Promise<void
     print(`resumed: runs may begin in ${scope}\n`);
     return;
   }
-  if (serves(settings) || existsSync(settings.store)) await change(shared, 'resume', {});
+  if (isServed(settings) || isThere(settings)) await change(shared, 'resume', {});
   else await clearSwitchFile(settings.switchFile);
   const after = await readSwitchFile(settings.switchFile);
   if (after.file !== 'clear') throw new CommandError(`still paused: ${after.fileDetail}`);
@@ -97,7 +95,7 @@ export async function change(
   path: string,
   body: Readonly<Record<string, string | number>>,
 ): Promise<Json> {
-  if (serves(shared.settings)) return post(shared, path, body);
+  if (isServed(shared.settings)) return post(shared, path, body);
   const found = changes.find((c) => c.path === path);
   if (found === undefined) throw new Error(`no change ${path}`);
   return withStore(shared.settings, async (store, clock) => {
@@ -141,13 +139,13 @@ export async function reading(
   { settings }: Shared,
   use: (store: PeopleStore, clock: LedgerClock) => Promise<void>,
 ): Promise<void> {
-  if (!existsSync(settings.store)) {
+  if (!isThere(settings)) {
     throw new CommandError(
       `there is no store ${settings.store} yet: the remediator has not run with this configuration`,
     );
   }
-  await using store = openSqlite({ file: settings.store, readOnly: true });
-  await use(store, await readLedger(store));
+  await using open = await openToRead(settings);
+  await use(open.store, open.clock);
 }
 
 /** Only while nobody serves: a writer of another process would make the server wait. */
@@ -155,18 +153,10 @@ async function withStore<T>(
   settings: Settings,
   work: (store: PeopleStore, clock: LedgerClock) => Promise<T>,
 ): Promise<T> {
-  if (!existsSync(settings.store)) throw new CommandError(`there is no store ${settings.store} yet`);
-  using lock = takeServeLock(settings.store);
-  if (lock === undefined) throw new CommandError('the remediator has just been started: try again');
-  await using store = openSqlite({ file: settings.store });
-  return await work(store, await openLedger(store, 0, thisMachine));
-}
-
-function serves(settings: Settings): boolean {
-  if (!existsSync(settings.store)) return false;
-  const lock = takeServeLock(settings.store);
-  lock?.[Symbol.dispose]();
-  return lock === undefined;
+  if (!isThere(settings)) throw new CommandError(`there is no store ${settings.store} yet`);
+  await using open = await openToChange(settings);
+  if (open === undefined) throw new CommandError('the remediator has just been started: try again');
+  return await work(open.store, open.clock);
 }
 
 export function jsonText(value: unknown): string {

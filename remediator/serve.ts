@@ -9,7 +9,7 @@ import { openWeb } from '../exporter/runtime/web-server.ts';
 import { admitCallers, type AdmitCaller } from './admission.ts';
 import { openAlertmanager } from './alertmanager.ts';
 import { apiRouter } from './api.ts';
-import { openLedger, type LedgerClock, type Machine } from './clock.ts';
+import type { LedgerClock, Machine } from './clock.ts';
 import type { Limits, Policy, PolicyFile } from './guard.ts';
 import { refreshGauges } from './gauges.ts';
 import { newHolder } from './holder.ts';
@@ -21,9 +21,8 @@ import { longestWindowMs, type KnownAction } from './policies.ts';
 import { createPoller } from './poller.ts';
 import { policyViews } from './promotion.ts';
 import { createApp } from './server.ts';
-import { takeServeLock } from './serve-lock.ts';
 import type { Settings } from './settings.ts';
-import { openSqlite } from './store/sqlite.ts';
+import { openToServe } from './store-place.ts';
 import { observed } from './store-metrics.ts';
 import type { Retention, Store } from './store/store.ts';
 import { admitSenders } from './tokens.ts';
@@ -85,16 +84,11 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   const web = stack.use(openWeb(options.web, log));
   const wrong = webProblems(settings, web.config?.now().document);
   if (wrong.length > 0) throw new ConfigError(options.web ?? 'pipemedic.yml', wrong);
-  const lock = takeServeLock(settings.store);
-  if (lock === undefined) {
-    throw new ConfigError(settings.store, ['another remediator serves with this store. Stop it, or set another store']);
-  }
-  stack.use(lock);
   let { policies, limits } = options.policyFile;
   const relapseMs = Math.max(...policies.map((p) => p.relapseMs));
-  const opened = stack.use(openSqlite({ file: settings.store, relapseMs }));
   const longestMs = longestWindowMs(policies, limits);
-  const clock = await openLedger(opened, longestMs, options.machine);
+  const place = stack.use(await openToServe(settings, { relapseMs, longestMs, machine: options.machine }));
+  const { store: opened, clock } = place;
   const metrics = createMetrics(version);
   metrics.policies(policies);
   metrics.targets(inventory.targets.keys());
@@ -177,6 +171,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
       refreshGauges({
         ...{ store: opened, switchFile, inventory, clock, metrics, actions: options.actions },
         policies: () => policies,
+        limits: () => limits,
       }),
     unready: () => notReady,
     ...{ metrics, log },
@@ -247,9 +242,11 @@ function apiAdmission(settings: Settings, address: ListenAddress): AdmitCaller |
 async function prune(
   store: Pick<Store, 'prune'>,
   keep: Retention,
-  clock: Pick<LedgerClock, 'nowMs'>,
+  clock: Pick<LedgerClock, 'nowMs' | 'steady'>,
   signal: AbortSignal,
 ): Promise<void> {
+  // A clock that jumped a year must not erase everything.
+  if (!clock.steady().known) return;
   while (!signal.aborted && (await store.prune(keep, clock.nowMs())).more) {
     await pause(50, signal).catch(() => undefined);
   }

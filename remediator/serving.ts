@@ -1,5 +1,4 @@
 // `serve` and `check`: both files read and judged, and the program put together.
-import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,7 +14,6 @@ import { readWebConfig } from '../exporter/runtime/web-config-file.ts';
 import { actions } from './actions/index.ts';
 import { problemsOf } from './check.ts';
 import { createEvaluator } from './evaluator.ts';
-import { readLedger } from './clock.ts';
 import { CommandError } from './commands.ts';
 import { doctorText, examineAll, isIll } from './doctor.ts';
 import type { PolicyFile } from './guard.ts';
@@ -24,7 +22,7 @@ import { unansweredAlerts } from './policy-rules.ts';
 import type { ViewedPolicy } from './promotion.ts';
 import { drainMs, serve, type Serving } from './serve.ts';
 import { settingsOf, type Settings } from './settings.ts';
-import { openSqlite } from './store/sqlite.ts';
+import { isThere, openToRead, openToServe } from './store-place.ts';
 import { setSwitchFile } from './switch.ts';
 import { webProblems } from './web-problems.ts';
 import { createWorld } from './world.ts';
@@ -121,11 +119,11 @@ export async function doctorCommand(files: Files, print: (text: string) => void,
   const { inventory, settings, policyFile } = await load(files);
   const dir = await mkdtemp(join(tmpdir(), 'pipemedic-doctor-'));
   try {
-    const isThere = existsSync(settings.store);
-    await using store = openSqlite(
-      isThere ? { file: settings.store, readOnly: true } : { file: join(dir, 'empty.db') },
-    );
-    const clock = await readLedger(store);
+    const empty = { store: join(dir, 'empty.db') };
+    await using open = isThere(settings)
+      ? await openToRead(settings)
+      : await openToServe(empty, { relapseMs: 0, longestMs: 0 });
+    const { store, clock } = open;
     const found = await examineAll({
       ...{ store, inventory, settings, actions, clock },
       policies: () => policyFile.policies,

@@ -5,6 +5,7 @@ import { absolutePath, authField, durationMs, tlsField, type Auth, type Tls } fr
 import { ConfigError } from '../exporter/runtime/errors.ts';
 import { supervisorSettings, type SupervisorSettings } from './supervisors/index.ts';
 import type { ApiToken } from './admission.ts';
+import { placementProblems, placeText, storeField, type MysqlStorePlace } from './store/place.ts';
 
 const baseUrl = z
   .string()
@@ -44,7 +45,7 @@ const apiToken = z
   .transform((t): ApiToken => t);
 
 const schema = z.strictObject({
-  store: absolutePath,
+  store: storeField,
   evidence_dir: absolutePath,
   switch_file: absolutePath,
   /** Where people reach this server; stands in the alerts that it posts. */
@@ -106,6 +107,8 @@ export interface Source {
 export interface Settings {
   /** SQLite file */
   readonly store: string;
+  /** The shared store; `store` is then where it is, for people. */
+  readonly mysqlStore?: MysqlStorePlace;
   /** One folder per run lies in it. */
   readonly evidenceDir: string;
   readonly switchFile: string;
@@ -161,13 +164,17 @@ export function settingsOf(inventory: Inventory, file: string): Settings {
       problems.push(`remediation.api.tokens[${i}].name: ${name} is there twice. Give each person a name of their own`);
     }
   }
-  const files = [written.store, written.switch_file, written.evidence_dir];
+  const mysqlStore = typeof written.store === 'string' ? undefined : written.store.mysql;
+  if (mysqlStore !== undefined) problems.push(...placementProblems(mysqlStore, inventory.targets));
+  const store = typeof written.store === 'string' ? written.store : placeText(written.store.mysql);
+  const files = [store, written.switch_file, written.evidence_dir];
   if (new Set(files).size < files.length) {
     problems.push('remediation: store, switch_file and evidence_dir must differ. Give each its own path');
   }
   if (problems.length > 0) throw new ConfigError(file, problems);
   return {
-    store: written.store,
+    store,
+    ...(mysqlStore === undefined ? {} : { mysqlStore }),
     evidenceDir: written.evidence_dir,
     switchFile: written.switch_file,
     externalUrl: written.external_url,
