@@ -184,9 +184,10 @@ export interface Trap {
 }
 
 /**
- * MariaDB with GTID throws the relay logs away when a thread is started while both are stopped, and asks the source for
- * everything anew (seen on 10.11: 50 received rows were gone, with the source dead). So there must be nothing in them that
- * is not applied, or the source must be there and still have it.
+ * MariaDB with GTID throws the relay logs away when a thread, either of them, is started while both are stopped, and asks
+ * the source for everything anew (seen on 10.11: received rows were gone with the source dead, after START SLAVE
+ * IO_THREAD and after START SLAVE SQL_THREAD alike). So there must be nothing in them that is not applied, or the source
+ * must be there and still have it.
  */
 export function judgeTrap({ flavour, channel, thread, relayApplied, primary, purged }: Trap): Verdict {
   if (flavour === 'mysql') return allow('relay_kept', 'MySQL keeps its relay logs at a start');
