@@ -17,6 +17,7 @@ import { processPending, watchdogKey } from './intake.ts';
 import { loop } from './loops.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 import { sendDue } from './outbox.ts';
+import { demotionWindowMs } from './past.ts';
 import { longestWindowMs, type KnownAction } from './policies.ts';
 import { createPoller } from './poller.ts';
 import { policyViews } from './promotion.ts';
@@ -207,7 +208,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   loops.push(loop('clock', 5000, signal, log, () => clock.persist()).run());
   loops.push(
     loop('retention', 600_000, signal, log, () =>
-      prune(store, { ...settings.retention, longestWindowMs: longestMs }, clock, signal),
+      prune(store, { ...settings.retention, longestWindowMs: Math.max(longestMs, demotionWindowMs) }, clock, signal),
     ).run(),
   );
   await evaluator.resume();
