@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { mysql9, mysql9Missing } from '../../deploy/lab/mysql9.ts';
 import { waitFor } from '../../deploy/lab/ready.ts';
+import type { Step } from '../../remediator/action.ts';
 import { startMysqlRepair, type MysqlRepair } from '../support/mysql-repair.ts';
 import { insertOrder } from './mysql-room.ts';
 
@@ -57,6 +58,26 @@ test('a receiver that sleeps is stopped and started on the session with the lock
     ["STOP REPLICA IO_THREAD FOR CHANNEL ''", "START REPLICA IO_THREAD FOR CHANNEL ''"],
   );
   assert.equal(new Set(said.map((s) => s.connection)).size, 1);
+});
+
+test('a START that is refused: the receiver is not left stopped', { skip }, async () => {
+  await sleepyReceiver();
+  await repair.lab.link('replica->source').cut();
+  await statusIs('the loss', (r) => r['Replica_IO_Running'] === 'Connecting' && r['Last_IO_Errno'] !== '0');
+  await repair.lab.link('replica->source').restore();
+  await repair.mark();
+  const refuse = (step: Step<unknown>): Step<unknown> =>
+    step.name === 'start' ? { ...step, apply: () => Promise.resolve({ is: 'refused', because: 'no' }) } : step;
+  const run = await repair.run(
+    {},
+    { change: (action) => ({ ...action, steps: (...args) => action.steps(...args).map(refuse) }) },
+  );
+  assert.equal(run.outcome, 'failed', run.because);
+  assert.deepEqual(
+    (await repair.said()).map((s) => s.statement),
+    ["STOP REPLICA IO_THREAD FOR CHANNEL ''", "START REPLICA IO_THREAD FOR CHANNEL ''"],
+  );
+  await statusIs('the receiver', (r) => r['Replica_IO_Running'] === 'Yes');
 });
 
 test('an applier that was stopped without an error is held; resumed when the policy says so', { skip }, async () => {

@@ -4,8 +4,30 @@ import type { Advice } from '../../model.ts';
 import type { Thread } from './dialect.ts';
 import type { SourceView, WatchedChannel } from './facts.ts';
 
-/** Only where nothing is done: by the class of the error. */
+/** Only where nothing is done: by the class of the error, and where the relay logs would be lost. */
 export function adviceFor(
+  watched: WatchedChannel,
+  thread: Thread,
+  { errorClass, trap }: { readonly errorClass: Verdict; readonly trap: Verdict },
+  view: SourceView | undefined,
+): readonly Advice[] {
+  const byClass = classAdvice(watched, thread, errorClass, view);
+  return trap.is === 'allow' ? byClass : [relayLogs(watched), ...byClass];
+}
+
+function relayLogs({ channel, name }: WatchedChannel): Advice {
+  const named = name === '' ? '' : ` '${name.replaceAll("'", "''")}'`;
+  const now =
+    channel.ioRunning === 'no'
+      ? 'Both threads are stopped: start neither before the source is back. A copy of the relay logs keeps what only they have.'
+      : `The receiver is there, so the applier alone may be started now, and applies what was received: START SLAVE${named} SQL_THREAD. Do not stop the receiver.`;
+  return {
+    title: 'The relay logs may hold what no other server has',
+    text: `A START with both threads stopped throws them away (MariaDB with GTID). ${now}`,
+  };
+}
+
+function classAdvice(
   { channel, name }: WatchedChannel,
   thread: Thread,
   errorClass: Verdict,

@@ -89,7 +89,7 @@ export function judge(facts: RestartFacts, params: LookParams, wallMs: number): 
     evidence: evidenceOf(chosen, thread, errorClass, replica.value),
     seen: seenOf(facts),
     before,
-    advice: adviceFor(chosen, thread, errorClass, view),
+    advice: adviceFor(chosen, thread, { errorClass, trap }, view),
   };
 }
 

@@ -409,6 +409,16 @@ test('what people are told where nothing is done', () => {
   assert.match(told({ ...locked, Last_SQL_Errno: 1062 }), /sql_slave_skip_counter[^]*pt-table-checksum/);
   assert.match(told({ Slave_SQL_Running: 'No' }), /resumeCleanStopSeconds/);
   assert.equal(told(stuck), '');
+  const trapped = (cells: Record<string, unknown>): string =>
+    look({
+      channels: [watched({ ...stuck, ...unapplied, Slave_SQL_Running: 'No', ...cells })],
+      sources: [gone],
+      params: { thread: 'io' },
+    })
+      .advice.map((a) => a.text)
+      .join('\n');
+  assert.match(trapped({}), /START SLAVE SQL_THREAD\. Do not stop the receiver/);
+  assert.match(trapped({ Slave_IO_Running: 'No' }), /start neither/);
 });
 
 test('without the facts there is nothing to work from', () => {
