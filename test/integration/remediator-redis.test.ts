@@ -15,10 +15,11 @@ import { aclLine, needs } from '../../remediator/actions/redis/acl.ts';
 import { redisReplicaFullResync } from '../../remediator/actions/redis-replica-full-resync.ts';
 import { redisReplicaReconnect } from '../../remediator/actions/redis-replica-reconnect.ts';
 import { asJson } from '../../remediator/canonical.ts';
-import type { Json } from '../../remediator/model.ts';
+import type { JournalEntry, Json, Run } from '../../remediator/model.ts';
 import { createWorld, type World } from '../../remediator/world.ts';
 import { HalfOpenLink } from '../support/half-open-link.ts';
 import { eventually } from '../support/wait.ts';
+import { harness } from '../unit/remediator/run-harness.ts';
 
 // Another release by its name, by hand: `REDIS_RELEASE=Valkey`
 const wanted = process.env['REDIS_RELEASE'] ?? 'Redis 7';
@@ -26,7 +27,7 @@ const release = redisReleases.find(({ name }) => name === wanted);
 assert.ok(release !== undefined, `no such release: ${wanted}`);
 
 const keys = 400;
-const slowly = { silentSeconds: 3, verifySeconds: 30 };
+const slowly = { silentSeconds: 5, verifySeconds: 60 };
 let lab: RedisLab;
 let link: HalfOpenLink;
 let world: World;
@@ -107,26 +108,29 @@ function mayBegin(found: Look<unknown>): boolean {
   return [found.alreadyFixed, ...Object.values(found.preconditions)].every((v) => v.is === 'allow');
 }
 
-/** What the runner does with a step, without its journal: `before` goes through JSON as it would there. */
-async function carryOut(action: Action<World>, params: Json, found: Look<unknown>): Promise<Record<string, string>> {
-  const memo: Record<string, Json | undefined> = {};
-  const done: Record<string, string> = {};
-  for (const step of stepsOf(action, params)) {
-    const run = runOf(found, memo);
-    const probe = await step.probe(run);
-    if (step.apply !== undefined && probe.is === 'absent') {
-      const applied = await applyIn(step, run);
-      assert.equal(applied.is, 'done', `${step.name}: ${applied.because}`);
-      memo[step.name] = applied.data;
-    }
-    const checked = await eventually(`${step.name} to be verified`, async () => {
-      const seen = await step.verify(runOf(found, memo));
-      return seen.is === 'unknown' ? undefined : seen;
-    });
-    assert.equal(checked.is, 'yes', `${step.name}: ${checked.because}`);
-    done[step.name] = checked.because;
-  }
-  return done;
+/** A run as the remediator does it: claimed, journalled, verified, soaked. The harness calls its target by another name. */
+async function conduct(action: Action<World>, params: Json): Promise<Conducted> {
+  const written = asJson(action.params.parse(params));
+  const { fence } = action;
+  const bound: Action<unknown> = {
+    ...action,
+    lock: undefined,
+    look: (_target, _params, _world, signal) => action.look('copy', written, world, signal),
+    fence: fence && ((_target, _params, _world, sessions, signal) => fence('copy', written, world, sessions, signal)),
+    steps: () => action.steps('copy', written, world),
+    soak: (_target, _params, _world, run) => action.soak('copy', written, world, run),
+  };
+  await using h = await harness();
+  const { run, hold, evidenceHash } = await h.claim(bound);
+  const runner = h.runner(bound);
+  runner.begin(run, hold, evidenceHash);
+  await runner.idle();
+  const { outcome, because } = await h.onlyRun();
+  return { outcome, because, journal: await h.journal() };
+}
+
+interface Conducted extends Pick<Run, 'outcome' | 'because'> {
+  readonly journal: readonly JournalEntry[];
 }
 
 function stepsOf(action: Action<World>, params: Json, by = world): readonly Step<unknown>[] {
@@ -222,8 +226,10 @@ test('a silent link is ended by its own address, and goes on with a partial copy
   ]);
   assert.equal((await lab.redis('redisReplica', (r) => r.get('written-while-silent'))) ?? 'no', 'no');
 
-  const done = await carryOut(redisReplicaReconnect, slowly, found);
-  assert.match(done['verify_link'] ?? '', /the stream flows.*after a partial copy/);
+  const done = await conduct(redisReplicaReconnect, slowly);
+  const ofRun = JSON.stringify(done.journal);
+  assert.equal(done.outcome, 'verified', `${done.because ?? ''} ${ofRun}`);
+  assert.match(ofRun, /the stream flows[^"]*after a partial copy/);
   assert.equal(await lab.redis('redisReplica', (r) => r.get('written-while-silent')), 'yes');
   assert.deepEqual(await copies(), { full: counted.full, partial: counted.partial + 1 });
   assert.deepEqual(await commandsSince('redisReplica'), [`CLIENT KILL LADDR ${address} TYPE master`]);
@@ -301,7 +307,11 @@ test('a replica that has drifted is copied anew, by approval only, and nobody co
   assert.ok((await commandsSince('redisReplica')).every((text) => /^CLIENT KILL ID \d+ TYPE normal$/.test(text)));
   assert.deepEqual(await copies(), counted);
 
-  await carryOut(redisReplicaFullResync, confirmed, found);
+  const done = await conduct(redisReplicaFullResync, confirmed);
+  assert.equal(done.outcome, 'verified', `${done.because ?? ''} ${JSON.stringify(done.journal)}`);
+  // what a successor needs to end the connection is in the journal before the call
+  const intent = done.journal.find((entry) => entry.kind === 'intent' && entry.step === 'full_copy');
+  assert.match(JSON.stringify(intent?.data), /"session":\{"serverRunId":"[0-9a-f]{40}","clientId":"\d+"\}/);
   assert.equal(await info('redisReplica', 'role'), 'slave');
   assert.deepEqual(await copies(), { full: counted.full + 1, partial: counted.partial });
   const sizes = await Promise.all([
