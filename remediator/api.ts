@@ -47,7 +47,7 @@ export function apiRouter(context: Context): Router {
     response.json({ episodes: await store.findEpisodes({ limit: query.limit, ...filter }) });
   });
   router.get('/api/v1/why/:id', async (request, response) => {
-    const story = await storyOf(store, request.params.id);
+    const story = await storyOf(store, request.params.id, clock.nowMs());
     if (story === undefined)
       response.status(404).json({ error: `there is no run, episode or alert ${request.params.id}` });
     else response.json(story);

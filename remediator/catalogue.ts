@@ -93,7 +93,7 @@ export const remediatorFamilies = {
   ),
   budgetLeft: gauge(
     'pipemedic_remediator_budget_left',
-    'Runs that the policy may still begin on this target within its window. Absent while the store cannot be read.',
+    'Runs that the policy may still begin on this target within its window; policy and target `*`: all runs together. Absent while the store cannot be read.',
     ['policy', 'target'],
     graph,
   ),

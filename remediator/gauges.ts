@@ -1,10 +1,11 @@
 // The numbers that are read from the store at each scrape.
 import type { Inventory } from '../exporter/config/inventory.ts';
 import type { LedgerClock } from './clock.ts';
-import type { Policy } from './guard.ts';
+import type { Limits, Policy } from './guard.ts';
 import type { Metrics, StoredState } from './metrics.ts';
 import type { PeopleStore } from './people.ts';
 import type { KnownAction } from './policies.ts';
+import { budgetsOf } from './situation.ts';
 import { readSwitchFile, readSwitchStore } from './switch.ts';
 
 interface Context {
@@ -12,6 +13,7 @@ interface Context {
   readonly switchFile: string;
   readonly inventory: Pick<Inventory, 'targets'>;
   readonly policies: () => readonly Policy[];
+  readonly limits: () => Limits;
   readonly actions: readonly KnownAction[];
   readonly clock: LedgerClock;
   readonly metrics: Metrics;
@@ -55,10 +57,15 @@ async function storedState(context: Context): Promise<StoredState> {
   };
 }
 
+/** The least of what the target and the policy as a whole have left; what all runs together have left is `*`. */
 async function budgets(
-  { store, inventory, policies, actions }: Context,
+  { store, inventory, policies, limits, actions }: Context,
   nowMs: number,
 ): Promise<StoredState['budgets']> {
+  const { global } = limits();
+  const leftOf = async ({ scope, max, windowMs }: Budget): Promise<number> =>
+    Math.max(0, max - (await store.budgetUsed(scope, nowMs - windowMs)));
+  const all = await leftOf({ scope: 'global', max: global.maxRuns, windowMs: global.windowMs });
   const wanted = policies().flatMap((policy) => {
     const kinds = actions.find((a) => a.name === policy.action)?.kinds ?? [];
     const named = policy.match['target'];
@@ -66,10 +73,13 @@ async function budgets(
       .filter((t) => kinds.includes(t.kind) && (named === undefined || named === t.name))
       .map((t) => ({ policy, target: t.name }));
   });
-  return Promise.all(
-    wanted.slice(0, mostBudgets).map(async ({ policy: { name, pace }, target }) => {
-      const used = await store.budgetUsed(`target:${target}`, nowMs - pace.windowMs);
-      return { policy: name, target, left: Math.max(0, pace.maxRuns - used) };
+  const each = await Promise.all(
+    wanted.slice(0, mostBudgets).map(async ({ policy, target }) => {
+      const own = budgetsOf(policy, target, limits()).filter((b) => b.scope !== 'global');
+      return { policy: policy.name, target, left: Math.min(...(await Promise.all(own.map(leftOf)))) };
     }),
   );
+  return [...each, { policy: '*', target: '*', left: all }];
 }
+
+type Budget = ReturnType<typeof budgetsOf>[number];

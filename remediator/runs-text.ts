@@ -1,12 +1,12 @@
 // The story of an episode and the list of runs, as text for a terminal.
-import type { Decision, GuardResult, Json, Run } from './model.ts';
+import type { Approval, Decision, GuardResult, Json, Run } from './model.ts';
 import type { RunStory, Story } from './runs-view.ts';
 import { iso, plain, table, timeWith, type WallOf, type WallText } from './terminal.ts';
 
 const marks: Readonly<Record<GuardResult['result'], string>> = { allow: 'ok', deny: 'NO', unknown: '??' };
 
 export function storyText(story: Story, wallOf: WallOf): string {
-  const { episode, deliveries, decisions, runs, escalations, latches, others } = story;
+  const { episode, deliveries, decisions, runs, escalations, approvals, latches, others } = story;
   const at = timeWith(wallOf);
   const labels = Object.entries(episode.labels).filter(([name]) => name !== 'alertname');
   const lines = [
@@ -33,6 +33,8 @@ export function storyText(story: Story, wallOf: WallOf): string {
       `  ${at(e.firstMs)}  ${e.labels['alertname'] ?? ''}  ${e.state}, last taken ${e.lastOkMs === undefined ? 'never' : at(e.lastOkMs)}${e.lastError === undefined ? '' : `, last error: ${plain(e.lastError)}`}`,
       `      ${plain(e.annotations['description'] ?? '')}`,
     ]),
+    ...(approvals.length === 0 ? [] : ['', `Approvals: ${approvals.length}`]),
+    ...approvals.flatMap((a) => approvalLines(a, at)),
     ...(latches.length === 0 ? [] : ['', 'Latched: left to people until cleared']),
     ...latches.flatMap((l) => [
       `  ${at(l.setMs)}  ${plain(l.scope)}: ${plain(l.reason)}`,
@@ -79,6 +81,17 @@ function runLines({ run, journal }: RunStory, at: WallText): string[] {
       const because = becauseOf(entry.data);
       return `        ${String(entry.n).padStart(3)}  ${at(entry.atMs)}  +${seconds(took).padEnd(8)} ${entry.kind.padEnd(10)} ${entry.step.padEnd(14)} ${entry.outcome ?? ''}${because === '' ? '' : `  ${because}`}`;
     }),
+  ];
+}
+
+function approvalLines(a: Approval, at: WallText): string[] {
+  const decided =
+    a.decidedMs === undefined
+      ? `role ${plain(a.role)}, until ${at(a.expiresMs)}`
+      : `by ${plain(a.decidedBy ?? 'nobody')} ${at(a.decidedMs)}${a.comment === undefined || a.comment === '' ? '' : `: ${plain(a.comment)}`}`;
+  return [
+    `  ${at(a.requestedMs)}  ${a.state}  ${a.action} of ${plain(a.target)}, ${decided}`,
+    ...(a.state === 'requested' ? [`      pipemedic-remediator approve ${a.id}`] : []),
   ];
 }
 

@@ -82,6 +82,9 @@ test('approve and reject, while nobody serves: by id, by the beginning of one, b
   const none = await cli(home, 'approve', 'nothing-such');
   assert.match(none.err, /^no approval nothing-such is waited for/);
 
+  const story = await cli(home, 'why', first.episodeId);
+  assert.match(story.out, /Approvals: 1\n {2}\S+ {2}approved {2}maxwell\.restart of maxwell1, by \S+ .*: seen\n/);
+
   await using store = open(home);
   const after = await store.approval(first.id);
   assert.deepEqual([after?.state, after?.comment], ['approved', 'seen']);
