@@ -41,7 +41,7 @@ export interface StepRun<B> {
   /** Progress for people; never decides anything. */
   readonly note: (message: string, data?: Json) => void;
   /** The lock that the action took for this run; undefined where it has none, or could not be had again after a crash. */
-  readonly lock: VisibleLock | undefined;
+  readonly lock?: VisibleLock | undefined;
 }
 
 /**
@@ -89,7 +89,7 @@ export interface Step<B> {
    */
   readonly session?: (run: StepRun<B>) => Promise<StepSession>;
   /** One external call; no retries, no reconnect inside. Absent for a step that only looks (a gate, a verification). */
-  readonly apply?: (run: StepRun<B>, session: StepSession | undefined) => Promise<Applied>;
+  readonly apply?: (run: StepRun<B>, session?: StepSession) => Promise<Applied>;
   readonly verify: (run: StepRun<B>) => Promise<Checked>;
   /** Name of a compensating step to run when a later step fails; 'none' is a decision too. */
   readonly compensate: Step<B> | 'none';

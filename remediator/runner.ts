@@ -7,18 +7,17 @@ import type { Action, Step } from './action.ts';
 import { hashOf } from './canonical.ts';
 import type { LedgerClock } from './clock.ts';
 import { alertIsActive } from './guards/alert.ts';
-import type { Policy } from './guard.ts';
 import type { Json, Run } from './model.ts';
 import { conduct } from './runner/conduct.ts';
 import { Abandoned, type Ending, type RunContext } from './runner/context.ts';
 import { takeLock } from './runner/fence.ts';
 import { entryOf, mutated, phaseOf } from './runner/journal.ts';
 import { keepLease, leaseTiming, type LeaseTiming } from './runner/lease.ts';
-import { obstacleOf } from './runner/obstacle.ts';
+import { obstacleOf, type Restraints } from './runner/obstacle.ts';
 import { allSteps } from './runner/steps.ts';
 import { StoreError, type Hold, type Store } from './store/store.ts';
 
-export interface RunnerDeps<W> {
+export interface RunnerDeps<W> extends Restraints {
   readonly store: Store;
   readonly clock: LedgerClock;
   readonly log: Log;
@@ -26,10 +25,6 @@ export interface RunnerDeps<W> {
   readonly actions: readonly Action<W>[];
   readonly world: W;
   readonly evidenceDir: string;
-  /** Those in force now: a mode that was lowered since stops a run. */
-  readonly policies: () => readonly Policy[];
-  /** Why nothing may be begun in this run: the switch, people at work, a policy that may do less. Must not throw. */
-  readonly paused: (run: Run) => Promise<string | undefined>;
   readonly alertFreshMs: number;
   /** Told of every end; must not throw. */
   readonly ended: (run: Run, end: Ending, durationSeconds: number) => Promise<void>;

@@ -1,14 +1,20 @@
 // What may have come up since the claim: asked before every intent that begins something.
 import { messageOf } from '../../exporter/runtime/errors.ts';
-import type { RunnerDeps } from '../runner.ts';
+import type { Policy } from '../guard.ts';
+import type { Run } from '../model.ts';
 import type { RunContext } from './context.ts';
 
-type Asked<W> = Pick<RunnerDeps<W>, 'paused' | 'policies'>;
+export interface Restraints {
+  /** Those in force now: a mode that was lowered since stops a run. */
+  readonly policies: () => readonly Policy[];
+  /** Why nothing may be begun in this run: the switch, people at work, a policy that may do less. */
+  readonly paused: (run: Run) => Promise<string | undefined>;
+}
 
 const lockAnswersMs = 5_000;
 
 /** Why nothing may be begun now. What cannot be told is a reason too. */
-export async function obstacleOf<W>(ctx: RunContext<W>, policy: string, deps: Asked<W>): Promise<string | undefined> {
+export async function obstacleOf<W>(ctx: RunContext<W>, policy: string, deps: Restraints): Promise<string | undefined> {
   try {
     return await ask(ctx, policy, deps);
   } catch (error) {
@@ -16,7 +22,7 @@ export async function obstacleOf<W>(ctx: RunContext<W>, policy: string, deps: As
   }
 }
 
-async function ask<W>(ctx: RunContext<W>, policy: string, deps: Asked<W>): Promise<string | undefined> {
+async function ask<W>(ctx: RunContext<W>, policy: string, deps: Restraints): Promise<string | undefined> {
   const { run, action, clock } = ctx;
   const paused = await deps.paused(run);
   if (paused !== undefined) return paused;
