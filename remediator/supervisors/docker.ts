@@ -1,5 +1,6 @@
 // A container behind the Docker Engine API (or podman's), by its unix socket. Never `/restart`: that ends whatever runs.
 import { z } from 'zod';
+import { within } from '../../exporter/runtime/deadline.ts';
 import { messageOf } from '../../exporter/runtime/errors.ts';
 import { known, unknown, type Known } from '../../exporter/runtime/known.ts';
 import {
@@ -144,12 +145,19 @@ export function dockerSupervisor(settings: DockerSettings, nowMs: () => number):
     const own = life.pid === null ? unknown('no process id') : processStateOf(life.pid, life.startedAtMs, nowMs());
     if (own.known) return own;
     // The engine sees its processes where this program does not: it runs in a container itself, or elsewhere.
-    const answer = await call('GET', `/containers/${Id}/top?ps_args=-o%20pid,stat`, signal).catch(() => undefined);
-    if (answer?.is !== 'answered' || answer.status !== 200) return own;
-    const letter = stateInTop(answer.body, life.pid);
-    return letter === undefined ? own : known(letter, nowMs());
+    for (const args of topArguments) {
+      const path = `/containers/${Id}/top?ps_args=${encodeURIComponent(args)}`;
+      const answer = await call('GET', path, within(topMs, signal)).catch(() => undefined);
+      const letter = answer?.is === 'answered' && answer.status === 200 ? stateInTop(answer.body, life.pid) : undefined;
+      if (letter !== undefined) return known(letter, nowMs());
+    }
+    return own;
   }
 }
+
+/** Podman's own words first: given those of ps(1) it looks for a ps in the container. Docker hands them to ps. */
+const topArguments = ['hpid,state', '-o pid,stat'];
+const topMs = 2_000;
 
 const topSchema = z.object({ Titles: z.array(z.string()), Processes: z.array(z.array(z.string())) });
 
@@ -157,7 +165,10 @@ function stateInTop(body: Buffer, pid: number | null): string | undefined {
   const parsed = topSchema.safeParse(safeJson(body));
   if (!parsed.success) return undefined;
   const { Titles, Processes } = parsed.data;
-  const [pidAt, statAt] = [Titles.indexOf('PID'), Titles.findIndex((t) => t === 'STAT' || t === 'S')];
+  const [pidAt, statAt] = [
+    Titles.findIndex((t) => t === 'PID' || t === 'HPID'),
+    Titles.findIndex((t) => t === 'STAT' || t === 'STATE'),
+  ];
   if (pidAt < 0 || statAt < 0) return undefined;
   return Processes.find((p) => p[pidAt] === String(pid))?.[statAt]?.slice(0, 1);
 }

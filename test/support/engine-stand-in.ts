@@ -19,6 +19,8 @@ export interface EngineContainer {
   paused: boolean;
   autoRemove: boolean;
   log: string;
+  /** As ps(1) writes it; empty: the engine does not tell. */
+  processState: string;
 }
 
 export type Fault = (request: IncomingMessage, response: ServerResponse) => void;
@@ -62,6 +64,7 @@ export async function startEngine(change: Partial<EngineContainer> = {}): Promis
     paused: false,
     autoRemove: false,
     log: '',
+    processState: '',
     ...change,
   };
   const asked: string[] = [];
@@ -108,6 +111,19 @@ export async function startEngine(change: Partial<EngineContainer> = {}): Promis
         head.writeUInt32BE(text.length, 4);
         response.writeHead(200, { 'content-type': 'application/vnd.docker.raw-stream' });
         response.end(text.length === 0 ? '' : Buffer.concat([head, text]));
+        return;
+      }
+      case 'GET top': {
+        // as Docker does: its words are those of ps(1), any other is an error
+        if (!path.endsWith(`?ps_args=${encodeURIComponent('-o pid,stat')}`)) {
+          answers(500, 'ps: error')(request, response);
+          return;
+        }
+        const Processes = [[String(container.pid), container.processState]];
+        response.writeHead(200, { 'content-type': 'application/json' });
+        response.end(
+          JSON.stringify({ Titles: ['PID', 'STAT'], Processes: container.processState === '' ? [] : Processes }),
+        );
         return;
       }
       default:

@@ -29,14 +29,16 @@ export async function stateOf(target: string, world: World, run: Run): ReturnTyp
   return (await world.supervisor(target)?.state(run.signal)) ?? { known: false, why: 'no supervisor is configured' };
 }
 
-/** What every step that changes something has in common under a supervisor that compares and acts in one. */
+/** What every step that changes something has in common. */
 function changing(supervisor: Supervisor | undefined, which: 'stop' | 'start') {
+  const fencing = supervisor?.fencing[which] ?? 'once';
   return {
-    fencing: supervisor?.fencing[which] ?? 'once',
+    fencing,
     settleMs: 1_000,
     // the second one begins with a probe: after `overtaken` or `running` it says who was faster
     maxAttempts: 2,
-    lateCopy: 'harmless',
+    // compared before it is sent, not as it acts: a stop that is held up in between ends whatever runs by then
+    lateCopy: which === 'stop' && fencing === 'predicate' ? 'harmful' : 'harmless',
   } as const;
 }
 

@@ -233,3 +233,15 @@ test('what the kernel has killed for memory, and what somebody has paused', asyn
   assert.ok(killed.known);
   assert.equal(killed.value.last?.oomKilled, true);
 });
+
+test('the state of a process that only the engine can see; not told is unknown', async () => {
+  await using engine = await startEngine({ processState: 'Ssl' });
+  const supervisor = supervisorOf(engine);
+  const seen = await supervisor.state(soon());
+  assert.ok(seen.known && seen.value.processState.known);
+  assert.equal(seen.value.processState.value, 'S');
+  engine.container.processState = '';
+  const untold = await supervisor.state(soon());
+  assert.ok(untold.known);
+  assert.equal(untold.value.processState.known, false);
+});
