@@ -88,7 +88,14 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   let { policies, limits } = options.policyFile;
   const relapseMs = Math.max(...policies.map((p) => p.relapseMs));
   const longestMs = longestWindowMs(policies, limits);
-  const place = stack.use(await openToServe(settings, { relapseMs, longestMs, machine: options.machine }));
+  const place = stack.use(
+    await openToServe(settings, {
+      relapseMs,
+      longestMs,
+      webhookCapBytes: 2 * settings.retention.webhookBytes,
+      machine: options.machine,
+    }),
+  );
   const { store: opened, clock } = place;
   const metrics = createMetrics(version);
   metrics.policies(policies);

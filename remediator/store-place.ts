@@ -5,6 +5,7 @@ import { openServerLedger } from './clock-server.ts';
 import { openLedger, readLedger, thisMachine, type LedgerClock, type Machine } from './clock.ts';
 import { takeServeLock } from './serve-lock.ts';
 import type { Settings } from './settings.ts';
+import { withBallast } from './store/ballast.ts';
 import { openMysqlStore } from './store/mysql.ts';
 import { openSqlite } from './store/sqlite.ts';
 import type { Store } from './store/store.ts';
@@ -24,12 +25,18 @@ export async function openToServe(
   {
     relapseMs,
     longestMs,
+    webhookCapBytes = Infinity,
     machine = thisMachine,
-  }: { readonly relapseMs: number; readonly longestMs: number; readonly machine?: Machine | undefined },
+  }: {
+    readonly relapseMs: number;
+    readonly longestMs: number;
+    readonly webhookCapBytes?: number;
+    readonly machine?: Machine | undefined;
+  },
 ): Promise<OpenStore> {
   await using stack = new AsyncDisposableStack();
   if (settings.mysqlStore !== undefined) {
-    const shared = stack.use(await openMysqlStore({ ...settings.mysqlStore, relapseMs }));
+    const shared = stack.use(await openMysqlStore({ ...settings.mysqlStore, relapseMs, webhookCapBytes }));
     const clock = await openServerLedger(shared, longestMs, machine);
     return opened(shared, clock, stack.move());
   }
@@ -38,7 +45,8 @@ export async function openToServe(
     throw new ConfigError(settings.store, ['another remediator serves with this store. Stop it, or set another store']);
   }
   stack.use(lock);
-  const store = stack.use(openSqlite({ file: settings.store, relapseMs, where: 'thread' }));
+  const file = stack.use(openSqlite({ file: settings.store, relapseMs, webhookCapBytes, where: 'thread' }));
+  const store = await withBallast(file, `${settings.store}.ballast`);
   const clock = await openLedger(store, longestMs, machine);
   return opened(store, clock, stack.move());
 }

@@ -4,7 +4,7 @@ import { gunzip, gzip } from 'node:zlib';
 import { bytes, episodeOf, int, text } from './rows.ts';
 import type { Db } from './db.ts';
 import { insertEpisode, openOf, processOne } from './episodes.ts';
-import type { NewWebhook, Store } from './store.ts';
+import { StoreError, type NewWebhook, type Store } from './store.ts';
 
 type Intake = Pick<
   Store,
@@ -27,6 +27,8 @@ interface Context {
   readonly wallMs: () => number;
   /** A new episode within this time after the former one of the same identity closed is its relapse. */
   readonly relapseMs: number;
+  /** Bodies that are stored may take so much; beyond it none is taken. */
+  readonly webhookCapBytes: number;
 }
 
 const compress = promisify(gzip);
@@ -35,10 +37,15 @@ const decompress = promisify(gunzip);
 const largestGroup = 200;
 const largestBodyBytes = 64 * 1024 * 1024;
 
-export function intakeOf({ db, wallMs, relapseMs }: Context): Intake {
+export function intakeOf({ db, wallMs, relapseMs, webhookCapBytes }: Context): Intake {
   const append = groupCommit(db);
+  const takeRoom = roomOf(db, webhookCapBytes);
   return {
-    appendWebhook: async (hook) => append(hook, await compress(hook.body, { level: 1 })),
+    appendWebhook: async (hook) => {
+      const bodyGz = await compress(hook.body, { level: 1 });
+      await takeRoom(bodyGz.length);
+      return append(hook, bodyGz);
+    },
     pendingWebhooks: async (limit) => {
       const rows = await db.all('SELECT * FROM webhook WHERE processed_ms IS NULL ORDER BY id LIMIT ?', limit);
       return Promise.all(
@@ -142,6 +149,33 @@ export function intakeOf({ db, wallMs, relapseMs }: Context): Intake {
 /** A body that cannot be unpacked is empty, so that it is found to be poison instead of holding up the others. */
 function unpacked(bodyGz: Uint8Array): Promise<Buffer> {
   return decompress(bodyGz, { maxOutputLength: largestBodyBytes }).catch(() => Buffer.alloc(0));
+}
+
+/** Counted here, and counted anew in the store when it seems to be full: old ones may have been deleted since. */
+function roomOf(db: Db, capBytes: number): (bytes: number) => Promise<void> {
+  let takenBytes: number | undefined;
+  let measuredMs = -Infinity;
+  let measuring: Promise<void> | undefined;
+  const measure = async (): Promise<void> => {
+    const row = await db.get('SELECT coalesce(sum(length(body_gz)), 0) AS bytes FROM webhook');
+    takenBytes = int(row ?? {}, 'bytes');
+    measuredMs = performance.now();
+    measuring = undefined;
+  };
+  return async (bytes) => {
+    if (capBytes === Infinity) return;
+    const isFull = (): boolean => takenBytes === undefined || takenBytes + bytes > capBytes;
+    // The sum reads the whole table: not for each of those that are turned away.
+    if (isFull() && performance.now() - measuredMs > 1000) {
+      measuring ??= measure().catch((error: unknown) => {
+        measuring = undefined;
+        throw error;
+      });
+      await measuring;
+    }
+    if (isFull()) throw new StoreError('full', `the bodies of notifications take more than ${capBytes} bytes`);
+    takenBytes = (takenBytes ?? 0) + bytes;
+  };
 }
 
 interface Waiting {

@@ -22,6 +22,8 @@ export interface MysqlDb extends Db {
 
 const mostTries = 5;
 const mostSessions = 8;
+/** The caller looks at the server's clock every 5 s. */
+const largestLeadMs = 10_000;
 const deadline = (): AbortSignal => AbortSignal.timeout(60_000);
 
 /** @throws StoreError */
@@ -81,10 +83,16 @@ export async function openMysqlDb(options: MysqlOptions): Promise<MysqlDb> {
     const [row] = await session.all('SELECT CAST(UNIX_TIMESTAMP(SYSDATE(6)) * 1000 AS SIGNED) AS ms', []);
     return int(row ?? {}, 'ms');
   };
-  /** Never before what was seen: the clock of a server can be set back. */
-  const ledgerMs = async (session: Session): Promise<number> => {
+  /**
+   * Never before what was seen: the clock of a server can be set back. Set forward, it would end every window at once:
+   * nothing is written with such a time before the caller has looked at the clock anew, and its guard judged it.
+   */
+  const ledgerMs = async (session: Session, callers: () => number): Promise<number> => {
     const [mark] = await session.all(`SELECT v FROM meta WHERE k = 'clock_high'`, []);
-    return Math.max(await nowOf(session), Number(mark?.['v'] ?? 0));
+    const ms = Math.max(await nowOf(session), Number(mark?.['v'] ?? 0));
+    const ahead = ms - callers();
+    if (ahead <= largestLeadMs) return ms;
+    throw new StoreError('busy', `the clock of the store’s server is ${ahead} ms ahead of what this remediator knows`);
   };
   const txOn = (session: Session): Tx => ({
     get: async (sql, ...values) => (await session.all(sql, values))[0],
@@ -96,7 +104,7 @@ export async function openMysqlDb(options: MysqlOptions): Promise<MysqlDb> {
       return ids;
     },
     forUpdate: ' FOR UPDATE',
-    now: (callers) => (options.clock === 'caller' ? Promise.resolve(callers()) : ledgerMs(session)),
+    now: (callers) => (options.clock === 'caller' ? Promise.resolve(callers()) : ledgerMs(session, callers)),
   });
 
   const once = async <T>(session: Session, work: (tx: Tx) => Promise<T>): Promise<T> => {
@@ -164,7 +172,8 @@ export async function openMysqlDb(options: MysqlOptions): Promise<MysqlDb> {
     run: (sql, ...values) => transact((tx) => tx.run(sql, ...values)),
     insertAll: (sql, rows) => transact((tx) => tx.insertAll(sql, rows)),
     forUpdate: ' FOR UPDATE',
-    now: (callers) => (options.clock === 'caller' ? Promise.resolve(callers()) : withSession(ledgerMs)),
+    now: (callers) =>
+      options.clock === 'caller' ? Promise.resolve(callers()) : withSession((s) => ledgerMs(s, callers)),
     transact,
     serverMs: () => withSession(nowOf),
     bytes: async () => {

@@ -1,13 +1,10 @@
 // The embedded store: one SQLite file on a local file system.
 import { openDb } from './sqlite-db.ts';
 import type { Store } from './store.ts';
-import { storeOn } from './store-on.ts';
+import { storeOn, type StoreOptions } from './store-on.ts';
 
-export interface SqliteOptions {
+export interface SqliteOptions extends StoreOptions {
   readonly file: string;
-  readonly wallMs?: () => number;
-  /** A new episode this soon after the last one of the same alert is a relapse of it. */
-  readonly relapseMs?: number;
   /** For reading beside a running remediator: nothing is created or changed. */
   readonly readOnly?: boolean;
   /** How long to wait for another process's transaction. */

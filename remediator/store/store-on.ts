@@ -14,11 +14,14 @@ export interface StoreOptions {
   readonly wallMs?: () => number;
   /** A new episode this soon after the last one of the same alert is a relapse of it. */
   readonly relapseMs?: number;
+  /** When the bodies of notifications take so much, none is taken any more (503): cleaning up should have kept it below. */
+  readonly webhookCapBytes?: number;
 }
 
-export function storeOn(db: Db, { wallMs = () => Date.now(), relapseMs = 900_000 }: StoreOptions): Store {
+export function storeOn(db: Db, options: StoreOptions): Store {
+  const { wallMs = () => Date.now(), relapseMs = 900_000, webhookCapBytes = Infinity } = options;
   return {
-    ...intakeOf({ db, wallMs, relapseMs }),
+    ...intakeOf({ db, wallMs, relapseMs, webhookCapBytes }),
     ...decisionsIn(db),
     ...runsIn(db),
     ...peopleIn(db),

