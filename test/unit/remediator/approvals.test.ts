@@ -1,6 +1,7 @@
 // Trust over time: approvals and what voids them, demotion, chains, progress, budgets by scope.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { z } from 'zod';
 import type { Action } from '../../../remediator/action.ts';
 import type { EvaluatorDeps } from '../../../remediator/evaluator.ts';
 import type { Policy } from '../../../remediator/guard.ts';
@@ -318,3 +319,66 @@ test('a pause of one target holds up that one only', () =>
       ['svc2'],
     );
   }));
+
+test('other parameters void an approval: the object that the alert is about has changed', () => {
+  const channels = (b: Bench): Pick<EvaluatorDeps<World>, 'actions'> => {
+    const inner = fakeAction(b.service);
+    return {
+      actions: [
+        {
+          ...inner,
+          objectLabels: { channel: 'channel_name' },
+          params: z.strictObject({ channel: z.string(), force: z.boolean().optional() }),
+          look: (target, _params, ...rest) => inner.look(target, {}, ...rest),
+          steps: (target, _params, world) => inner.steps(target, {}, world),
+          lock: undefined,
+        },
+      ],
+    };
+  };
+  return withBench(async (b) => {
+    b.policies = [asking];
+    const id = await b.fire({ alertname: 'ServiceSick', target: 'svc1', channel_name: 'a' });
+    await b.lookTwice(id);
+    const before = await decide(b, 'approved');
+    b.policies = [{ ...asking, params: { force: true } }];
+    assert.equal((await b.lookTwice(id)).reasonKey, 'approval:needs_approval');
+    const [after] = await approvals(b);
+    assert.notEqual(after?.paramsHash, before.paramsHash);
+    assert.equal((await b.store.approval(before.id))?.state, 'void');
+    // an approval of one channel is none for another: they are two incidents
+    const other = await b.fire({ alertname: 'ServiceSick', target: 'svc1', channel_name: 'b' });
+    assert.equal((await b.lookTwice(other)).reasonKey, 'approval:needs_approval');
+    await settled(b);
+    assert.deepEqual(b.service.witness, []);
+  }, channels);
+});
+
+test('scenario 6: the budget holds over a restart of the process, and its end is told', async () => {
+  await withBench(async (b) => {
+    b.policies = [{ ...policy, pace: { ...policy.pace, maxRuns: 2 } }];
+    b.service.dataMoves = 'no';
+    const id = await b.fire();
+    await b.lookTwice(id);
+    await settled(b);
+    await again(b, id);
+    assert.equal((await b.runs()).length, 2);
+    const starts = b.service.count('start');
+    const restarted = b.another();
+    b.service.isSick = true;
+    b.clock.aheadMs += policy.pace.cooldownMs + 15_001;
+    await b.store.setAlertState(id, 'active', '', b.clock.nowMs());
+    await restarted.resume();
+    for (let turn = 0; turn < 3; turn++) {
+      const open = await b.store.episode(id);
+      await b.store.scheduleEval(id, open?.nextEvalMs, b.clock.nowMs());
+      await restarted.tick();
+      await restarted.idle();
+      b.clock.aheadMs += 1_000;
+    }
+    const decision = (await b.store.decisionsOf(id)).at(-1);
+    assert.equal(decision?.reasonKey, 'budget:spent');
+    assert.equal(b.service.count('start'), starts);
+    assert.ok((await b.told()).includes('RemediationRefused'));
+  });
+});

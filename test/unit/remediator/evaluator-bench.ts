@@ -36,16 +36,23 @@ export class Bench {
   policies: readonly Policy[] = [policy];
   limits: Limits = defaultLimits;
   readonly evaluator: Evaluator;
+  readonly #change: (bench: Bench) => Partial<EvaluatorDeps<World>>;
 
   constructor(dir: string, change: (bench: Bench) => Partial<EvaluatorDeps<World>> = () => ({})) {
     this.dir = dir;
     this.store = openSqlite({ file: join(dir, 'store.db') });
-    this.evaluator = createEvaluator<World>({
+    this.#change = change;
+    this.evaluator = this.another();
+  }
+
+  /** As a process that begins anew has it: the same store, nothing remembered. */
+  another(): Evaluator {
+    return createEvaluator<World>({
       store: this.store,
       inventory: inventoryWith(['svc1', 'svc2']),
       policies: () => this.policies,
       limits: () => this.limits,
-      settings: { switchFile: join(dir, 'PAUSED'), evidenceDir: join(dir, 'evidence'), require: {} },
+      settings: { switchFile: join(this.dir, 'PAUSED'), evidenceDir: join(this.dir, 'evidence'), require: {} },
       actions: [fakeAction(this.service)],
       world: this.world,
       clock: this.clock,
@@ -53,7 +60,7 @@ export class Bench {
       metrics: { decision: (guard, result) => this.guards.push(`${guard}:${result}`), run: () => undefined },
       holder: 'h1',
       symptomMs,
-      ...change(this),
+      ...this.#change(this),
     });
   }
 
