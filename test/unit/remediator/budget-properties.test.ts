@@ -249,3 +249,24 @@ for (const [what, change] of Object.entries(mutants)) {
     assert.match((await firstFault({ ...real, ...change })) ?? 'no fault was found', /^seed \d+: \d+ actions/);
   });
 }
+
+test('a boot with a wrong clock that does not outlast a window, and then a good one: how long it was off is still not known', async () => {
+  const machine = new FakeMachine();
+  const kept = new Map<string, string>();
+  const store = {
+    meta: (key: string) => Promise.resolve(kept.get(key)),
+    setMeta: (key: string, value: string) => Promise.resolve(void kept.set(key, value)),
+  };
+  await openLedger(store, hour, machine);
+  machine.pass(10 * minute);
+  machine.reboot(minute, 3 * hour);
+  assert.equal((await openLedger(store, hour, machine)).steady().known, false, 'nobody has set the clock');
+  machine.pass(10 * minute);
+  machine.reboot(minute, 0);
+  const clock = await openLedger(store, hour, machine);
+  assert.equal(clock.steady().known, false, 'its ledger time is ahead by what was guessed before');
+  machine.pass(hour);
+  assert.equal(clock.steady().known, true, 'no window reaches back over the boot');
+  machine.reboot(minute, 0);
+  assert.equal((await openLedger(store, hour, machine)).steady().known, false, 'not written since it was outlived');
+});
