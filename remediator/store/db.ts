@@ -28,6 +28,8 @@ export interface Db extends Tx, AsyncDisposable {
   readonly transact: <T>(work: (tx: Tx) => Promise<T>) => Promise<T>;
   /** What the database holds on its disk. */
   readonly bytes: () => Promise<number>;
+  /** Gives back to the disk what deleted rows have left, some of it at a time. */
+  readonly shrink: () => Promise<void>;
 }
 
 /** A key is there already, or a value is missing: a fact about the data, not about the store. */

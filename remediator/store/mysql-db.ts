@@ -184,6 +184,7 @@ export async function openMysqlDb(options: MysqlOptions): Promise<MysqlDb> {
       );
       return int(row ?? {}, 'bytes');
     },
+    shrink: () => Promise.resolve(), // InnoDB uses it again
     [Symbol.asyncDispose]: () => {
       closed = true;
       for (const session of idle) session.close();

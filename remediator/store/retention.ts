@@ -8,7 +8,11 @@ const chunk = 500;
 
 export function retentionIn(db: Db): Pick<Store, 'prune' | 'size'> {
   return {
-    prune: async (keep, nowMs) => await db.transact(async (db) => await pruneIn(db, keep, nowMs)),
+    prune: async (keep, nowMs) => {
+      const result = await db.transact((tx) => pruneIn(tx, keep, nowMs));
+      if (!result.more) await db.shrink();
+      return result;
+    },
     size: async () => {
       const hooks = await db.get(`SELECT count(*) AS n, coalesce(sum(length(body_gz)), 0) AS bytes FROM webhook`);
       if (hooks === undefined) throw new StoreError('broken', 'no count');

@@ -1,19 +1,8 @@
 // The SQLite file as the store uses it: one connection, its transactions one after the other.
-import { oneAtATime, type Db, type Row, type Tx, type Value } from './db.ts';
-import { openRaw, type SqliteOpening } from './sqlite-raw.ts';
+import { oneAtATime, type Db, type Tx } from './db.ts';
+import { openRaw, type SqliteCalls, type SqliteOpening } from './sqlite-raw.ts';
 import { openThread } from './sqlite-thread.ts';
 import { int } from './rows.ts';
-
-/** The calls of SqliteRaw, wherever the connection is. */
-export interface SqliteCalls extends AsyncDisposable {
-  readonly get: (sql: string, values: readonly Value[]) => Promise<Row | undefined>;
-  readonly all: (sql: string, values: readonly Value[]) => Promise<readonly Row[]>;
-  readonly run: (sql: string, values: readonly Value[]) => Promise<number>;
-  readonly insertAll: (sql: string, rows: readonly (readonly Value[])[]) => Promise<readonly number[]>;
-  readonly begin: () => Promise<void>;
-  readonly commit: () => Promise<void>;
-  readonly rollback: () => Promise<void>;
-}
 
 /**
  * @param where `thread`: a wait for another process's transaction, or for the disk, does not hold up this thread's timers
@@ -55,6 +44,10 @@ export function openDb(opening: SqliteOpening, where: 'here' | 'thread' = 'here'
         calls.get('SELECT page_count * page_size AS bytes FROM pragma_page_count, pragma_page_size', []),
       );
       return int(row ?? {}, 'bytes');
+    },
+    shrink: async () => {
+      // `all`: each step of the statement frees one page
+      await queue(() => calls.all('PRAGMA incremental_vacuum(2000)', []));
     },
     [Symbol.asyncDispose]: () => queue(() => Promise.resolve(calls[Symbol.asyncDispose]())),
   };

@@ -19,6 +19,17 @@ export interface SqliteOpening {
   readonly timeoutMs: number;
 }
 
+/** The calls of SqliteRaw, wherever the connection is. */
+export interface SqliteCalls extends AsyncDisposable {
+  readonly get: (sql: string, values: readonly Value[]) => Promise<Row | undefined>;
+  readonly all: (sql: string, values: readonly Value[]) => Promise<readonly Row[]>;
+  readonly run: (sql: string, values: readonly Value[]) => Promise<number>;
+  readonly insertAll: (sql: string, rows: readonly (readonly Value[])[]) => Promise<readonly number[]>;
+  readonly begin: () => Promise<void>;
+  readonly commit: () => Promise<void>;
+  readonly rollback: () => Promise<void>;
+}
+
 export interface SqliteRaw extends Disposable {
   readonly get: (sql: string, values: readonly Value[]) => Row | undefined;
   readonly all: (sql: string, values: readonly Value[]) => readonly Row[];

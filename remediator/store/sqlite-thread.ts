@@ -1,8 +1,7 @@
 // The connection in a thread of its own: while it waits for a lock or the disk, leases are renewed and webhooks read on.
 import { Worker } from 'node:worker_threads';
 import { ConstraintError, type Row } from './db.ts';
-import type { SqliteCalls } from './sqlite-db.ts';
-import { openRaw, type SqliteOpening } from './sqlite-raw.ts';
+import { openRaw, type SqliteCalls, type SqliteOpening } from './sqlite-raw.ts';
 import type { Call, Reply } from './sqlite-worker.ts';
 import { StoreError } from './store.ts';
 

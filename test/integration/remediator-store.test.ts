@@ -6,6 +6,7 @@ import { databasePorts } from '../../deploy/lab/release.ts';
 import { startDatabases, type DatabaseLab } from '../../deploy/lab/databases.ts';
 import { mariadbInstalled } from '../../deploy/lab/mariadb.ts';
 import { openMysqlDb, type MysqlOptions } from '../../remediator/store/mysql-db.ts';
+import { isServed, openToChange, openToRead, openToServe } from '../../remediator/store-place.ts';
 import { openMysqlStore } from '../../remediator/store/mysql.ts';
 import { StoreError } from '../../remediator/store/store.ts';
 import { claimOf, openEpisode, refusal, win } from '../unit/remediator/store-fixtures.ts';
@@ -187,6 +188,33 @@ suite('server: what a server does to a store', () => {
       late instanceof StoreError && late.code === 'fenced',
       'set back: what was seen counts, the lease is over',
     );
+  });
+
+  test('two remediators serve with it at once, by one clock; a reader and a person come beside', async () => {
+    await emptied();
+    const { clock: _clock, ...shared } = place();
+    const settings = { store: 'mysql', mysqlStore: { ...shared, allowRelaxedDurability: false } };
+    const times = { relapseMs: 900_000, longestMs: 3_600_000 };
+    await using one = await openToServe(settings, times);
+    await using two = await openToServe(settings, times);
+    assert.ok(one.clock.steady().known && two.clock.steady().known);
+    assert.ok(Math.abs(one.clock.nowMs() - two.clock.nowMs()) < 5000);
+    const episode = await openEpisode(one.store, { alertname: 'A' });
+    const results = await Promise.all(
+      [one, two].map(({ store, clock }, i) => store.claim(claimOf(episode, { holder: `h${i}` }), clock.nowMs)),
+    );
+    assert.deepEqual(results.map((r) => r.won).sort(), [false, true]);
+    assert.equal(isServed(settings), false, 'nobody has to ask a server to write');
+    await using reader = await openToRead(settings);
+    assert.equal((await reader.store.activeRuns()).length, 1);
+    await using person = await openToChange(settings);
+    assert.ok(person !== undefined);
+    await person.store.setPause({
+      ...{ scope: 'global', paused: true, by: 'ann', reason: 'x', untilMs: undefined },
+      setMs: person.clock.nowMs(),
+    });
+    const other = await openEpisode(two.store, { alertname: 'B' });
+    assert.equal((await two.store.claim(claimOf(other, { target: 'b' }), two.clock.nowMs)).won, false);
   });
 
   test('another server behind the same name: nothing is claimed until a person has looked', async () => {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -159,7 +160,23 @@ test('SQLite: bodies beyond the cap are refused until old ones are deleted', asy
   await assert.rejects(append(), isFull);
   for (const id of ids) await store.processWebhook(id, undefined, false, 1);
   await store.prune({ episodesMs: hour, webhookBytes: 0, longestWindowMs: hour }, 1);
+  assert.ok((await store.size()).bytes > 0);
   await eventually('room again', () => append());
+});
+
+test('SQLite: what was deleted is given back to the disk', async () => {
+  await using place = await folder();
+  await using store = openSqlite({ file: place.file });
+  const { bytes: empty } = await store.size();
+  const body = randomBytes(200_000);
+  const id = await store.appendWebhook({
+    ...{ source: 'main', receivedMs: 1, receivedBy: 'p', alertCount: 0, truncatedCount: 0, body },
+  });
+  await store.processWebhook(id, undefined, false, 1);
+  const { bytes: full } = await store.size();
+  assert.ok(full >= empty + 200_000);
+  await store.prune({ episodesMs: hour, webhookBytes: 0, longestWindowMs: hour }, 1);
+  assert.ok((await store.size()).bytes < full - 150_000);
 });
 
 test('a full disk: the ballast makes room for the run that is under way, and comes back after cleaning up', async () => {
