@@ -48,7 +48,7 @@ export function reconnectPreconditions(
 }
 
 /** A replica whose link is down tries again every second by itself: there is nothing that could be ended. */
-function linkToEnd({ link: end }: PairFacts, { link }: RedisReplication): Verdict {
+function linkToEnd({ link: end, fed }: PairFacts, { link }: RedisReplication): Verdict {
   if (link?.syncInProgress === true)
     return deny('copying', 'it is being copied to: an end of the link would begin that anew');
   if (!end.known) return unsure('link_unknown', end.why);
@@ -61,7 +61,9 @@ function linkToEnd({ link: end }: PairFacts, { link }: RedisReplication): Verdic
   if (laddr === undefined)
     return deny('too_old', 'the server does not tell its own address of the link: Redis 6.2 does');
   if (!isAddress(laddr)) return deny('no_address', `the link has no address that could be named: ${laddr}`);
-  return allow('link_found', `one connection, ${laddr} to ${addr}`, { laddr, addr });
+  // Behind a NAT or a proxy the primary lists another address, or none any more: the replica's own is what is named
+  const listedByPrimary = fed.known ? fed.value.some((client) => client.addr === laddr) : null;
+  return allow('link_found', `one connection, ${laddr} to ${addr}`, { laddr, addr, listedByPrimary });
 }
 
 /** As Redis decides at the next connection: else a reconnect costs a full copy, which people are to decide on. */

@@ -185,6 +185,15 @@ for (const [what, change, expected] of reconnects) {
   });
 }
 
+test('the connection is named by the address that the replica lists, and whether its primary lists the same is told', () => {
+  const fed = (addr: string) => known([{ id: '9', addr, laddr: '10.0.0.1:6379', name: '' }], 1);
+  const inputs = (change: Change) => reconnectPreconditions(facts(change), reconnectParams, good)['link']?.inputs;
+  const told = { laddr: '10.0.0.2:40088', addr: '10.0.0.1:6379' };
+  assert.deepEqual(inputs({ facts: { fed: fed('10.0.0.2:40088') } }), { ...told, listedByPrimary: true });
+  assert.deepEqual(inputs({ facts: { fed: fed('10.0.0.99:1') } }), { ...told, listedByPrimary: false });
+  assert.deepEqual(inputs({ facts: { fed: unknown('NOPERM') } }), { ...told, listedByPrimary: null });
+});
+
 test('a full copy is never to be got by a reconnect, whatever the primary tells of itself after a restart', () => {
   const restarted = facts({ primary: { run_id: 'p2', master_replid: other, db0: undefined, uptime_in_seconds: 3 } });
   assert.deepEqual(against(reconnectPreconditions(restarted, reconnectParams, good)), [
