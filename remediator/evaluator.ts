@@ -1,15 +1,15 @@
 // Open episodes, one at a time: look at the facts, ask the guards, keep the decision, tell people, or begin a run.
 import { randomUUID } from 'node:crypto';
 import { messageOf } from '../exporter/runtime/errors.ts';
-import { known, unknown } from '../exporter/runtime/known.ts';
 import type { Log } from '../exporter/runtime/log.ts';
 import { asJson, hashOf } from './canonical.ts';
-import { failed, needsApproval, refused, stormEpisode, stormy } from './escalate.ts';
+import { failed, refused } from './escalate.ts';
 import { writable, type Sweeping } from './fitness.ts';
-import type { Guard, PlanInput } from './guard.ts';
+import type { Guard } from './guard.ts';
 import { modeOf } from './guards/mode.ts';
 import type { Decision, Episode, GuardResult } from './model.ts';
 import { needsApprovalKey, plan, type Plan } from './planner.ts';
+import { askForApproval, endQuestions } from './questions.ts';
 import { pipelinesOf, whyHeldBack } from './restraint.ts';
 import { createRunner, planHash, type Runner } from './runner.ts';
 import { leaseTtlMs } from './runner/lease.ts';
@@ -23,7 +23,7 @@ import {
   type SituationDeps,
   type Surroundings,
 } from './situation.ts';
-import { coveredTargets, nextStorm, weatherOf } from './storms.ts';
+import { judgeStorm } from './storm-watch.ts';
 import { Symptoms } from './symptoms.ts';
 
 export interface EvaluatorDeps<W extends Surroundings> extends SituationDeps<W> {
@@ -105,29 +105,6 @@ export function createEvaluator<W extends Surroundings>(deps: EvaluatorDeps<W>):
       await store.enqueue(failed(episode, newestRefused), clock.nowMs());
     }
   }
-
-  /**
-   * One state for all targets, kept in the store. What cannot be judged is unknown, and unknown is no permission.
-   */
-  const judgeStorm = async (): Promise<PlanInput['storm']> => {
-    try {
-      const nowMs = clock.nowMs();
-      const { storm: limits } = deps.limits();
-      const before = await store.storm();
-      const covered = coveredTargets(deps.inventory, deps.policies(), actions);
-      const weather = weatherOf(await store.openEpisodes(), covered, limits.windowMs, nowMs);
-      const storm = nextStorm(before, weather, limits, nowMs);
-      if (storm !== before) await store.setStorm(storm);
-      // told after it is kept, and again until it is taken: a crash may lie between
-      if (storm.state === 'active') await store.enqueue(stormy(storm), nowMs);
-      if (storm.state === 'calm' && before?.state === 'active') await store.endEscalations(stormEpisode, nowMs);
-      if (storm.state !== (before?.state ?? 'calm')) log.warn({ storm: storm.state, inputs: storm.inputs }, 'storm');
-      return known(storm, nowMs);
-    } catch (error) {
-      log.error({ error: messageOf(error) }, 'a storm cannot be judged');
-      return unknown(`a storm cannot be judged: ${messageOf(error)}`);
-    }
-  };
 
   const evaluate = async (episode: Episode, sweeping: Sweeping): Promise<void> => {
     // taken by this evaluation: should it die, the episode is due again then
@@ -222,43 +199,13 @@ export function createEvaluator<W extends Surroundings>(deps: EvaluatorDeps<W>):
     situation: Situation,
   ): Promise<void> => {
     if (reasonKey === needsApprovalKey) {
-      await askForApproval(episode, decision, situation);
+      await askForApproval(deps, episode, decision, situation);
       return;
     }
-    await endQuestions(episode);
+    await endQuestions(deps, episode);
     const lasts = decision.lastMs - decision.firstMs >= lastingMs;
     if (when === 'no' || (when === 'if_it_lasts' && !lasts)) return;
     await store.enqueue(refused(episode, decision), clock.nowMs());
-  };
-
-  /** The same question while nothing that matters changes; another one when something has, or when it has expired. */
-  const askForApproval = async (
-    episode: Episode,
-    decision: Decision,
-    { policy, link, target, hashes }: Situation,
-  ): Promise<void> => {
-    if (policy === undefined || link === undefined || target === undefined || hashes === undefined) return;
-    const nowMs = clock.nowMs();
-    const { role, expiresMs: lastsMs } = policy.approval;
-    const { approval, isNew } = await store.requestApproval(
-      {
-        ...{ episodeId: episode.id, decisionId: decision.id, policy: policy.name, action: link.action, target },
-        ...{ ...hashes, role, expiresMs: nowMs + lastsMs },
-      },
-      nowMs,
-    );
-    if (isNew) log.info({ episode: episode.id, target, approval: approval.id, role }, 'approval requested');
-    if (approval.state !== 'requested') return;
-    await store.enqueue(needsApproval(episode, decision, approval, approval.expiresMs - nowMs), nowMs);
-  };
-
-  /** What was asked is decided, or is no longer the question. */
-  const endQuestions = async (episode: Episode): Promise<void> => {
-    const nowMs = clock.nowMs();
-    for (const { dedupeKey, labels, state } of await store.escalationsOf(episode.id)) {
-      if (state !== 'open' || labels['alertname'] !== 'RemediationNeedsApproval') continue;
-      await store.markEscalation(dedupeKey, { nextMs: nowMs, state: 'ending' });
-    }
   };
 
   const act = async (situation: Situation, decision: Decision): Promise<void> => {
@@ -327,7 +274,7 @@ export function createEvaluator<W extends Surroundings>(deps: EvaluatorDeps<W>):
       ticking = true;
       try {
         await runner.resume();
-        const storm = await judgeStorm();
+        const storm = await judgeStorm(deps);
         const due = await store.dueEpisodes(clock.nowMs());
         if (due.length > 0) {
           sweeps += 1;
