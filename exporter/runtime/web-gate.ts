@@ -53,7 +53,6 @@ export function createGate(web: WebConfig, monoMs: () => number = () => performa
     guard: (inner, ownAuth = () => false) => {
       const pass = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
         const verdict = await judge(request, ownAuth(request));
-        // Whoever was let in before a change of the file is judged by the new one.
         if (!verdict.in) {
           refuse(request, response, verdict.status, verdict.why);
           return;
@@ -70,7 +69,7 @@ export function createGate(web: WebConfig, monoMs: () => number = () => performa
         }
         pass(request, response).catch(() => {
           if (response.headersSent) response.destroy();
-          else refuse(request, response, 500, 'the password could not be checked');
+          else refuse(request, response, 500, 'internal error');
         });
       };
     },

@@ -42,6 +42,7 @@ const serving = await serve({
       ...{ name: `sick-${i}`, match: { alertname: `Sick${i}` }, mode: 'auto', pace: often, soakMs: 0 },
     })),
     limits: { ...defaultLimits, global: { ...defaultLimits.global, maxRuns: 1_000_000 } },
+    rules: [],
   },
   reloadPolicies: () => Promise.reject(new Error('not here')),
   ...{ listen: { host: '127.0.0.1', port: 0 }, version: 'bench', log: createLog('bench', 'silent') },
