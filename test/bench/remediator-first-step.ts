@@ -36,7 +36,6 @@ const serving = await serve({
   inventory,
   settings: settingsOf(inventory, home.configFile),
   policyFile: {
-    rules: [],
     // One each: repairs that come back so soon would be left to people.
     policies: Array.from({ length: rounds }, (_, i) => ({
       ...policy,
