@@ -30,6 +30,7 @@ const world: World = {
 
 const home = await makeHome();
 const inventory = await loadInventory(home.configFile);
+const actions = [fakeAction(service)];
 let parts: EvaluatorParts | undefined;
 const often = { maxRuns: 1_000_000, windowMs: 3_600_000, cooldownMs: 0, maxRelapses: 1_000_000 };
 const serving = await serve({
@@ -46,13 +47,13 @@ const serving = await serve({
   },
   reloadPolicies: () => Promise.reject(new Error('not here')),
   ...{ listen: { host: '127.0.0.1', port: 0 }, version: 'bench', log: createLog('bench', 'silent') },
+  actions,
   createEvaluator: (given) => {
     parts = given;
     return createEvaluator({
       ...given,
       inventory: inventoryWith(['svc1', 'svc2']),
-      actions: [fakeAction(service)],
-      ...{ world, symptomMs },
+      ...{ actions, world, symptomMs },
     });
   },
 });

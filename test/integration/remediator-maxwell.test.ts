@@ -27,7 +27,12 @@ test('killed: started once, verified by data that moves, with its state copied b
   assert.equal(run.outcome, 'verified', run.because);
   assert.deepEqual(witnessSince(lab, n), ['start run']);
   assert.ok(run.evidencePath !== undefined);
-  assert.deepEqual(readdirSync(run.evidencePath).sort(), ['SHA256SUMS', 'evidence.json', 'maxwell-state.sql', 'plan.txt']);
+  assert.deepEqual(readdirSync(run.evidencePath).sort(), [
+    'SHA256SUMS',
+    'evidence.json',
+    'maxwell-state.sql',
+    'plan.txt',
+  ]);
   const checked = spawnSync('sha256sum', ['-c', '--strict', 'SHA256SUMS'], { cwd: run.evidencePath });
   assert.equal(checked.status, 0);
   const copy = readFileSync(join(run.evidencePath, 'maxwell-state.sql'), 'utf8');
