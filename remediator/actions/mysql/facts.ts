@@ -43,6 +43,8 @@ export interface ReplicaFacts {
 
 export interface SourceFacts {
   readonly server: MysqlServer;
+  /** `host:port` or a socket, as the inventory has it. */
+  readonly at: string;
   /** It is a replica itself: then it may be read only. */
   readonly isReplica: Known<boolean>;
   readonly binlogs: Known<Binlogs>;
@@ -203,7 +205,7 @@ export async function readSource(target: string, world: World, signal: AbortSign
     const gtids = await attempt(world.clock, () => readGtids(source, new Map(), oldest, call));
     const dumpThreads = await attempt(world.clock, () => readDumpThreads(source, call));
     const isReplica = await attempt(world.clock, async () => (await readReplication(source, call)).length > 0);
-    const facts = { server, isReplica, binlogs, gtids, dumpThreads };
+    const facts = { server, at: source.at, isReplica, binlogs, gtids, dumpThreads };
     return { target, facts: known(facts, world.clock.wallMs()), down: false };
   } catch (error) {
     return { target, facts: unknown(messageOf(error)), down: ['refused', 'unreachable'].includes(classOf(error)) };

@@ -111,7 +111,14 @@ export function judgeSource(
   }
   const { server, isReplica } = facts.value;
   const inputs = { source: target, serverId: server.serverId, serverUuid: server.serverUuid ?? null };
-  if (replicatesFrom(channel, server) === false) {
+  const isThat = replicatesFrom(channel, server);
+  // Not connected since its start, it does not tell whose replica it is: then the address must, or nobody knows
+  if (isThat === undefined && `${channel.sourceHost}:${channel.sourcePort}` !== facts.value.at) {
+    const where = `${channel.sourceHost}:${channel.sourcePort}`;
+    const because = `it has not been connected since its start, and is pointed at ${where}: whether that is ${target} (${facts.value.at}) is not known`;
+    return unsure('primary_unconfirmed', because, inputs);
+  }
+  if (isThat === false) {
     const now = channel.sourceUuid === '' ? String(channel.sourceServerId) : channel.sourceUuid;
     return deny('unexpected_primary', `it replicates from server ${now}, which is not ${target}`, inputs);
   }

@@ -27,6 +27,12 @@ const sameStartSeconds = 5;
 /** Interrupted, over time, server shutting down, connection killed: what was begun may have been done all the same. */
 const ambiguousErrnos: ReadonlySet<number> = new Set([1053, 1317, 1927, 1969, 2006, 2013, 3024, 3169, 4031]);
 
+/**
+ * STOP REPLICA has told the thread to end and has not waited for it (rpl_stop_replica_timeout): it ends all the same.
+ * https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html
+ */
+const endsLater: ReadonlySet<number> = new Set([1875, 1876]);
+
 const identitySchema = z.object({
   serverId: z.number(),
   serverUuid: z.string().nullable(),
@@ -97,7 +103,8 @@ function keep(client: MysqlClient, name: string, identity: SessionIdentity, worl
       return { is: 'no', because: messageOf(error) }; // never connected again: with the session went the lock
     }
   };
-  const timer = setInterval(() => void held(within(5_000)), pingMs);
+  // It waits behind a statement that is under way, a STOP above all: a shorter limit would end the session amid that one
+  const timer = setInterval(() => void held(within(leaseTtlMs)), pingMs);
   timer.unref();
   const lock: VisibleLock = {
     identity: asJson(identity),
@@ -208,6 +215,9 @@ export async function mutate(
 /** An error reply is the server's word that nothing was done, but for those that interrupt; all else says nothing. */
 export function outcomeOf(error: unknown): Applied {
   const errno = mysqlErrno(error);
+  if (errno !== undefined && endsLater.has(errno)) {
+    return { is: 'done', code: `mysql_${errno}`, because: messageOf(error) };
+  }
   if (errno === undefined || ambiguousErrnos.has(errno)) return { is: 'unknown', because: messageOf(error) };
   return { is: 'refused', code: `mysql_${errno}`, because: messageOf(error) };
 }

@@ -1,7 +1,7 @@
 import type { Call } from '../../../exporter/collector.ts';
 import { messageOf } from '../../../exporter/runtime/errors.ts';
 import type { MysqlClient } from '../../../exporter/systems/mysql/client.ts';
-import type { Checked, Probe, Step, StepRun } from '../../action.ts';
+import type { Applied, Checked, Probe, Step, StepRun, StepSession } from '../../action.ts';
 import type { World } from '../../world.ts';
 import type { Before } from './before.ts';
 import { dialectOf, type Thread } from './dialect.ts';
@@ -61,26 +61,10 @@ function stop(target: string, world: World): Step<Before> {
     verifyMs: 10_000,
     safePointAfter: false,
     session: (run) => Promise.resolve().then(() => sessionOf(run.lock)),
-    probe: async (run) => {
-      const { mustStop, incarnation, channel } = run.before;
-      if (!mustStop) return { is: 'present', because: 'no thread has to be stopped' };
-      const seen = await channelNow(target, channel, world, run.signal);
-      if ('is' in seen) return overtakenOr(seen);
-      const { channel: now, incarnation: id } = seen.channel;
-      if (now.ioRunning === 'no') return { is: 'present', because: 'the receiver is stopped' };
-      if (!id.known) return { is: 'unknown', because: id.why };
-      if (id.value !== incarnation) {
-        return {
-          is: 'overtaken',
-          because: `the receiver is thread ${id.value ?? 'none'} now: somebody has restarted it`,
-        };
-      }
-      if (now.state === 'running') return { is: 'overtaken', because: 'the receiver runs again by itself' };
-      return { is: 'absent', because: `the receiver is thread ${id.value ?? 'none'}: ${now.why}` };
-    },
+    probe: (run) => probeStop(target, world, run),
     apply: (run, session) => {
       const statement = isMutating(session) ? dialectOf(session.client).stop('io', run.before.channel) : '';
-      return mutate(session, statement, world, run.signal);
+      return mutateIfAbsent(() => probeStop(target, world, run), session, statement, world, run.signal);
     },
     verify: async (run) => {
       if (!run.before.mustStop) return { is: 'yes', because: 'no thread had to be stopped' };
@@ -97,6 +81,40 @@ function stop(target: string, world: World): Step<Before> {
   };
 }
 
+async function probeStop(target: string, world: World, { before, signal }: Run): Promise<Probe> {
+  const { mustStop, incarnation, channel } = before;
+  if (!mustStop) return { is: 'present', because: 'no thread has to be stopped' };
+  const seen = await channelNow(target, channel, world, signal);
+  if ('is' in seen) return overtakenOr(seen);
+  const { channel: now, incarnation: id } = seen.channel;
+  if (now.ioRunning === 'no') return { is: 'present', because: 'the receiver is stopped' };
+  if (!id.known) return { is: 'unknown', because: id.why };
+  if (id.value !== incarnation) {
+    return {
+      is: 'overtaken',
+      because: `the receiver is thread ${id.value ?? 'none'} now: somebody has restarted it`,
+    };
+  }
+  if (now.state === 'running') return { is: 'overtaken', because: 'the receiver runs again by itself' };
+  return { is: 'absent', because: `the receiver is thread ${id.value ?? 'none'}: ${now.why}` };
+}
+
+/**
+ * START and STOP compare nothing, and between the probe and the call lie a lease and a journal that may be slow: looked
+ * at once more, so that an applier that has stopped since, or another receiver, is still seen.
+ */
+async function mutateIfAbsent(
+  probe: () => Promise<Probe>,
+  session: StepSession | undefined,
+  statement: string,
+  world: World,
+  signal: AbortSignal,
+): Promise<Applied> {
+  const now = await probe();
+  if (now.is !== 'absent') return { is: 'refused', code: 'changed_since', because: now.because };
+  return await mutate(session, statement, world, signal);
+}
+
 function start(name: string, target: string, world: World): Step<Before> {
   return {
     ...changing,
@@ -109,7 +127,7 @@ function start(name: string, target: string, world: World): Step<Before> {
     apply: (run, session) => {
       const { thread, channel } = run.before;
       const statement = isMutating(session) ? dialectOf(session.client).start(thread, channel) : '';
-      return mutate(session, statement, world, run.signal);
+      return mutateIfAbsent(() => probeStart(target, world, run), session, statement, world, run.signal);
     },
     // that a thread is there, not that it works: the server says OK to a thread that fails a moment later
     verify: async (run): Promise<Checked> => {

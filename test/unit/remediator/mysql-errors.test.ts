@@ -121,6 +121,8 @@ test('only an error reply of the server says that nothing was done', () => {
     new TargetError('failed', 'no', { cause: Object.assign(new Error(), { errno }) });
   assert.deepEqual([outcomeOf(reply(1227)).is, outcomeOf(reply(1227)).code], ['refused', 'mysql_1227']);
   assert.equal(outcomeOf(reply(1200)).is, 'refused');
+  // the thread was told to end and ends later: that is no refusal, or the receiver would stay stopped for good
+  for (const errno of [1875, 1876]) assert.equal(outcomeOf(reply(errno)).is, 'done');
   for (const errno of [1317, 1969, 3024, 1053, 1927, 4031]) assert.equal(outcomeOf(reply(errno)).is, 'unknown');
   assert.equal(outcomeOf(Object.assign(new Error('reset'), { code: 'ECONNRESET', errno: -104 })).is, 'unknown');
   assert.equal(outcomeOf(new TargetError('deadline', 'late')).is, 'unknown');

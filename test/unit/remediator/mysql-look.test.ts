@@ -63,6 +63,7 @@ const gtids = (change: Partial<ReplicaGtids> = {}, lost = 0, name = ''): Replica
 function source(change: Partial<SourceFacts> = {}): SourceView {
   const facts: SourceFacts = {
     server: server(1),
+    at: '127.0.0.1:23311',
     isReplica: known(false, at),
     binlogs: known(
       {
@@ -395,6 +396,18 @@ test('two who look: the replica at its threads, the source at what the replica h
   assert.deepEqual(says({ ...idle('other'), channels: [watched(stuck)] }), ['broken', 'broken']);
   assert.deepEqual(says(idle('repl')), ['healthy', 'healthy']);
   assert.deepEqual(says({ channels: [watched(stuck)], sources: [gone] }), ['broken', 'unknown']);
+});
+
+test('a source that the replica has not been connected to since its start is taken for it by its address alone', () => {
+  const started = { ...stuck, Master_Server_Id: 0 };
+  const primaryOf = (cells: Record<string, unknown>): string | undefined =>
+    look({ channels: [watched({ ...started, ...cells })] }).preconditions['primary']?.code;
+  assert.equal(primaryOf({}), 'primary_there');
+  assert.equal(primaryOf({ Master_Host: '192.0.2.7' }), 'primary_unconfirmed');
+  // another server that is well must not vouch for received events
+  const cells = { ...started, ...unapplied, Slave_SQL_Running: 'No', Slave_IO_Running: 'No', Master_Host: '192.0.2.7' };
+  const trapped = look({ channels: [watched(cells)], params: { thread: 'io' } });
+  assert.equal(trapped.preconditions['relay_log']?.code, 'gtid_relay_trap');
 });
 
 test('what people are told where nothing is done', () => {
