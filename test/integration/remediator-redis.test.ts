@@ -31,6 +31,8 @@ const slowly = { silentSeconds: 5, verifySeconds: 60 };
 let lab: RedisLab;
 let link: HalfOpenLink;
 let world: World;
+/** What a full copy was allowed on. */
+let allowed: Look<unknown> | undefined;
 
 before(async () => {
   const all = [
@@ -289,6 +291,7 @@ test('a replica that has drifted is copied anew, by approval only, and nobody co
     );
   });
   assert.equal(codes(found)['already_fixed'], 'allow keys_differ');
+  allowed = found;
 
   // a session that a successor has ended: what comes late over it does nothing
   const [fullCopy] = stepsOf(redisReplicaFullResync, confirmed);
@@ -343,5 +346,15 @@ test('a primary that came back empty is never copied from, and no link to it is 
   const reconnect = await look(redisReplicaReconnect, slowly);
   assert.equal(codes(reconnect)['primary_data'], 'deny primary_empty');
   assert.equal(codes(reconnect)['link'], 'deny nothing_to_end');
+  // a run that was begun before and is taken up again now: what it froze does not count any more
+  assert.ok(allowed !== undefined);
+  const stale = runOf(allowed);
+  const [fullCopy] = stepsOf(redisReplicaFullResync, confirmed);
+  assert.ok(fullCopy !== undefined);
+  await commandsSince('redisReplica');
+  const late = await applyIn(fullCopy, stale);
+  assert.deepEqual([late.is, late.code], ['refused', 'changed_since'], late.because);
+  assert.match(late.because, /^(primary_empty|primary_young)/);
+  assert.deepEqual(await commandsSince('redisReplica'), []);
   assert.equal(await lab.redis('redisReplica', (r) => r.dbsize()), keys + 1);
 });

@@ -1,4 +1,5 @@
 import type { RedisReplication } from '../../../exporter/systems/redis/facts-replication.ts';
+import type { Look } from '../../action.ts';
 import { replicaofCalls, type PairFacts } from './facts.ts';
 import type { Pair } from './verdicts.ts';
 
@@ -58,6 +59,22 @@ export function sameReplica(before: Before, now: RedisReplication): string | und
     return `it was pointed at ${now.link.host}:${now.link.port}`;
   }
   return undefined;
+}
+
+/**
+ * Why a run must not go on from what was frozen: it may have been taken up again much later, and Redis compares nothing
+ * by itself. undefined: every condition still holds, of the same two servers.
+ */
+export function changedSince(
+  before: Before,
+  { preconditions, before: now }: Pick<Look<Before>, 'preconditions' | 'before'>,
+): string | undefined {
+  const against = Object.values(preconditions).find((verdict) => verdict.is !== 'allow');
+  if (against !== undefined) return `${against.code}: ${against.because}`;
+  if (now === undefined) return 'a fact is unknown now';
+  const same = ['replicaRunId', 'primaryRunId', 'primaryTarget', 'host', 'port'] as const;
+  const other = same.find((name) => now[name] !== before[name]);
+  return other === undefined ? undefined : `${other} was ${before[other]} and is ${now[other]}`;
 }
 
 export function snapshotOf(before: Before): { readonly name: string; readonly text: string } {

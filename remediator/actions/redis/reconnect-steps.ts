@@ -4,13 +4,14 @@
 import { messageOf } from '../../../exporter/runtime/errors.ts';
 import { readRedisReplication } from '../../../exporter/systems/redis/facts-replication.ts';
 import type { Applied, Checked, Probe, Step, StepRun } from '../../action.ts';
-import { sameReplica, type Before } from './before.ts';
+import { changedSince, sameReplica, type Before } from './before.ts';
 import { isAddress, listClients } from './clients.ts';
 import { failureOf, openingOf, withRedis, type RedisWorld } from './connection.ts';
+import { lookAtLink } from './reconnect-look.ts';
+import type { ReconnectParams } from './reconnect-verdicts.ts';
 import { looking, watchLink } from './verify.ts';
 
-export interface ReconnectStepParams {
-  readonly silentSeconds: number;
+export interface ReconnectStepParams extends ReconnectParams {
   readonly verifySeconds: number;
 }
 
@@ -24,7 +25,8 @@ export function reconnectSteps(
   return [endLink(target, params, world), verifyLink(target, params, world)];
 }
 
-function endLink(target: string, { silentSeconds }: ReconnectStepParams, world: RedisWorld): Step<Before> {
+function endLink(target: string, params: ReconnectParams, world: RedisWorld): Step<Before> {
+  const { silentSeconds } = params;
   return {
     name: 'end_link',
     help: "Ends the replica's connection to its primary, named by its own address; Redis connects anew by itself.",
@@ -37,7 +39,7 @@ function endLink(target: string, { silentSeconds }: ReconnectStepParams, world: 
     safePointAfter: true,
     lateCopy: 'harmless',
     probe: (run) => probeLink(target, silentSeconds, world, run),
-    apply: (run) => killLink(target, world, run),
+    apply: (run) => killLink(target, params, world, run),
     verify: async (run): Promise<Checked> => {
       const seen = await probeLink(target, undefined, world, run);
       if (seen.is === 'present') return { is: 'yes', because: seen.because };
@@ -77,10 +79,18 @@ async function probeLink(
 }
 
 /** On a connection of its own: what is sent on it is sent once, or not at all. */
-async function killLink(target: string, world: RedisWorld, { before, signal }: Run): Promise<Applied> {
+async function killLink(
+  target: string,
+  params: ReconnectParams,
+  world: RedisWorld,
+  { before, signal }: Run,
+): Promise<Applied> {
   const { laddr } = before;
   if (laddr === null || !isAddress(laddr))
     return { is: 'refused', code: 'no_address', because: 'there is no link to end' };
+  // The address is compared by Redis, not what a new link would cost: the backlog may have moved on since
+  const changed = changedSince(before, await lookAtLink(target, params, world, signal));
+  if (changed !== undefined) return { is: 'refused', code: 'changed_since', because: changed };
   const user = openingOf(world, target).auth?.user;
   const stage: { sent: boolean } = { sent: false };
   try {

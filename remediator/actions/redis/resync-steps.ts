@@ -4,14 +4,16 @@
 import { messageOf } from '../../../exporter/runtime/errors.ts';
 import type { Applied, Checked, Probe, Step, StepRun, StepSession } from '../../action.ts';
 import type { Json } from '../../model.ts';
-import { sameReplica, type Before } from './before.ts';
+import { changedSince, sameReplica, type Before } from './before.ts';
 import { failureOf, openingOf, type RedisWorld } from './connection.ts';
 import { replicaofCalls } from './facts.ts';
+import { lookAtData } from './resync-look.ts';
+import type { ResyncParams } from './resync-verdicts.ts';
 import { openSession, ReplicaSession } from './session.ts';
 import { looking, readReplica, watchLink } from './verify.ts';
 import { plainHost } from './verdicts.ts';
 
-export interface ResyncStepParams {
+export interface ResyncStepParams extends ResyncParams {
   readonly copySeconds: number;
 }
 
@@ -22,7 +24,7 @@ const callMs = 5_000;
 const plausible = 0.98;
 
 export function resyncSteps(target: string, params: ResyncStepParams, world: RedisWorld): readonly Step<Before>[] {
-  return [forget(target, world), pointBack(target, world), verifyCopy(target, params, world)];
+  return [forget(target, params, world), pointBack(target, world), verifyCopy(target, params, world)];
 }
 
 /** What both mutations have in common. */
@@ -40,14 +42,14 @@ function changing(target: string, world: RedisWorld) {
   } as const;
 }
 
-function forget(target: string, world: RedisWorld): Step<Before> {
+function forget(target: string, params: ResyncParams, world: RedisWorld): Step<Before> {
   return {
     ...changing(target, world),
     name: 'full_copy',
     help: 'In one transaction: ends the replication and begins it anew, from the same primary and from nothing.',
     safePointAfter: true,
     probe: (run) => probeForgotten(target, world, run),
-    apply: (run, session) => applyForget(target, world, run, session),
+    apply: (run, session) => applyForget(target, params, world, run, session),
     verify: async (run): Promise<Checked> => {
       const seen = await probeForgotten(target, world, run);
       // cut off from its primary: the next step points it back
@@ -81,6 +83,7 @@ async function probeForgotten(target: string, world: RedisWorld, { before, signa
 
 async function applyForget(
   target: string,
+  params: ResyncParams,
   world: RedisWorld,
   { before, signal }: Run,
   session: StepSession | undefined,
@@ -99,6 +102,9 @@ async function applyForget(
       because: 'the address of its primary is none that could be given back',
     };
   }
+  // All conditions once more: what follows would make a replica of one that was promoted, or copy from an empty primary
+  const changed = changedSince(before, await lookAtData(target, params, world, signal));
+  if (changed !== undefined) return { is: 'refused', code: 'changed_since', because: changed };
   const { client } = session;
   const call = { signal, clock: world.clock };
   // All at once and unanswered: until EXEC arrives nothing is done, and what does not arrive whole is thrown away
