@@ -115,6 +115,12 @@ function wrongPolicy(
   if (all.findIndex((other) => other.name === p.name) < index) {
     problems.push(`policies[${index}].name: ${p.name} is there twice. Give each its own name`);
   }
+  const wider = all.slice(0, index).find((o) => Object.entries(o.match).every(([k, v]) => p.match[k] === v));
+  if (wider !== undefined) {
+    problems.push(
+      `policies[${index}].match: policy ${wider.name} above takes every alert that fits here. Write ${p.name} before it, or match other labels`,
+    );
+  }
   if (p.pace.window === 0) {
     problems.push(`policies[${index}].pace.window: 0 would count nothing. Set a window such as 1h`);
   }
@@ -181,7 +187,11 @@ function wrongScopes({ maintenance }: WrittenFile, { targets, pipelines }: Place
   });
 }
 
-/** Longest window that a budget looks back. */
+/** Longest time that a budget or a cooldown looks back. */
 export function longestWindowMs(policies: readonly Policy[], limits: Limits = defaultLimits): number {
-  return Math.max(3_600_000, limits.global.windowMs, ...policies.map((p) => p.pace.windowMs));
+  return Math.max(
+    3_600_000,
+    limits.global.windowMs,
+    ...policies.flatMap(({ pace }) => [pace.windowMs, pace.cooldownMs]),
+  );
 }

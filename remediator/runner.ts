@@ -93,8 +93,8 @@ export function createRunner<W>(deps: RunnerDeps<W>): Runner {
     evidenceHash: string | undefined,
     state: { ctx?: RunContext<W> },
   ): Promise<void> => {
-    const lease = keepLease(store, hold, timing, log);
     const policy = policyOf(run.policy);
+    const lease = keepLease(store, hold, timing, log);
     try {
       const action = deps.actions.find((a) => a.name === run.action);
       const entries = [...(await store.journalOf(run.id))];

@@ -88,11 +88,12 @@ export async function openToChange(settings: Place): Promise<OpenStore | undefin
   await using stack = new AsyncDisposableStack();
   if (settings.mysqlStore !== undefined) {
     const shared = stack.use(await openMysqlStore(settings.mysqlStore));
-    return opened(shared, await openServerLedger(shared, 0), stack.move());
+    return opened(shared, await openServerLedger(shared, Infinity), stack.move());
   }
   const lock = takeServeLock(settings.store);
   if (lock === undefined) return undefined;
   stack.use(lock);
   const store = stack.use(openSqlite({ file: settings.store }));
-  return opened(store, await openLedger(store, 0, thisMachine), stack.move());
+  // Which windows there are is not known here: a guess about a gap stays one.
+  return opened(store, await openLedger(store, Infinity, thisMachine), stack.move());
 }

@@ -2,9 +2,18 @@
 import type { FormerSession } from '../action.ts';
 import type { JournalEntry, Json } from '../model.ts';
 
-/** Where one step stands. `tries`: intents whose call surely or possibly was made. */
+/**
+ * Where one step stands. `tries`: intents whose call surely or possibly was made; `skips`: how often there was nothing to
+ * call, as somebody else had done it.
+ */
 export type StepPhase =
-  | { readonly is: 'pending'; readonly tries: number; readonly intents: number; readonly because: string | undefined }
+  | {
+      readonly is: 'pending';
+      readonly tries: number;
+      readonly intents: number;
+      readonly skips: number;
+      readonly because: string | undefined;
+    }
   /** An intent whose outcome is not known: no result was written, or `unknown`. */
   | { readonly is: 'open'; readonly attempt: number; readonly intentMs: number }
   | { readonly is: 'applied'; readonly attempt: number }
@@ -27,11 +36,15 @@ export const results = [
 export type Result = (typeof results)[number];
 
 export function phaseOf(entries: readonly JournalEntry[], step: string): StepPhase {
-  let phase: StepPhase = { is: 'pending', tries: 0, intents: 0, because: undefined };
+  let phase: StepPhase = { is: 'pending', tries: 0, intents: 0, skips: 0, because: undefined };
   let tries = 0;
   let intents = 0;
+  let skips = 0;
   let intentMs = 0;
-  const again = (entry: JournalEntry): StepPhase => ({ is: 'pending', tries, intents, because: becauseOf(entry) });
+  const again = (entry: JournalEntry): StepPhase => ({
+    ...{ is: 'pending', tries, intents, skips },
+    because: becauseOf(entry),
+  });
   for (const entry of entries) {
     if (entry.step !== step) continue;
     if (entry.kind === 'intent') {
@@ -41,6 +54,7 @@ export function phaseOf(entries: readonly JournalEntry[], step: string): StepPha
       phase = { is: 'open', attempt: entry.attempt, intentMs };
     }
     if (entry.kind === 'result') {
+      if (entry.outcome === 'skipped') skips += 1;
       switch (entry.outcome as Result) {
         case 'done':
         case 'recovered':

@@ -65,6 +65,9 @@ async function attempt<W>(
   const probe = await probeUntilKnown(ctx, step, before);
   switch (probe.is) {
     case 'present':
+      if (phase.skips >= step.maxAttempts + lostIntents) {
+        return { is: 'failed', because: `${step.name}: found done ${phase.skips} times, and it did not last` };
+      }
       await append(ctx, {
         kind: 'result',
         step: step.name,
@@ -189,8 +192,10 @@ async function settle<W>(
 ): Promise<StepResult | undefined> {
   const ended = await endFormerSessions(ctx, step.verifyMs);
   leaveIfLost(ctx);
-  const waitMs = phase.intentMs + step.deadlineMs + step.settleMs - ctx.clock.nowMs();
-  if (waitMs > 0) await pause(Math.min(waitMs, step.deadlineMs + step.settleMs), ctx.lease.lost).catch(() => undefined);
+  const longestMs = step.deadlineMs + step.settleMs;
+  // By a clock that may have jumped it is not known how long ago it was.
+  const waitMs = ctx.clock.steady().known ? phase.intentMs + longestMs - ctx.clock.nowMs() : longestMs;
+  if (waitMs > 0) await pause(Math.min(waitMs, longestMs), ctx.lease.lost).catch(() => undefined);
   leaveIfLost(ctx);
   const probe = await probeUntilKnown(ctx, step, before);
   const result = (outcome: 'recovered' | 'absent' | 'overtaken' | 'partial'): Promise<unknown> =>

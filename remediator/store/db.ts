@@ -1,4 +1,5 @@
 // What the store needs of a database, whichever it is: statements, transactions, a lock on a lease, a clock.
+import { StoreError } from './store.ts';
 
 export type Value = null | number | string | Uint8Array;
 export type Row = Readonly<Record<string, unknown>>;
@@ -58,10 +59,13 @@ export async function put(db: Db, update: string, insert: string, values: readon
   });
 }
 
-/** The answer to COMMIT never came. The session is gone by now: what it wrote is there, or never will be. */
-export class LostCommitError extends Error {
+/**
+ * The answer to COMMIT never came. The session is gone by now: what it wrote is there, or never will be. Of the store's
+ * errors, so that whoever does not look for it stops and looks at the store again, as after any other of them.
+ */
+export class LostCommitError extends StoreError {
   constructor(message: string, options?: { cause?: unknown }) {
-    super(message, options);
+    super('broken', message, options);
     this.name = 'LostCommitError';
   }
 }

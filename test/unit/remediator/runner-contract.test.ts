@@ -195,6 +195,18 @@ test('a step that ignores its deadline is given up, and looked at', async () => 
   assert.equal(c.target.calls, 1);
 });
 
+test('found done again and again, and never lasting: given up, and not written down without end', async () => {
+  await using c = await conducted(() => ({
+    step: {
+      probe: () => Promise.resolve({ is: 'present', because: 'somebody else did it' }),
+      verify: () => Promise.resolve({ is: 'no', because: 'gone again' }),
+    },
+  }));
+  assert.equal(c.run.outcome, 'refused', c.told);
+  assert.match(c.run.because ?? '', /did not last/);
+  assert.equal(c.target.calls, 0);
+});
+
 test('half done before the step: left to people, with a latch; gone on with only where declared', async () => {
   const half = (target: Target): Parts['step'] => ({
     probe: () =>
