@@ -83,9 +83,7 @@ async function readFromClient(client: MaxwellClient, mysqlUser: string, world: W
   const dumpThreads = await attempt(clock, async () =>
     (await readDumpThreads(await client.source(call), call)).filter((t) => t.user === mysqlUser),
   );
-  const bootstraps = await attempt(clock, async () =>
-    readBootstraps(await client.mysql(call), await tablesOf(client, call), call),
-  );
+  const bootstraps = await attempt(clock, () => readOpenBootstraps(client, call));
   const rows = await attempt(clock, async () => readRows(await client.mysql(call), schema, clientId, call));
   const http = client.http;
   const failedMessages =
@@ -95,6 +93,10 @@ async function readFromClient(client: MaxwellClient, mysqlUser: string, world: W
           found.known ? found.value.messagesFailed : found,
         );
   return { schema, clientId, tables, source, dumpThreads, bootstraps, rows, failedMessages };
+}
+
+export async function readOpenBootstraps(client: MaxwellClient, call: Call): Promise<readonly MaxwellBootstrap[]> {
+  return readBootstraps(await client.mysql(call), await tablesOf(client, call), call);
 }
 
 async function readSource(mysql: MysqlClient, call: Call): Promise<SourceServer> {

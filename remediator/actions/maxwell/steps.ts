@@ -1,25 +1,33 @@
 // The steps of a restart: end exactly that life, look again while it is down, begin a new one, see the data move.
 import type { Checked, Step } from '../../action.ts';
 import { comparePositions } from '../../../exporter/systems/mysql/facts-binlogs.ts';
-import type { World } from '../../world.ts';
+import { attempt, type World } from '../../world.ts';
 import { capture } from '../service/capture.ts';
 import { looking, never, start, stop, stopForce } from '../service/steps.ts';
 import { verifyStart } from '../service/verify.ts';
 import type { Before } from './before.ts';
-import { readFacts } from './facts.ts';
+import { readFacts, readOpenBootstraps } from './facts.ts';
 import { placeOf } from './look.ts';
 import { judgeEnd, verifyData, type StepParams } from './verify.ts';
 
 export function restartSteps(target: string, params: StepParams, world: World): readonly Step<Before>[] {
   return [
     capture(target, params, world),
-    stop(target, params, world),
+    stop(target, params, world, (signal) => bootstrapOf(target, world, signal)),
     stopForce(target, world),
     gate(target, params, world),
     start('start', target, world),
     verifyStart(target, params, world, judgeEnd(params)),
     verifyData(target, params, world),
   ];
+}
+
+/** One that was begun since the run was: a stop would have it begin anew. */
+async function bootstrapOf(target: string, world: World, signal: AbortSignal): Promise<string | undefined> {
+  const open = await attempt(world.clock, () => world.withMaxwell(target, signal, readOpenBootstraps));
+  if (!open.known) return `whether a bootstrap runs: ${open.why}`;
+  const tables = open.value.map((b) => `${b.database}.${b.table}`).join(', ');
+  return open.value.length === 0 ? undefined : `a bootstrap was begun meanwhile: ${tables}`;
 }
 
 /** Read only, with the service down: what would make a start dangerous now. */

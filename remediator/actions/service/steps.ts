@@ -42,10 +42,15 @@ function changing(supervisor: Supervisor | undefined, which: 'stop' | 'start') {
   } as const;
 }
 
+/**
+ * @param hindrance what would make a stop do harm now, though it did not when the run began: a heap dump may lie between,
+ * or the restart of this program. undefined: nothing
+ */
 export function stop<B extends ServiceBefore>(
   target: string,
   { stopSeconds }: { readonly stopSeconds: number },
   world: World,
+  hindrance: (signal: AbortSignal) => Promise<string | undefined> = () => Promise.resolve(undefined),
 ): Step<B> {
   return {
     ...changing(world.supervisor(target), 'stop'),
@@ -54,7 +59,11 @@ export function stop<B extends ServiceBefore>(
     deadlineMs: (stopSeconds + 3) * 1000,
     verifyMs: 10_000,
     safePointAfter: false,
-    probe: (run) => probeGone(target, world, run),
+    probe: async (run) => {
+      const seen = await probeGone(target, world, run);
+      const why = seen.is === 'absent' ? await hindrance(run.signal) : undefined;
+      return why === undefined ? seen : { is: 'unknown', because: why };
+    },
     apply: (run) => applyStop(target, world, run, { force: false, waitMs: stopSeconds * 1000 }),
     // one that does not end in time is what the next step is for
     verify: async (run) => {
