@@ -5,6 +5,8 @@ import type { Db, Tx } from './db.ts';
 import { StoreError, type Retention, type Store } from './store.ts';
 
 const chunk = 500;
+/** Some tens of MB. */
+const defaultAuditRows = 100_000;
 
 export function retentionIn(db: Db): Pick<Store, 'prune' | 'size'> {
   return {
@@ -30,8 +32,9 @@ async function pruneIn(
 ): Promise<{ readonly deleted: number; readonly more: boolean }> {
   const episodes = await oldEpisodes(db, keep, nowMs);
   let deleted = await pruneEpisodes(db, episodes);
-  const left = chunk - deleted;
-  if (left > 0) deleted += await pruneWebhooks(db, keep, nowMs, left);
+  for (const prune of [pruneWebhooks, pruneAudit, pruneOver]) {
+    if (deleted < chunk) deleted += await prune(db, keep, nowMs, chunk - deleted);
+  }
   return { deleted, more: deleted >= chunk || episodes.length > 0 };
 }
 
@@ -109,6 +112,33 @@ async function capWebhooks(db: Tx, capBytes: number, limit: number): Promise<num
     over -= int(row, 'bytes');
   }
   return beyond.length === 0 ? 0 : await db.run(`DELETE FROM webhook WHERE id IN (${marks(beyond)})`, ...beyond);
+}
+
+/** The newest rows stay, and those that a demotion may still look at. */
+async function pruneAudit(db: Tx, keep: Retention, nowMs: number, limit: number): Promise<number> {
+  const last = await db.get('SELECT coalesce(max(id), 0) AS id FROM audit');
+  const beyond = (last === undefined ? 0 : int(last, 'id')) - (keep.auditRows ?? defaultAuditRows);
+  const old = await keysOf(
+    db,
+    'SELECT id AS k FROM audit WHERE id <= ? AND at_ms < ? ORDER BY id LIMIT ?',
+    ...[beyond, nowMs - 2 * keep.longestWindowMs, limit],
+  );
+  return old.length === 0 ? 0 : await db.run(`DELETE FROM audit WHERE id IN (${marks(old)})`, ...old);
+}
+
+/** Maintenance that is over, and latches of no run that were cleared. */
+async function pruneOver(db: Tx, keep: Retention, nowMs: number, limit: number): Promise<number> {
+  const sinceMs = nowMs - Math.max(keep.episodesMs, 2 * keep.longestWindowMs);
+  let deleted = 0;
+  for (const [table, where] of [
+    ['maintenance', 'ends_ms < ?'],
+    ['latch', 'open_key IS NULL AND run_id IS NULL AND cleared_ms < ?'],
+  ] as const) {
+    if (deleted >= limit) break;
+    const old = await keysOf(db, `SELECT id AS k FROM ${table} WHERE ${where} LIMIT ?`, sinceMs, limit - deleted);
+    if (old.length > 0) deleted += await db.run(`DELETE FROM ${table} WHERE id IN (${marks(old)})`, ...old);
+  }
+  return deleted;
 }
 
 async function keysOf(db: Tx, sql: string, ...values: readonly Key[]): Promise<readonly Key[]> {

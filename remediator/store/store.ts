@@ -37,6 +37,14 @@ export interface Store extends StoreOfPeople, AsyncDisposable {
     truncated: boolean,
     nowMs: number,
   ) => Promise<readonly EpisodeChange[]>;
+  /**
+   * The same for several, in their order and in one transaction: all of it or nothing. Who meets an error goes on one by
+   * one, so that one of them holds up nobody else.
+   */
+  readonly processWebhooks: (
+    hooks: readonly ReadWebhook[],
+    nowMs: number,
+  ) => Promise<readonly (readonly EpisodeChange[])[]>;
   readonly webhooksOf: (episodeId: string) => Promise<
     readonly {
       readonly id: number;
@@ -225,6 +233,8 @@ export interface Retention {
   readonly webhookBytes: number;
   /** No entry that a window, a cooldown or a relapse may still look at is deleted. */
   readonly longestWindowMs: number;
+  /** Of the audit, the newest; 100,000. */
+  readonly auditRows?: number;
 }
 
 export interface NewWebhook {
@@ -238,6 +248,13 @@ export interface NewWebhook {
 }
 export interface StoredWebhook extends NewWebhook {
   readonly id: number;
+}
+
+/** A stored one whose body was read; `alerts` undefined: it is poison. */
+export interface ReadWebhook {
+  readonly id: number;
+  readonly alerts: readonly IncomingAlert[] | undefined;
+  readonly truncated: boolean;
 }
 
 export interface EpisodeChange {

@@ -286,6 +286,22 @@ export function peopleSuite(name: string, make: () => Promise<StoreUnderTest>): 
       assert.equal(await store.episode(id), undefined);
     });
 
+    it('the audit keeps its newest rows, and any that are young; maintenance that is long over goes', async (store) => {
+      for (let i = 0; i < 6; i++) {
+        await store.audit({ atMs: t0 + i, actor: 'ann', via: 'cli', verb: 'pause', object: `o${i}`, detail: {} });
+      }
+      const work = { scope: 'global', startsMs: t0, owner: 'ann', reason: 'x' };
+      await store.addMaintenance({ ...work, endsMs: t0 + hour }, 'cli', t0);
+      const few = { ...keep, auditRows: 3 };
+      assert.equal(await pruneAll(store, t0 + 2 * hour, few), 0, 'young');
+      assert.equal(await pruneAll(store, t0 + 20 * hour, few), 5);
+      const left = await store.auditOf({ limit: 99 });
+      assert.deepEqual(
+        left.map((e) => e.verb),
+        ['add_maintenance', 'pause', 'pause'],
+      );
+    });
+
     it('goes in small pieces, and bodies beyond the cap, oldest first, but none that is not processed', async (store) => {
       for (let i = 0; i < 30; i++) {
         const { id } = await openEpisode(store, { alertname: `E${i}` });
