@@ -98,16 +98,20 @@ async function readStored(client: CdcServiceClient, call: Call): Promise<Known<n
   return mapKnown(ageSeconds, (age) => Math.floor((nowSeconds - age) / 2) * 2);
 }
 
-/** Its errors and what it has started over are counted too, and grow without a row. */
-const noEvidence = /error|fail|retr|restart|reconnect|drop|skip|dead|reject|http|request|scrape|heartbeat/;
+/** What passes through it, by the words that such counts are named with. */
+const evidence =
+  /_(rows|events|messages|records|changes|transactions|operations|processed|published|produced|delivered|sent|written|applied)(_|$)/;
+/** Its errors and what it has started over are counted too, and its own work (time, polls): these grow without a row. */
+const noEvidence =
+  /error|fail|retr|restart|reconnect|drop|skip|filter|ignore|dead|reject|http|request|scrape|heartbeat|seconds|poll|loop|_gc_|_log_/;
 
 /** Summed per name: a single label set may come and go. */
 export function countersOf(page: Page, nowMs: number): Record<string, number> {
   const sums: Record<string, number> = {};
   for (const sample of page.samples) {
     const { name, value } = sample;
-    if (!/^cdc_.*_total$/.test(name) || noEvidence.test(name) || isStale(sample, nowMs) || !Number.isFinite(value))
-      continue;
+    const counts = /^cdc_.*_total$/.test(name) && evidence.test(name) && !noEvidence.test(name);
+    if (!counts || isStale(sample, nowMs) || !Number.isFinite(value)) continue;
     sums[name] = (sums[name] ?? 0) + value;
   }
   return sums;

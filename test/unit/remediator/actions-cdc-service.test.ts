@@ -105,6 +105,10 @@ test('counters that grow without a row are no evidence', async () => {
     'cdc_rows_total{t="b"} 4',
     'cdc_errors_total 9',
     'cdc_http_requests_total 7',
+    'cdc_process_cpu_seconds_total 8',
+    'cdc_polls_total 9',
+    'cdc_event_loop_ticks_total 9',
+    'cdc_gc_runs_total 9',
     'cdc_lag 1',
   ];
   const page = await readPage(`${lines.join('\n')}\n`, systemClock, {
