@@ -67,7 +67,7 @@ function alreadyFixed({ health, service }: MaxwellFacts): Verdict {
   }
 }
 
-function preconditions(facts: MaxwellFacts): Record<string, Verdict> {
+export function preconditions(facts: MaxwellFacts): Record<string, Verdict> {
   const { position, health, bootstraps, dumpThreads, rows, kafka } = facts;
   return {
     position: !position.known
