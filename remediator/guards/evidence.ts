@@ -29,7 +29,7 @@ export const evidence = defineGuard({
       const who = broken.length === 0 ? 'nobody sees it' : `only ${broken.map((o) => o.by).join(', ')} sees it`;
       return unsure('one_observer', `${who}; ${minimumObservers} must`, inputs);
     }
-    if (symptom.looks < 2 || symptom.heldMs < symptom.minimumMs) {
+    if (!(symptom.looks >= 2 && symptom.heldMs >= symptom.minimumMs)) {
       return unsure('not_held_yet', `the facts have not said the same for ${symptom.minimumMs} ms yet`, inputs);
     }
     return allow('known', 'every fact is known and has held', inputs);

@@ -161,7 +161,9 @@ const table: readonly Row[] = [
   ['approval', 'deny needs_approval', { window: outside }],
   ['approval', 'allow approved', { window: outside, approval: approval('approved') }],
   ['approval', 'unknown window_unknown', { window: { inside: unknown('no clock'), why: '' } }],
-  ['approval', 'allow not_needed', { approval: approval('rejected') }],
+  ['approval', 'allow not_needed', { approval: approval('expired') }],
+  ['approval', 'deny rejected', { approval: approval('rejected') }],
+  ['approval', 'deny rejected', { window: outside, approval: approval('rejected') }],
 ];
 
 for (const [name, expected, change] of table) {
