@@ -16,7 +16,7 @@ const window = z
       .array(z.enum(days))
       .min(1)
       .default([...days]),
-    from: clockTime,
+    from: clockTime.refine((minute) => minute < 1440, 'a quoted time of day before "24:00"; midnight is "00:00"'),
     to: clockTime,
     timezone: z.string().refine(isTimezone, 'a name of the tz database such as Europe/Berlin or UTC'),
   })
@@ -47,11 +47,15 @@ const approval = z
   .strictObject({ role: z.string().min(1).max(64).default('operator'), expires: longer.default(3_600_000) })
   .prefault({});
 
+const labelValue = z
+  .string()
+  .refine((value) => value !== '', 'a value: to Prometheus a label without one is not there, and this never fits');
+
 const policy = z.strictObject({
   name: z.string().regex(/^[a-z0-9][a-z0-9_-]{0,99}$/, 'lower case letters, digits, _ and -'),
   /** Exact label values. An empty match would take every alert. */
   match: z
-    .record(z.string(), z.string(), 'labels with their exact values are wanted, such as {alertname: MaxwellDown}')
+    .record(z.string(), labelValue, 'labels with their exact values are wanted, such as {alertname: MaxwellDown}')
     .refine((m) => Object.keys(m).length > 0, 'at least one label, such as alertname'),
   action: z.string(),
   mode: mode.default('observe'),

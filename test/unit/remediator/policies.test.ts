@@ -186,3 +186,20 @@ test('policies are compared with the rules that they answer', async () => {
     await rm(dir, { recursive: true });
   }
 });
+
+test('a policy that can never be reached, and a label that can never fit, are said', () => {
+  const narrow = { ...policy, name: 'narrow', match: { alertname: 'Sick', target: 'svc1' }, mode: 'observe' };
+  const wide = { ...policy, name: 'wide', mode: 'auto' };
+  assert.deepEqual(problems({ policies: [narrow, wide] }), []);
+  assert.deepEqual(problems({ policies: [wide, narrow] }), [
+    'policies[1].match: policy wide above takes every alert that fits here. Write narrow before it, or match other labels',
+  ]);
+  const [empty = ''] = problems({ policies: [{ ...policy, match: { alertname: 'Sick', channel_name: '' } }] });
+  assert.match(empty, /policies\[0\]\.match\.channel_name: .*never fits/);
+  const never = { ...nights, from: '24:00', to: '00:00' };
+  const [hours = ''] = problems({
+    policies: [policy],
+    maintenance: [{ scope: 'global', windows: [never], reason: 'x' }],
+  });
+  assert.match(hours, /maintenance\[0\]\.windows\[0\]\.from: .*midnight is "00:00"/);
+});
