@@ -63,9 +63,10 @@ async function examine(deps: SituationDeps<World>, policy: Policy, target: strin
     const symptoms = new Symptoms(0, clock.monoMs);
     const episode = madeUp(policy, target, deps.settings.require, clock);
     // Two looks: what moves is known from the second one on.
-    await situationOf(alone, episode, symptoms, onlyLooking(clock));
+    const sweeping = onlyLooking(clock, await deps.store.storm());
+    await situationOf(alone, episode, symptoms, sweeping);
     await pause(1000, call.signal);
-    const { input } = await situationOf(alone, episode, symptoms, onlyLooking(clock));
+    const { input } = await situationOf(alone, episode, symptoms, sweeping);
     const decided = plan(input);
     return {
       ...head,

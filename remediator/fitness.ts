@@ -4,6 +4,7 @@ import { known, unknown, type Known } from '../exporter/runtime/known.ts';
 import type { LedgerClock } from './clock.ts';
 import type { PlanInput, SelfView } from './guard.ts';
 import { watchdogKey } from './intake.ts';
+import type { Storm } from './model.ts';
 import type { Settings } from './settings.ts';
 import type { Store } from './store/store.ts';
 
@@ -19,11 +20,12 @@ export interface Sweeping {
   readonly store: Known<'writable'>;
 }
 
-/** Of somebody who only looks: what only a server can know is assumed to be well. */
-export function onlyLooking(clock: Pick<LedgerClock, 'nowMs'>): Sweeping {
+/** Of somebody who only looks: what only a server can know is assumed to be well. @param storm as a server has left it */
+export function onlyLooking(clock: Pick<LedgerClock, 'nowMs'>, storm: Storm | undefined): Sweeping {
   const nowMs = clock.nowMs();
-  const storm = { state: 'calm', enteredMs: nowMs, cooldownUntilMs: undefined, inputs: {} } as const;
-  return { sweeps: minimumSweeps, startedMs: nowMs, storm: known(storm, nowMs), store: known('writable', nowMs) };
+  const calm = { state: 'calm', enteredMs: nowMs, cooldownUntilMs: undefined, inputs: {} } as const;
+  const weather = known(storm ?? calm, nowMs);
+  return { sweeps: minimumSweeps, startedMs: nowMs, storm: weather, store: known('writable', nowMs) };
 }
 
 interface FitnessDeps {

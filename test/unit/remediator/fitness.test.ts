@@ -33,7 +33,7 @@ function place(seenMs?: number) {
     },
   };
   const look = (upstreams: PlanInput['upstreams'], source = 'main') =>
-    selfOf(deps, source, 'svc1', upstreams, onlyLooking(clock), AbortSignal.timeout(30_000));
+    selfOf(deps, source, 'svc1', upstreams, onlyLooking(clock, undefined), AbortSignal.timeout(30_000));
   return { clock, asked, look, startedMs, deps };
 }
 
@@ -50,7 +50,7 @@ test('the watchdog: aged since it was seen, before the first one since the start
   const age = async (seenMs: number | undefined, aheadMs: number, source?: string): Promise<number | undefined> => {
     const { clock, deps, startedMs } = place(seenMs);
     clock.aheadMs += aheadMs;
-    const sweeping = { ...onlyLooking(clock), startedMs };
+    const sweeping = { ...onlyLooking(clock, undefined), startedMs };
     const { watchdog } = await selfOf(deps, source ?? 'main', 'svc1', [], sweeping, AbortSignal.timeout(30_000));
     return watchdog && Math.round(watchdog.ageMs / minute);
   };
