@@ -97,14 +97,16 @@ export function listenAddressOf(options: Options): ListenAddress {
   throw new UsageError(`--web.listen-address: ${text} is not HOST:PORT, such as 127.0.0.1:9931, [::1]:9931 or :9931`);
 }
 
+const longestAheadMs = 366 * 86_400_000;
+
 /** How long from now: `2h`, or a time with its zone, such as 2026-01-31T22:00Z. */
 export function aheadMs(name: string, text: string, nowWallMs: number): number {
   const span = durationMs.safeParse(text);
-  if (span.success && span.data > 0) return span.data;
   const isTime = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2})?(Z|[+-]\d{2}:\d{2})$/.test(text);
-  const ms = isTime ? Math.round(Date.parse(text) - nowWallMs) : Number.NaN;
+  const ms = span.success ? span.data : isTime ? Math.round(Date.parse(text) - nowWallMs) : Number.NaN;
   if (Number.isNaN(ms))
     throw new UsageError(`--${name}: ${text} is neither a time from now, such as 2h, nor 2026-01-31T22:00Z`);
-  if (ms < 1000) throw new UsageError(`--${name}: ${text} is over`);
+  if (ms < 1000) throw new UsageError(`--${name}: ${text} is ${isTime ? 'over' : 'less than a second'}`);
+  if (ms > longestAheadMs) throw new UsageError(`--${name}: ${text} is more than 366 days from now`);
   return ms;
 }

@@ -3,7 +3,7 @@ import { userInfo } from 'node:os';
 import { z } from 'zod';
 import type { Inventory } from '../exporter/config/inventory.ts';
 import { messageOf } from '../exporter/runtime/errors.ts';
-import { askServer } from './client.ts';
+import { askServer, NoToken } from './client.ts';
 import type { LedgerClock } from './clock.ts';
 import type { Json } from './model.ts';
 import { changes, Refusal, type PeopleStore } from './people.ts';
@@ -52,7 +52,8 @@ export async function pauseCommand(shared: Shared, reason: string): Promise<void
   try {
     if (isServed(settings) || isThere(settings)) await change(shared, 'pause', { reason });
   } catch (error) {
-    print(`It holds, but it could not be noted in the audit: ${messageOf(error)}\n`);
+    const holds = settings.mysqlStore === undefined ? 'It holds' : 'It holds on this machine only';
+    print(`${holds}, but it could not be noted in the store: ${messageOf(error)}\n`);
   }
 }
 
@@ -100,7 +101,9 @@ export async function change(
   if (found === undefined) throw new Error(`no change ${path}`);
   return withStore(shared.settings, async (store, clock) => {
     const { settings, inventory } = shared;
-    const context = { store, clock, inventory, switchFile: settings.switchFile, changed: () => undefined };
+    const { switchFile, mysqlStore } = settings;
+    const sharedStore = mysqlStore !== undefined;
+    const context = { store, clock, inventory, switchFile, sharedStore, changed: () => undefined };
     try {
       // Whoever may write the store may do everything: no role can hold them up.
       return await found.run(context, { name: whoami(), via: 'cli', may: () => true }, body);
@@ -124,6 +127,12 @@ async function post(
     const full = path.replace(':id', encodeURIComponent(String(id)));
     answer = await askServer(server, tokens, full, { by: whoami(), ...body });
   } catch (error) {
+    if (error instanceof NoToken) {
+      throw new CommandError(
+        `the remediator runs and is asked for this, but ${error.message}. Name your own: --token.file=FILE`,
+        { cause: error },
+      );
+    }
     throw new CommandError(
       `the remediator runs, but ${server} does not answer: ${messageOf(error)}. Name its address: --server=http://HOST:PORT`,
       { cause: error },

@@ -19,6 +19,8 @@ export interface PeopleContext {
   readonly store: PeopleStore;
   readonly clock: LedgerClock;
   readonly switchFile: string;
+  /** Other machines may serve with the same store. */
+  readonly sharedStore?: boolean;
   readonly inventory: Pick<Inventory, 'targets' | 'pipelines'>;
   /** Something may go on now. */
   readonly changed: () => void;
@@ -65,10 +67,15 @@ const pause = defineChange(
     wanted(context, of);
     const { store, clock, switchFile } = context;
     const atMs = clock.nowMs();
-    if (of === 'global' && lastsMs === undefined) {
+    const untilMs = lastsMs === undefined ? undefined : atMs + lastsMs;
+    const isFile = of === 'global' && untilMs === undefined;
+    if (isFile) {
       await setSwitchFile(switchFile, { by: actor.name, reason, at: new Date(clock.wallMs()).toISOString() });
     } else {
-      const untilMs = lastsMs === undefined ? undefined : atMs + lastsMs;
+      await refuseToShorten(context, of, untilMs, atMs);
+    }
+    // A file stops only the remediators of its own machine: with a shared store there are others.
+    if (!isFile || context.sharedStore === true) {
       await store.setPause({ scope: of, paused: true, by: actor.name, reason, setMs: atMs, untilMs });
     }
     const detail = { reason, ...(lastsMs === undefined ? {} : { lastsMs }) };
@@ -76,6 +83,21 @@ const pause = defineChange(
     return { paused: true, scope: of };
   },
 );
+
+/** A pause never ends earlier for another one that is set later. @throws Refusal */
+async function refuseToShorten(
+  { store, clock }: PeopleContext,
+  of: string,
+  untilMs: number | undefined,
+  atMs: number,
+): Promise<void> {
+  const before = (await store.pauses()).find((p) => p.scope === of && p.paused);
+  if (before === undefined) return;
+  const endsMs = before.untilMs ?? Infinity;
+  if (endsMs <= atMs || endsMs <= (untilMs ?? Infinity)) return;
+  const ends = endsMs === Infinity ? 'without an end' : `until ${new Date(clock.wallOf(endsMs)).toISOString()}`;
+  throw new Refusal(409, `${of} is paused by ${before.by} ${ends} (${before.reason}), and stays so`);
+}
 
 const resumed = defineChange(
   'resume',
@@ -128,10 +150,13 @@ async function decide(
   if (!actor.may(asked.role)) {
     throw new Refusal(403, `${actor.name} has not the role ${asked.role}, which this approval asks for`);
   }
+  const episode = await store.episode(asked.episodeId);
+  if (verdict === 'approved' && asked.state === 'requested' && episode?.state === 'closed') {
+    throw new Refusal(409, `the trouble that ${asked.id} was asked for is over: nothing would begin`);
+  }
   const done = await store.decideApproval(asked.id, verdict, actor.name, body.comment, clock.nowMs());
   if (!done.decided) throw new Refusal(409, done.because);
   // Decided things are looked at now, not at the next turn.
-  const episode = await store.episode(asked.episodeId);
   if (episode?.state === 'open') await store.scheduleEval(episode.id, episode.nextEvalMs, clock.nowMs());
   context.changed();
   const { id: approval, episodeId, action, target } = done.approval;
@@ -146,13 +171,20 @@ export async function findApproval(
 ): Promise<Approval> {
   const exact = await store.approval(what);
   if (exact !== undefined) return exact;
-  const waiting = (await store.approvals({ open: true, nowMs, limit: 1000 })).filter((a) => a.state === 'requested');
   const fits = (one: string): boolean => one === what || (what.length >= 8 && one.startsWith(what));
-  const found = waiting.filter((a) => fits(a.id) || fits(a.episodeId));
+  // Those that are over count too: ids of one minute begin alike, and the beginning of one that is over must not be taken
+  // for another that waits.
+  const all = await store.approvals({ nowMs, limit: 1000 });
+  const byId = all.filter((a) => fits(a.id));
+  const ofEpisode = all.filter((a) => fits(a.episodeId));
+  const several = new Set(ofEpisode.map((a) => a.episodeId)).size > 1;
+  const found = byId.length > 0 || several ? [...byId, ...ofEpisode] : ofEpisode.filter((a) => a.state === 'requested');
   const [first, ...others] = found;
   if (first === undefined) throw new Refusal(404, `no approval ${what} is waited for`);
   if (others.length === 0) return first;
-  throw new Refusal(409, `${what} fits ${found.map((a) => `${a.id} (${a.target})`).join(', ')}. Name one of them`);
+  const named = found.slice(0, 5).map((a) => `${a.id} (${a.state}, ${a.action} of ${a.target})`);
+  const more = found.length > named.length ? ` and ${found.length - named.length} more` : '';
+  throw new Refusal(409, `${what} fits ${named.join(', ')}${more}. Write the whole id of the one that is meant`);
 }
 
 const addMaintenance = defineChange(

@@ -167,7 +167,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
       ),
     }),
     api: apiRouter({
-      ...{ store, clock, log, inventory, switchFile, reload },
+      ...{ store, clock, log, inventory, switchFile, reload, sharedStore: settings.mysqlStore !== undefined },
       changed: evaluation.soon,
       admit: apiAdmission(settings, options.listen),
       policies: () => {

@@ -17,7 +17,8 @@ export function approvalsIn(db: Db): Approvals {
       (
         await db.all(
           `SELECT * FROM approval WHERE (? IS NULL OR episode_id = ?)
-               AND (? = 0 OR (open_key IS NOT NULL AND expires_ms > ?))
+               AND (? = 0 OR (open_key IS NOT NULL AND expires_ms > ? AND NOT EXISTS
+                 (SELECT 1 FROM episode e WHERE e.id = approval.episode_id AND e.state = 'closed')))
              ORDER BY requested_ms DESC, id DESC LIMIT ?`,
           ...[episodeId ?? null, episodeId ?? null, Number(open ?? false), nowMs, limit],
         )
@@ -116,7 +117,7 @@ async function request(
       ...[asked.episodeId, asked.target],
     )
   ).map(approvalOf);
-  // A no holds as long as a yes would have: the same question is not asked anew at each evaluation.
+  // The guard holds a no until the facts change; here the same question is not asked anew while a yes would have held.
   const rejected = newest.find((a) => a.state === 'rejected' && a.expiresMs > nowMs && isSame(a, asked));
   const openRow = await db.get(`SELECT * FROM approval WHERE open_key = ?${db.forUpdate}`, keyOf(asked));
   const open = openRow === undefined ? undefined : approvalOf(openRow);

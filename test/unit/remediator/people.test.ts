@@ -95,6 +95,51 @@ test('approve and reject, while nobody serves: by id, by the beginning of one, b
   assert.ok(verbs.length >= 2, 'both decisions stand in the audit');
 });
 
+test('the beginning of an id is never taken for another one that begins alike, and what is over is not approved', async () => {
+  await using home = await makeHome();
+  let old: Approval;
+  let waiting: Approval;
+  let over: Approval;
+  {
+    await using store = open(home);
+    old = await asked(store, 'One');
+    // the facts have changed: that question is void, and this one is asked in its place
+    waiting = (await store.requestApproval({ ...old, evidenceHash: 'e2' }, Date.now())).approval;
+    over = await asked(store, 'Two', { evidenceHash: 'e3' });
+    const version = (await store.episode(over.episodeId))?.version ?? 0;
+    const closed = await store.closeEpisode(over.episodeId, version, 'healed', Date.now());
+    assert.ok(closed);
+  }
+  const alike = await cli(home, 'approve', old.id.slice(0, 8));
+  assert.equal(alike.code, 1);
+  assert.match(alike.err, /fits .*\(void, .*\(requested, .*Write the whole id/);
+  const gone = await cli(home, 'approve', old.id);
+  assert.match(gone.err, /it is void/);
+  const late = await cli(home, 'approve', over.id);
+  assert.match(late.err, /the trouble that .* was asked for is over: nothing would begin/);
+  const list = await cli(home, 'approvals');
+  assert.deepEqual([list.out.includes(waiting.id), list.out.includes(over.id)], [true, false]);
+  assert.equal((await cli(home, 'approve', waiting.episodeId)).code, 0);
+});
+
+test('a pause does not end earlier for another one that is set later', async () => {
+  await using home = await makeHome();
+  await open(home)[Symbol.asyncDispose](); // makes the store
+  assert.equal((await cli(home, 'pause', '--reason=disk change', '--scope=target:maxwell1')).code, 0);
+  const shorter = await cli(home, 'pause', '--reason=look', '--scope=target:maxwell1', '--until=1h');
+  assert.equal(shorter.code, 1);
+  assert.match(shorter.err, /^target:maxwell1 is paused by \S+ without an end \(disk change\), and stays so\n$/);
+  {
+    await using store = open(home);
+    assert.equal((await store.pauses()).find((p) => p.scope === 'target:maxwell1')?.untilMs, undefined);
+  }
+  assert.equal((await cli(home, 'resume', '--scope=target:maxwell1')).code, 0);
+  assert.equal((await cli(home, 'pause', '--reason=look', '--scope=target:maxwell1', '--until=1h')).code, 0);
+  assert.equal((await cli(home, 'pause', '--reason=more', '--scope=target:maxwell1', '--until=2h')).code, 0);
+  const years = await cli(home, 'pause', '--reason=x', '--until=2y');
+  assert.equal(years.code, 2);
+});
+
 test('by the API a decision needs the role, and the audit has the name of the token, whatever the body says', async () => {
   await using home = await makeHome();
   const tokens = [
