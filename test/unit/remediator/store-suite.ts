@@ -75,6 +75,39 @@ export function storeSuite(name: string, make: () => Promise<StoreUnderTest>): v
       }
     });
 
+    it('webhooks processed together: in their order, in one transaction, each once', async (store) => {
+      const append = (): Promise<number> =>
+        store.appendWebhook({
+          ...{
+            source: 'main',
+            receivedMs: t0,
+            receivedBy: 'p',
+            body: Buffer.from('x'),
+            alertCount: 1,
+            truncatedCount: 0,
+          },
+        });
+      const [first, second, poison] = [await append(), await append(), await append()];
+      const hook = (id: number) => ({ id, alerts: [firing(labels), firing(labels)], truncated: false });
+      const wrong = { id: second, alerts: [firing(null as unknown as typeof labels)], truncated: false };
+      await assert.rejects(store.processWebhooks([hook(first), wrong], t0));
+      assert.equal((await store.pendingWebhooks(9)).length, 3, 'nothing of a failed one stays');
+      assert.deepEqual(await store.openEpisodes(), []);
+      const both = [hook(first), { id: poison, alerts: undefined, truncated: false }, hook(second)];
+      const changes = await store.processWebhooks(both, t0);
+      assert.deepEqual(
+        changes.map((of) => of.map((c) => c.change)),
+        [['opened', 'refreshed'], [], ['refreshed', 'refreshed']],
+      );
+      assert.deepEqual(await store.processWebhooks(both, t0), [[], [], []]);
+      assert.deepEqual(await store.pendingWebhooks(9), []);
+      const [episode] = await store.openEpisodes();
+      assert.deepEqual(
+        (await store.webhooksOf(episode?.id ?? '')).map((w) => w.id),
+        [first, second],
+      );
+    });
+
     it('a poison body is marked and does not come again', async (store) => {
       const id = await store.appendWebhook({
         ...{
@@ -424,22 +457,23 @@ export function storeSuite(name: string, make: () => Promise<StoreUnderTest>): v
       const race = async (
         claims: 'real' | 'naive',
         contest: 'one target' | 'one scope',
-      ): Promise<readonly number[]> => {
+      ): Promise<{ readonly kind: StoreUnderTest['kind']; readonly counts: readonly number[] }> => {
         await using under = await make();
         await using store = await under.open();
-        return await racers.race(
-          store,
-          { kind: under.kind, place: under.place, claims, rounds: claims === 'real' ? under.rounds : 2 },
-          contest,
-          3,
-        );
+        const { kind, place } = under;
+        const rounds = claims === 'real' ? under.rounds : 1;
+        return { kind, counts: await racers.race(store, { kind, place, claims, rounds }, contest, 3) };
       };
-      for (const contest of ['one target', 'one scope'] as const) {
-        const counts = await race('real', contest);
-        assert.ok(counts.length > 0);
-        for (const count of counts) assert.equal(count, 3, `${contest}: ${counts.join(', ')}`);
+      const { kind, counts } = await race('real', 'one scope');
+      assert.ok(counts.length > 0);
+      for (const count of counts) assert.equal(count, 3, `one scope: ${counts.join(', ')}`);
+      if (kind === 'sqlite') {
+        // On a server this takes long, and its lease is another row under the same locks.
+        const { counts: oneTarget } = await race('real', 'one target');
+        for (const count of oneTarget) assert.equal(count, 3, `one target: ${oneTarget.join(', ')}`);
       }
-      const naive = await race('naive', 'one scope');
+      const naive: number[] = [];
+      while (naive.length < 3 && !naive.some((n) => n > 3)) naive.push(...(await race('naive', 'one scope')).counts);
       assert.ok(Math.max(...naive) > 3, `the naive claim by round: ${naive.join(', ')}`);
     });
   });
