@@ -68,7 +68,13 @@ export function unitStateOf(shown: Shown, now: Moment): UnitState {
     id === '' || startedAtMs === undefined ? null : { id: `systemd:${id}`, pid: livePid, startedAtMs };
   const running = pid > 0 ? life(pid) : null;
   if (pid > 0 && running === null) throw new Error('a main process without an InvocationID');
-  const ended = running === null ? life(null) : null;
+  const isActive = ['active', 'reloading'].includes(text('ActiveState'));
+  // Type=oneshot with RemainAfterExit=, or forking without a PIDFile=: a start does nothing, and an end is not to be seen
+  if (pid === 0 && isActive)
+    throw new Error('the unit is active and has no main process: it is of no kind that can be followed');
+  // Before its main process is there, a new life has its id already and the times and the end of the one before
+  const isBegun = text('ActiveState') === 'activating' && text('SubState') !== 'auto-restart';
+  const ended = running === null && !isBegun ? life(null) : null;
   const last =
     ended === null
       ? null
@@ -114,6 +120,13 @@ export function unitOwner(unit: UnitState): ServiceOwner {
   if (subState === 'auto-restart') return is('busy', `${policy}: systemd waits to start it again`);
   if (unit.hasJob) return is('busy', 'systemd has a job for the unit');
   if (activeState === 'activating' || activeState === 'deactivating') return is('busy', `the unit is ${subState}`);
+  // By a request that took too long (TimeoutStopSec=): else it looks like one that somebody has killed
+  if (activeState === 'failed' && result === 'timeout') {
+    return is(
+      'left_down',
+      `${policy}, and systemd has killed it as a stop or a start took too long: see who wanted that`,
+    );
+  }
   if (restart === 'no') return is('none', policy);
   if (unit.running !== null) return is('watching', policy);
   if (result === 'start-limit-hit') {

@@ -243,6 +243,11 @@ const owners: readonly (readonly [what: string, state: Shown, expected: string])
   ['a job', { ...running, Job: '3' }, 'unknown owner_busy'],
   ['failed', { ...ended, ActiveState: 'failed', SubState: 'failed', Result: 'exit-code' }, 'allow gave_up'],
   ['start limit', { ...ended, ActiveState: 'failed', SubState: 'failed', Result: 'start-limit-hit' }, 'allow gave_up'],
+  [
+    'killed by systemd after a stop that took too long',
+    { ...ended, ActiveState: 'failed', SubState: 'failed', Result: 'timeout', ExecMainCode: '2', ExecMainStatus: '9' },
+    'deny left_down',
+  ],
   ['masked', { ...ended, LoadState: 'masked' }, 'deny left_down'],
 ];
 for (const [what, state, expected] of owners) {
@@ -252,6 +257,25 @@ for (const [what, state, expected] of owners) {
     assert.equal(`${verdict.is} ${verdict.code}`, expected);
   });
 }
+
+test('active without a main process is neither running nor down: what is alive of it is not known', async () => {
+  for (const SubState of ['running', 'exited']) {
+    using unit = systemd({ ...running, SubState, MainPID: '0' });
+    const state = await unit.supervisor.state(soon());
+    assert.ok(!state.known);
+    assert.match(state.why, /active and has no main process/);
+    assert.equal((await unit.supervisor.start(token, soon())).kind, 'refused');
+    assert.deepEqual(unit.calls(), []);
+  }
+});
+
+test('a life that is being begun is not one that has ended', async () => {
+  // ExecStartPre= under way: the times and the end are still those of the life before
+  using unit = systemd({ ...ended, InvocationID: second, ActiveState: 'activating', SubState: 'start-pre', Job: '9' });
+  const state = await unit.supervisor.state(soon());
+  assert.ok(state.known);
+  assert.deepEqual([state.value.running, state.value.last, state.value.owner?.is], [null, null, 'busy']);
+});
 
 test('ends: by a signal, by the kernel for memory; a unit that never ran has no last life', async () => {
   using unit = systemd({ ...ended, ExecMainCode: '2', ExecMainStatus: '9', Result: 'oom-kill' });
