@@ -13,6 +13,7 @@ interface Watch {
 const operations: Readonly<Record<string, StoreOperation>> = {
   appendWebhook: 'intake',
   processWebhook: 'intake',
+  processWebhooks: 'intake',
   claim: 'claim',
   appendJournal: 'journal',
   endRun: 'journal',
@@ -51,8 +52,8 @@ async function timed(watch: Watch, key: string, call: () => Promise<unknown>): P
 /** For the metrics only: what fails here is not the caller's failure, whose write is durable. */
 async function tell(store: Store, watch: Watch, key: string, args: readonly unknown[], result: unknown): Promise<void> {
   try {
-    if (key === 'processWebhook') {
-      const changes = result as Awaited<ReturnType<Store['processWebhook']>>;
+    if (key === 'processWebhook' || key === 'processWebhooks') {
+      const changes = (result as Awaited<ReturnType<Store['processWebhook' | 'processWebhooks']>>).flat();
       for (const { episodeId, change } of changes) if (change === 'opened') await relapse(store, watch, episodeId);
     }
     if (key === 'reopen' && typeof result === 'string') await relapse(store, watch, result);

@@ -4,14 +4,12 @@ import { alertStateAfterFiring, identOf, transitionOf, type ClosedEpisode } from
 import type { Episode, IncomingAlert } from '../model.ts';
 import { episodeOf, int, text } from './rows.ts';
 import type { Tx } from './db.ts';
-import { StoreError, type EpisodeChange } from './store.ts';
+import { StoreError, type EpisodeChange, type ReadWebhook } from './store.ts';
 
 /** @param relapseMs how soon after its end a new episode of the same identity is a relapse */
 export async function processOne(
   { db, relapseMs }: { readonly db: Tx; readonly relapseMs: number },
-  id: number,
-  alerts: readonly IncomingAlert[] | undefined,
-  truncated: boolean,
+  { id, alerts, truncated }: ReadWebhook,
   nowMs: number,
 ): Promise<readonly EpisodeChange[]> {
   const hook = await db.get(
@@ -24,8 +22,9 @@ export async function processOne(
   // Two alerts that differ in a replica label only are one episode: if one of them fires, it fires.
   const ordered = [...(alerts ?? [])].sort((a, b) => Number(a.status === 'firing') - Number(b.status === 'firing'));
   const changes: EpisodeChange[] = [];
+  const linked = new Set<string>();
   for (const alert of ordered) {
-    const change = await applyOne({ db, relapseMs }, { id, source, receivedMs, truncated, nowMs }, alert);
+    const change = await applyOne({ db, relapseMs }, { id, source, receivedMs, truncated, nowMs, linked }, alert);
     if (change !== undefined) changes.push(change);
   }
   const outcome = alerts === undefined ? 'poison' : 'ok';
@@ -39,13 +38,16 @@ interface Delivery {
   readonly receivedMs: number;
   readonly truncated: boolean;
   readonly nowMs: number;
+  /** Episodes that this delivery has touched: one that was not processed has none from before. */
+  readonly linked: Set<string>;
 }
 
 async function applyOne(
   { db, relapseMs }: { readonly db: Tx; readonly relapseMs: number },
-  { id, source, receivedMs, truncated, nowMs }: Delivery,
+  delivery: Delivery,
   alert: IncomingAlert,
 ): Promise<EpisodeChange | undefined> {
+  const { source, receivedMs, truncated, nowMs } = delivery;
   const ident = identOf(source, alert.labels);
   const open = await openOf(db, ident);
   const transition = transitionOf(alert, open, await closedOf(db, ident), nowMs, relapseMs);
@@ -53,14 +55,14 @@ async function applyOne(
     case 'ignore':
       return undefined;
     case 'late':
-      await link(db, transition.id, id, alert);
+      await link(db, transition.id, delivery, alert);
       return { episodeId: transition.id, change: 'late_copy' };
     case 'open': {
       const episodeId = await insertEpisode(db, {
         ...{ source, ident, receivedMs, nowMs, truncated, relapseOf: transition.relapseOf },
         ...{ labels: alert.labels, annotations: alert.annotations, startsWallMs: alert.startsWallMs },
       });
-      await link(db, episodeId, id, alert);
+      await link(db, episodeId, delivery, alert);
       return { episodeId, change: 'opened' };
     }
     case 'refresh':
@@ -68,7 +70,7 @@ async function applyOne(
       if (open === undefined) throw new StoreError('broken', 'an open episode vanished within a transaction');
       if (transition.is === 'refresh') await refresh(db, open, alert, truncated, receivedMs);
       else await hint(db, open, receivedMs);
-      await link(db, open.id, id, alert);
+      await link(db, open.id, delivery, alert);
       return { episodeId: open.id, change: transition.is === 'refresh' ? 'refreshed' : 'resolved_hint' };
     }
   }
@@ -145,19 +147,14 @@ async function hint(db: Tx, open: Episode, receivedMs: number): Promise<void> {
 }
 
 /** A body may name the same episode twice; what is ordered last says more. */
-async function link(db: Tx, episodeId: string, webhookId: number, alert: IncomingAlert): Promise<void> {
+async function link(db: Tx, episodeId: string, { id, linked }: Delivery, alert: IncomingAlert): Promise<void> {
   const values = [alert.status, alert.startsWallMs, alert.endsWallMs ?? null];
-  const updated = await db.run(
-    `UPDATE episode_webhook SET status = ?, starts_wall_ms = ?, ends_wall_ms = ? WHERE episode_id = ? AND webhook_id = ?`,
-    ...values,
-    episodeId,
-    webhookId,
-  );
-  if (updated > 0) return;
+  const isNew = !linked.has(episodeId);
+  linked.add(episodeId);
   await db.run(
-    'INSERT INTO episode_webhook(status, starts_wall_ms, ends_wall_ms, episode_id, webhook_id) VALUES(?, ?, ?, ?, ?)',
-    ...values,
-    episodeId,
-    webhookId,
+    isNew
+      ? 'INSERT INTO episode_webhook(status, starts_wall_ms, ends_wall_ms, episode_id, webhook_id) VALUES(?, ?, ?, ?, ?)'
+      : 'UPDATE episode_webhook SET status = ?, starts_wall_ms = ?, ends_wall_ms = ? WHERE episode_id = ? AND webhook_id = ?',
+    ...[...values, episodeId, id],
   );
 }

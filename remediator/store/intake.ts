@@ -4,13 +4,14 @@ import { gunzip, gzip } from 'node:zlib';
 import { bytes, episodeOf, int, text } from './rows.ts';
 import type { Db } from './db.ts';
 import { insertEpisode, openOf, processOne } from './episodes.ts';
-import { StoreError, type NewWebhook, type Store } from './store.ts';
+import { StoreError, type EpisodeChange, type NewWebhook, type Store } from './store.ts';
 
 type Intake = Pick<
   Store,
   | 'appendWebhook'
   | 'pendingWebhooks'
   | 'processWebhook'
+  | 'processWebhooks'
   | 'webhooksOf'
   | 'openEpisodes'
   | 'dueEpisodes'
@@ -61,7 +62,13 @@ export function intakeOf({ db, wallMs, relapseMs, webhookCapBytes }: Context): I
       );
     },
     processWebhook: async (id, alerts, truncated, nowMs) =>
-      await db.transact(async (db) => await processOne({ db, relapseMs }, id, alerts, truncated, nowMs)),
+      await db.transact(async (db) => await processOne({ db, relapseMs }, { id, alerts, truncated }, nowMs)),
+    processWebhooks: async (hooks, nowMs) =>
+      await db.transact(async (db) => {
+        const changes: (readonly EpisodeChange[])[] = [];
+        for (const hook of hooks) changes.push(await processOne({ db, relapseMs }, hook, nowMs));
+        return changes;
+      }),
     webhooksOf: async (episodeId) =>
       (
         await db.all(
