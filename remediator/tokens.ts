@@ -9,7 +9,7 @@ export type Admission =
   | { readonly is: 'admitted' }
   | { readonly is: 'missing' }
   | { readonly is: 'wrong' }
-  /** no token can be read: nobody can be admitted, and that is our fault */
+  /** it is none of the tokens that can be read, and one cannot: that is our fault, and for a sender a reason to come again */
   | { readonly is: 'unreadable'; readonly why: readonly string[] };
 
 export type Admit = (authorization: string | undefined) => Promise<Admission>;
@@ -37,11 +37,9 @@ export function admitBearer(files: readonly string[]): Admit {
     // digests have one length, and all of them are compared: the time says nothing about the token
     for (const one of read) if (one.status === 'fulfilled' && timingSafeEqual(one.value, given)) equal = true;
     if (equal) return { is: 'admitted' };
-    if (read.some((one) => one.status === 'fulfilled')) return { is: 'wrong' };
-    return {
-      is: 'unreadable',
-      why: read.map((one, i) => (one.status === 'rejected' ? String(one.reason) : (files[i] ?? ''))),
-    };
+    // Alertmanager drops what is answered with 403, and sends again what is answered with 503.
+    const why = read.flatMap((one) => (one.status === 'rejected' ? [String(one.reason)] : []));
+    return why.length === 0 ? { is: 'wrong' } : { is: 'unreadable', why };
   };
 }
 

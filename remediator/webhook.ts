@@ -90,7 +90,7 @@ export function webhookRouter(context: Context): Router {
           answer(request, response, 'forbidden', 'these credentials may not deliver notifications');
           return;
         case 'unreadable':
-          log.error({ why: admission.why }, 'no webhook token can be read');
+          warn('tokens', { why: admission.why });
           answer(request, response, 'not_stored', 'the receiver cannot read its tokens');
       }
     },

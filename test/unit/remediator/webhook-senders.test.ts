@@ -130,6 +130,13 @@ test('two tokens are valid at a time', async () => {
   assert.equal(it.stored.length, 2);
 });
 
+test('while one of the tokens cannot be read, what is none of the others comes again: 503, not 403', async () => {
+  await using it = await receiver('', { tokenFiles: [at('old'), at('gone')] });
+  assert.equal((await it.post({ authorization: 'Bearer token-1' })).status, 200);
+  assert.equal((await it.post({ authorization: 'Bearer token-3' })).status, 503);
+  assert.equal(it.stored.length, 1);
+});
+
 test('a user that may deliver, one that may only look, and none', async () => {
   const users = `{alertmanager: "${hashSync('a', 4)}", prometheus: "${hashSync('p', 4)}"}`;
   await using it = await receiver(`basic_auth_users: ${users}\n`, {
