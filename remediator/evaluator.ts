@@ -276,8 +276,9 @@ export function createEvaluator<W extends Surroundings>(deps: EvaluatorDeps<W>):
         await runner.resume();
         const storm = await judgeStorm(deps);
         const due = await store.dueEpisodes(clock.nowMs());
+        // One that finds nothing due counts too: all that was left open before the start has been looked at then.
+        sweeps += 1;
         if (due.length > 0) {
-          sweeps += 1;
           const sweeping = { sweeps, startedMs, storm, store: await writable(store, clock.nowMs()) };
           for (const episode of due) {
             if (isDraining()) return;
