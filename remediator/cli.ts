@@ -42,9 +42,12 @@ Commands:
   why RUN|EPISODE|ALERT    what happened, what was decided, and why
   approvals                what waits for a person
   approve APPROVAL|EPISODE [--comment=TEXT]
+                           a yes to one run, on exactly the facts, parameters and policy that it was asked on
   reject APPROVAL|EPISODE [--comment=TEXT]
+                           a no, until the facts or the policy change
   pause --reason=TEXT [--scope=SCOPE] [--until=TIME]
-                           nothing begins from now on; works also while the server is down
+                           nothing begins from now on, what runs ends at its next safe point; of everything it
+                           works also while the server is down
   resume [--scope=SCOPE]   ends the pause
   maintenance add --scope=SCOPE --until=TIME --reason=TEXT [--from=TIME]
   maintenance list | end ID
@@ -63,8 +66,8 @@ Commands:
 SCOPE is global, target:NAME or pipeline:NAME. TIME is from now, such as 2h, or like 2026-01-31T22:00Z.
 
 Options:
-  --config.file=FILE               the inventory, pipemedic.yml
-  --policies.file=FILE             the policies, policies.yml (serve, check, doctor, policy)
+  --config.file=FILE               the inventory, pipemedic.yml; every command needs it
+  --policies.file=FILE             the policies, policies.yml; serve, check, doctor and policy need it
   --web.listen-address=HOST:PORT   where to serve (default 127.0.0.1:9931)
   --web.config.file=FILE           TLS and logins of the server
   --log.level=LEVEL                trace, debug, info, warn or error (default info)
@@ -166,14 +169,15 @@ async function command(args: readonly string[], print: Print): Promise<void> {
     }
     case 'latch': {
       const [verb, ...more] = rest;
-      if (verb !== 'clear') throw new UsageError('latch clear ID --comment="what was found"');
-      const id = one(more, 'the id of a latch, as `why` shows it');
+      if (verb !== 'clear')
+        throw new UsageError('latch clear ID --comment="what was found" is wanted; `latches` lists them');
+      const id = one(more, 'the id of a latch, as `latches` shows it,');
       const comment = wanted(values.comment, '--comment="what was found"');
       return clearLatchCommand(await shared(values, print), id, comment);
     }
     case 'approve':
     case 'reject': {
-      const what = one(rest, 'the id of an approval or of an episode, as `approvals` shows it');
+      const what = one(rest, 'the id of an approval, as `approvals` shows it, or of its episode');
       const { comment = '' } = values;
       return withPeople(values, print, (people, to) => people.decideCommand(to, name, what, comment));
     }
@@ -205,16 +209,16 @@ async function maintenance(rest: readonly string[], options: Options, print: Pri
       none(more);
       return withPeople(options, print, (people, to) => people.maintenanceListCommand(to, options.json));
     case 'end': {
-      const id = one(more, 'the id of a maintenance, as `maintenance list` shows it');
+      const id = one(more, 'the id of a maintenance, as `maintenance list` shows it,');
       return withPeople(options, print, (people, to) => people.maintenanceEndCommand(to, id));
     }
     case 'add': {
       none(more);
-      wanted(options.scope, '--scope=target:NAME');
+      wanted(options.scope, '--scope=target:NAME, pipeline:NAME or global');
       const reason = wanted(options.reason, '--reason="why"');
       const endsInMs = aheadMs('until', wanted(options.until, '--until=2h'), Date.now());
       const inMs = options.from === undefined ? 0 : aheadMs('from', options.from, Date.now());
-      if (endsInMs <= inMs) throw new UsageError('--until must be after --from; both count from now');
+      if (endsInMs <= inMs) throw new UsageError('--until must be after --from');
       const scope = scopeOf(options);
       return withPeople(options, print, (people, to) =>
         people.maintenanceAddCommand(to, { scope, reason, inMs, lastsMs: endsInMs - inMs }),
@@ -223,7 +227,7 @@ async function maintenance(rest: readonly string[], options: Options, print: Pri
     case undefined:
     default:
       throw new UsageError(
-        'maintenance add --scope=SCOPE --until=2h --reason="why", maintenance list, or maintenance end ID',
+        'which? maintenance add --scope=SCOPE --until=2h --reason="why", maintenance list, or maintenance end ID',
       );
   }
 }
@@ -237,7 +241,7 @@ async function policy(rest: readonly string[], options: Options, print: Print): 
       people.policyListCommand(to, policies, target, json),
     );
   }
-  if (verb !== 'promote') throw new UsageError('policy list, or policy promote NAME');
+  if (verb !== 'promote') throw new UsageError('which? policy list, or policy promote NAME');
   const name = one(more, 'the name of a policy');
   if (options.lift) {
     const of = wanted(target, '--target=NAME');

@@ -149,9 +149,7 @@ export async function reading(
   use: (store: PeopleStore, clock: LedgerClock) => Promise<void>,
 ): Promise<void> {
   if (!isThere(settings)) {
-    throw new CommandError(
-      `there is no store ${settings.store} yet: the remediator has not run with this configuration`,
-    );
+    throw new CommandError(noStore(settings));
   }
   await using open = await openToRead(settings);
   await use(open.store, open.clock);
@@ -162,10 +160,14 @@ async function withStore<T>(
   settings: Settings,
   work: (store: PeopleStore, clock: LedgerClock) => Promise<T>,
 ): Promise<T> {
-  if (!isThere(settings)) throw new CommandError(`there is no store ${settings.store} yet`);
+  if (!isThere(settings)) throw new CommandError(noStore(settings));
   await using open = await openToChange(settings);
   if (open === undefined) throw new CommandError('the remediator has just been started: try again');
   return await work(open.store, open.clock);
+}
+
+function noStore({ store }: Settings): string {
+  return `there is no store ${store} yet: the remediator has not run with this configuration`;
 }
 
 export function jsonText(value: unknown): string {

@@ -38,7 +38,7 @@ export function storyText(story: Story, wallOf: WallOf): string {
     ...(latches.length === 0 ? [] : ['', 'Latched: left to people until cleared']),
     ...latches.flatMap((l) => [
       `  ${at(l.setMs)}  ${plain(l.scope)}: ${plain(l.reason)}`,
-      `      pipemedic-remediator latch clear ${l.id} --comment "…"`,
+      `      pipemedic-remediator latch clear ${l.id} --comment="…"`,
     ]),
   ];
   return `${lines.join('\n')}\n`;
