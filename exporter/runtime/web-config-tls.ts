@@ -55,10 +55,9 @@ export function clientFault(socket: TLSSocket, tls: WebTls): string | undefined 
  * The names in a verified certificate of a client; none when nobody has verified it. Where no authority is named, Node
  * takes the public ones (nodejs.org/api/tls.html, tls.createSecureContext, ca): what they sign is nobody we know.
  */
-export function verifiedNames(socket: TLSSocket, tls: WebTls | undefined): readonly string[] {
-  const type = tls?.client_auth_type;
-  const verifies = type === 'VerifyClientCertIfGiven' || type === 'RequireAndVerifyClientCert';
-  return verifies && socket.authorized ? sansIn(socket.getPeerX509Certificate()?.subjectAltName) : [];
+export function verifiedNames(socket: TLSSocket, context: SecureContextOptions | undefined): readonly string[] {
+  if (context?.ca === undefined || !socket.authorized) return [];
+  return sansIn(socket.getPeerX509Certificate()?.subjectAltName);
 }
 
 const kinds: ReadonlySet<string> = new Set(['DNS', 'IP Address', 'URI', 'email']);

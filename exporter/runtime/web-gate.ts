@@ -36,7 +36,7 @@ export function createGate(web: WebConfig, monoMs: () => number = () => performa
       return { in: false, status: 500, why: 'the web configuration cannot be used; see the log' };
     if (!bucket(document.rate_limit)) return { in: false, status: 429, why: 'too many requests' };
     const { socket } = request;
-    const certificateNames = socket instanceof TLSSocket ? verifiedNames(socket, secure?.tls) : [];
+    const certificateNames = socket instanceof TLSSocket ? verifiedNames(socket, secure?.context) : [];
     const users = document.basic_auth_users;
     const given = basicIn(request.headers.authorization);
     if (Object.keys(users).length === 0 || (hasOwn && given === undefined)) {
