@@ -34,19 +34,16 @@ export async function readSentinels(
     if (blind?.known === false) return unknown(`whether a Sentinel watches: ${blind.why}`);
     return known({ watches: false, said: [] }, world.clock.wallMs());
   }
-  const port = primary.known ? primary.value.server.port : undefined;
+  const runId = primary.known ? primary.value.server.runId : '';
   const asked = candidates(world).slice(0, mostAsked);
   const limit = AbortSignal.any([signal, AbortSignal.timeout(askMs)]);
   const said = await Promise.all(
     asked.map(async (sentinel) => {
-      const found = await attempt(world.clock, () => ask(sentinel, world, limit));
-      return found.known
-        ? found.value.filter((one) => one.port === String(port)).map((one) => ({ sentinel, ...one }))
-        : [];
+      const found = await attempt(world.clock, () => ask(sentinel, runId, world, limit));
+      return found.known ? found.value.map((one) => ({ sentinel, ...one })) : [];
     }),
   );
-  const plain = said.flat().map(({ sentinel, name, flags }) => ({ sentinel, name, flags }));
-  return known({ watches: true, said: plain }, world.clock.wallMs());
+  return known({ watches: true, said: said.flat() }, world.clock.wallMs());
 }
 
 /** Redis targets that no pipeline keeps data in. */
@@ -58,17 +55,25 @@ function candidates({ inventory }: RedisWorld): readonly string[] {
 /** @throws TargetError also where it is no Sentinel: then it has no such command */
 async function ask(
   target: string,
+  runId: string,
   world: RedisWorld,
   signal: AbortSignal,
-): Promise<readonly { name: string; flags: string; port: string }[]> {
-  return await withRedis(world, target, signal, async (client, call) => {
-    const reply = await client.send(call, 'SENTINEL', 'MASTERS');
-    if (!Array.isArray(reply)) throw new TargetError('protocol', 'SENTINEL MASTERS: the reply is not a list');
-    return reply.flatMap((item: unknown) => {
-      if (!Array.isArray(item)) return [];
-      const words = item.map(String);
-      const of = (field: string): string => words[words.findIndex((w, i) => i % 2 === 0 && w === field) + 1] ?? '';
-      return [{ name: of('name'), flags: of('flags'), port: of('port') }];
-    });
+): Promise<readonly Omit<SentinelSaid, 'sentinel'>[]> {
+  return await withRedis(world, target, signal, async (client, call) =>
+    mastersOf(await client.send(call, 'SENTINEL', 'MASTERS'), runId),
+  );
+}
+
+/**
+ * What a Sentinel says of the primary with that run id. Not by port or name: 6379 is that of every primary, and the calm
+ * of another one says nothing of this one.
+ */
+export function mastersOf(reply: unknown, runId: string): readonly Omit<SentinelSaid, 'sentinel'>[] {
+  if (!Array.isArray(reply)) throw new TargetError('protocol', 'SENTINEL MASTERS: the reply is not a list');
+  return reply.flatMap((item: unknown) => {
+    if (!Array.isArray(item)) return [];
+    const words = item.map(String);
+    const of = (field: string): string => words[words.findIndex((w, i) => i % 2 === 0 && w === field) + 1] ?? '';
+    return runId !== '' && of('runid') === runId ? [{ name: of('name'), flags: of('flags') }] : [];
   });
 }

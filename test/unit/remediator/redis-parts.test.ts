@@ -8,6 +8,7 @@ import { clientsOf, isAddress, sentinelNames } from '../../../remediator/actions
 import { failureOf } from '../../../remediator/actions/redis/connection.ts';
 import { judgeLink, type LinkSample } from '../../../remediator/actions/redis/movement.ts';
 import { outcomeOf } from '../../../remediator/actions/redis/resync-steps.ts';
+import { mastersOf } from '../../../remediator/actions/redis/sentinels.ts';
 import { plainHost } from '../../../remediator/actions/redis/verdicts.ts';
 import { redisReplicaFullResync } from '../../../remediator/actions/redis-replica-full-resync.ts';
 import { redisReplicaReconnect } from '../../../remediator/actions/redis-replica-reconnect.ts';
@@ -21,6 +22,16 @@ test('CLIENT LIST: both ends of a link, and the names of Sentinels', () => {
   const names = ['sentinel-1a2b3c4d-pubsub', 'sentinel-', 'app', 'sentinel-1a2b3c4d-cmd', 'my-sentinel-1a2b3c4d-cmd'];
   const clients = clientsOf(names.map((name, i) => `id=${String(i)} addr=1.2.3.4:5 name=${name}`).join('\n'));
   assert.deepEqual(sentinelNames(clients), ['sentinel-1a2b3c4d-pubsub', 'sentinel-1a2b3c4d-cmd']);
+});
+
+test('SENTINEL MASTERS: only what is said of this very primary counts, not of another one on the same port', () => {
+  const master = (name: string, runid: string, flags: string): readonly string[] =>
+    ['name', name, 'ip', '192.0.2.1', 'port', '6379', 'runid', runid, 'flags', flags]; // prettier-ignore
+  const reply = [master('other', 'b'.repeat(40), 'master'), master('this', 'a'.repeat(40), 'o_down,master')];
+  assert.deepEqual(mastersOf(reply, 'a'.repeat(40)), [{ name: 'this', flags: 'o_down,master' }]);
+  assert.deepEqual(mastersOf(reply, 'c'.repeat(40)), []);
+  assert.deepEqual(mastersOf([master('new', '', 'master')], ''), []);
+  assert.throws(() => mastersOf('OK', 'a'), TargetError);
 });
 
 test('only an address goes back into a command', () => {
