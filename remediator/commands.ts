@@ -82,7 +82,11 @@ export async function resumeCommand(shared: Shared, scope: string): Promise<void
   else await clearSwitchFile(settings.switchFile);
   const after = await readSwitchFile(settings.switchFile);
   if (after.file !== 'clear') throw new CommandError(`still paused: ${after.fileDetail}`);
-  print('resumed: runs may begin\n');
+  const elsewhere =
+    settings.mysqlStore === undefined
+      ? ''
+      : '. Another machine goes on being paused while its own switch file is there';
+  print(`resumed: runs may begin${elsewhere}\n`);
 }
 
 export async function clearLatchCommand(shared: Shared, id: string, comment: string): Promise<void> {

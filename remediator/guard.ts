@@ -150,7 +150,7 @@ export interface PlanInput {
   readonly latches: readonly Latch[];
   /** In force now, on the target, on a pipeline of it or on all. */
   readonly maintenance: readonly { readonly scope: string; readonly by: string; readonly reason: string }[];
-  readonly storm: Known<Pick<Storm, 'state' | 'enteredMs' | 'inputs'>>;
+  readonly storm: Known<Pick<Storm, 'state' | 'enteredMs' | 'inputs'> & Partial<Pick<Storm, 'cooldownUntilMs'>>>;
   /** Transitive upstreams of the target with fresh facts on each. */
   readonly upstreams: readonly { readonly target: string; readonly up: Known<boolean>; readonly why: string }[];
   /** Kinds of targets that the policy's action works on; empty when there is no policy. */

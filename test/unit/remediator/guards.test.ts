@@ -98,6 +98,11 @@ const table: readonly Row[] = [
   ['owner', 'unknown no_look', { action: undefined }],
   ['owner', 'allow idle', { action: { ...view, owner: allow('idle', 'it does nothing') } }],
   ['storm', 'deny storm', { storm: known({ state: 'active', enteredMs: 1, inputs: {} }, nowMs) }],
+  [
+    'storm',
+    'deny storm',
+    { storm: known({ state: 'active', enteredMs: 1, cooldownUntilMs: nowMs + 1, inputs: {} }, nowMs) },
+  ],
   ['storm', 'unknown storm_unknown', { storm: unknown('the store does not answer') }],
   ['dependency', 'deny upstream_down', { upstreams: [upstream('db1', known(false, nowMs))] }],
   [
