@@ -6,9 +6,11 @@ import { dump } from 'js-yaml';
 import { main } from '../../../remediator/cli.ts';
 import type { Approval } from '../../../remediator/model.ts';
 import type { PolicyView } from '../../../remediator/promotion.ts';
+import { changes } from '../../../remediator/people.ts';
 import { openSqlite } from '../../../remediator/store/sqlite.ts';
 import type { Store } from '../../../remediator/store/store.ts';
 import { makeHome, startRemediator, type Home } from '../../support/remediator-serve.ts';
+import { MovableClock } from './run-harness.ts';
 import { openEpisode } from './store-fixtures.ts';
 
 interface Ended {
@@ -138,6 +140,29 @@ test('a pause does not end earlier for another one that is set later', async () 
   assert.equal((await cli(home, 'pause', '--reason=more', '--scope=target:maxwell1', '--until=2h')).code, 0);
   const years = await cli(home, 'pause', '--reason=x', '--until=2y');
   assert.equal(years.code, 2);
+});
+
+test('with a shared store a pause of everything stands in it too: the file stops only its own machine', async () => {
+  await using home = await makeHome();
+  await using store = open(home);
+  const inventory = { targets: new Map(), pipelines: [] };
+  const actor = { name: 'ann', via: 'api', may: () => true } as const;
+  for (const sharedStore of [false, true]) {
+    const switchFile = home.file(`PAUSED-${sharedStore}`);
+    const context = {
+      ...{ store, inventory, switchFile, sharedStore },
+      clock: new MovableClock(),
+      changed: () => undefined,
+    };
+    const change = async (path: string, body: object): Promise<boolean | undefined> => {
+      await changes.find((c) => c.path === path)?.run(context, actor, body);
+      return (await store.pauses()).find((p) => p.scope === 'global')?.paused;
+    };
+    assert.equal(await change('pause', { reason: 'x' }), sharedStore);
+    assert.match(await readFile(switchFile, 'utf8'), /"by":"ann"/);
+    assert.equal(await change('resume', {}), false);
+    await assert.rejects(readFile(switchFile), { code: 'ENOENT' });
+  }
 });
 
 test('by the API a decision needs the role, and the audit has the name of the token, whatever the body says', async () => {
