@@ -18,6 +18,7 @@ import { loop } from './loops.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 import { sendDue } from './outbox.ts';
 import { demotionWindowMs } from './past.ts';
+import { requireApart } from './place-servers.ts';
 import { longestWindowMs, type KnownAction } from './policies.ts';
 import { createPoller } from './poller.ts';
 import { policyViews } from './promotion.ts';
@@ -97,6 +98,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     }),
   );
   const { store: opened, clock } = place;
+  if (place.server !== undefined) await requireApart(place.server, { inventory, settings, log });
   const metrics = createMetrics(version);
   metrics.policies(policies);
   metrics.targets(inventory.targets.keys());

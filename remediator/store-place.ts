@@ -15,6 +15,8 @@ export type PersistedClock = LedgerClock & { readonly persist: () => Promise<voi
 export interface OpenStore extends AsyncDisposable {
   readonly store: Store;
   readonly clock: PersistedClock;
+  /** The identity of the server that holds it. */
+  readonly server?: string;
 }
 
 type Place = Pick<Settings, 'store' | 'mysqlStore'>;
@@ -38,7 +40,7 @@ export async function openToServe(
   if (settings.mysqlStore !== undefined) {
     const shared = stack.use(await openMysqlStore({ ...settings.mysqlStore, relapseMs, webhookCapBytes }));
     const clock = await openServerLedger(shared, longestMs, machine);
-    return opened(shared, clock, stack.move());
+    return { ...opened(shared, clock, stack.move()), server: shared.server };
   }
   const lock = takeServeLock(settings.store);
   if (lock === undefined) {

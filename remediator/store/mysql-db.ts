@@ -16,6 +16,8 @@ export interface MysqlOptions extends MysqlPlace {
 }
 
 export interface MysqlDb extends Db {
+  /** The server's identity, as it was when it was opened. */
+  readonly server: string;
   /** The server's clock, ms since 1970. */
   readonly serverMs: () => Promise<number>;
 }
@@ -177,6 +179,7 @@ export async function openMysqlDb(options: MysqlOptions): Promise<MysqlDb> {
     now: (callers) =>
       options.clock === 'caller' ? Promise.resolve(callers()) : withSession((s) => ledgerMs(s, callers)),
     transact,
+    server,
     serverMs: () => withSession(nowOf),
     bytes: async () => {
       const [row] = await read(
