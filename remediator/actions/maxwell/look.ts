@@ -43,7 +43,8 @@ export async function lookAt(
       ...preconditions(facts),
     },
     owner: serviceOwner(facts.service),
-    ...(facts.position.known && facts.position.value.found ? { progressMark: placeOf(facts.position.value) } : {}),
+    // No progressMark: a start that failed for a passing trouble (Kafka was away for a moment) has moved nothing, and is
+    // tried again within the budget.
     evidence: evidenceOf(facts, errorClass),
     seen: seenOf(facts, errorClass),
     before: beforeOf(target, facts, errorClass.code === 'memory', world.clock.wallMs()),
