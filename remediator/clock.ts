@@ -25,6 +25,8 @@ const anchorSchema = z.object({
   guessed: z.boolean(),
   /** Something had set the wall clock when this was written: only then does its wall time measure the gap to a later boot. */
   synced: z.boolean().default(false),
+  /** In this boot the wall clock was set after it had been right: its wall times measure nothing any more. */
+  moved: z.boolean().default(false),
 });
 export type Anchor = z.output<typeof anchorSchema>;
 
@@ -64,6 +66,7 @@ export async function openLedger(
   let high = anchor.ledger;
   let suspendedUntilMono = -Infinity;
   let drift = machine.bootMs() - machine.clock.monoMs();
+  let written = anchor;
 
   const nowMs = (): number => {
     // boot time has a resolution of 10 ms in /proc/uptime and is never allowed to step back
@@ -89,17 +92,15 @@ export async function openLedger(
       }
       return known('steady', nowMs());
     },
-    persist: () =>
-      store.setMeta(
-        key,
-        JSON.stringify({
-          ...anchor,
-          ledger: nowMs(),
-          wall: Math.floor(machine.clock.wallMs()),
-          bootMs: machine.bootMs(),
-          synced: machine.synchronised(),
-        }),
-      ),
+    persist: async () => {
+      const seen = {
+        wall: Math.floor(machine.clock.wallMs()),
+        bootMs: machine.bootMs(),
+        synced: machine.synchronised(),
+      };
+      written = { ...anchor, ...seen, ledger: nowMs(), moved: isMoved(written, seen) };
+      await store.setMeta(key, JSON.stringify(written));
+    },
   };
 }
 
@@ -125,10 +126,11 @@ function nextAnchor(before: Anchor | undefined, machine: Machine, longestWindowM
   const bootMs = machine.bootMs();
   const bootId = machine.bootId();
   const synced = machine.synchronised();
-  if (before === undefined) return { ledger: wall, wall, bootId, bootMs, guessed: false, synced };
+  if (before === undefined) return { ledger: wall, wall, bootId, bootMs, guessed: false, synced, moved: false };
   if (before.bootId === bootId) {
     const ledger = Math.floor(before.ledger + Math.max(0, bootMs - before.bootMs));
-    return { ledger, wall, bootId, bootMs, guessed: before.guessed, synced };
+    const moved = isMoved(before, { wall, bootMs });
+    return { ledger, wall, bootId, bootMs, guessed: before.guessed, synced, moved };
   }
   const gapMs = Math.min(Math.max(wall - before.wall, 0), longestGapMs);
   const outlived = !before.guessed || before.bootMs >= longestWindowMs;
@@ -137,9 +139,16 @@ function nextAnchor(before: Anchor | undefined, machine: Machine, longestWindowM
     wall,
     bootId,
     bootMs,
-    guessed: !synced || !before.synced || !outlived,
+    guessed: !synced || !before.synced || before.moved || !outlived,
     synced,
+    moved: false,
   };
+}
+
+/** Boot time and wall time go at one pace, also in suspend, unless somebody sets the clock. The first setting is its synchronisation. */
+function isMoved(before: Anchor, now: Pick<Anchor, 'wall' | 'bootMs'>): boolean {
+  const stepMs = now.wall - before.wall - (now.bootMs - before.bootMs);
+  return before.moved || (before.synced && Math.abs(stepMs) > 2000);
 }
 
 async function readAnchor(store: MetaStore): Promise<Anchor | undefined> {
