@@ -50,7 +50,8 @@ async function applyOne(
   const { source, receivedMs, truncated, nowMs } = delivery;
   const ident = identOf(source, alert.labels);
   const open = await openOf(db, ident);
-  const transition = transitionOf(alert, open, await closedOf(db, ident), nowMs, relapseMs);
+  const closed = open === undefined ? await closedOf(db, ident) : undefined;
+  const transition = transitionOf(alert, open, closed, nowMs, relapseMs);
   switch (transition.is) {
     case 'ignore':
       return undefined;
