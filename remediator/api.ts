@@ -21,6 +21,7 @@ const limit = z.coerce.number().int().min(1).max(1000).default(50);
 const listQuery = z.object({ limit, alertname: z.string().optional() });
 const approvalsQuery = z.object({ limit, episode: z.string().optional(), all: z.enum(['0', '1']).default('0') });
 const auditQuery = z.object({ limit, object: z.string().optional() });
+const objectBody = z.record(z.string(), z.unknown(), 'a JSON object is wanted, with Content-Type: application/json');
 const who = z.string().trim().min(1).max(100);
 
 /** Serves /api/v1. */
@@ -99,7 +100,7 @@ type Handler = (request: Request, response: Response, next: NextFunction) => Pro
 function changing(context: Context, change: Change): Handler {
   return async (request, response) => {
     const caller = response.locals['caller'] as Caller;
-    const given = z.record(z.string(), z.unknown()).parse(request.body);
+    const given = objectBody.parse(request.body);
     const { by, ...rest } = given;
     const said = by === undefined && caller.name !== undefined ? undefined : who.parse(by);
     const name = caller.name ?? said ?? 'unknown';

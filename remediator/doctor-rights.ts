@@ -1,6 +1,6 @@
 // What the remediator's own credentials may do on a target, asked without doing any of it.
 import type { Call } from '../exporter/collector.ts';
-import { messageOf } from '../exporter/runtime/errors.ts';
+import { messageOf, TargetError } from '../exporter/runtime/errors.ts';
 import type { Finding } from '../exporter/findings.ts';
 import { mysqlAddress } from '../exporter/systems/mysql/address.ts';
 import { openMysql, type MysqlClient } from '../exporter/systems/mysql/client.ts';
@@ -85,7 +85,11 @@ async function withMysql(
 }
 
 function loginFault(target: string, error: unknown): Finding {
-  const fix = `remediation.auth.${target}: {user: …, password_file: …}, an account of the remediator's own`;
+  // No account mends a server that does not answer.
+  const fix =
+    error instanceof TargetError && ['refused', 'unreachable', 'deadline'].includes(error.code)
+      ? `bring ${target} up, or mend its address in the inventory`
+      : `remediation.auth.${target}: {user: …, password_file: …}, an account of the remediator's own`;
   return { check: 'login', ok: false, text: `${target}: ${messageOf(error)}`, fix };
 }
 

@@ -25,6 +25,8 @@ interface KnownAlert {
 export async function unansweredAlerts({ policies, rules }: PolicyFile): Promise<readonly string[]> {
   if (rules.length === 0) return [];
   const { alerts, problems } = await alertsIn(rules);
+  // Without any alert the globs are wrong, not the policies.
+  if (alerts.length === 0 && problems.length > 0) return problems;
   const names = [...new Set(alerts.map((a) => a.name))].sort();
   const found = policies.flatMap(({ match }, i): string[] => {
     const named = alerts.filter((a) => match['alertname'] === undefined || a.name === match['alertname']);

@@ -47,13 +47,22 @@ async function load({ config, policies }: Files): Promise<Loaded> {
   return { inventory, settings, policyFile: await loadPolicies(policies, actions, inventory) };
 }
 
-async function allProblems({ inventory, settings, policyFile }: Loaded, web?: string): Promise<readonly string[]> {
-  return [
+interface Problems {
+  readonly config: readonly string[];
+  readonly policies: readonly string[];
+}
+
+async function allProblems({ inventory, settings, policyFile }: Loaded, web?: string): Promise<Problems> {
+  const found = [
     ...webProblems(settings, web === undefined ? undefined : readWebConfig(web)),
     ...(await missingSecrets(inventory)),
     ...(await problemsOf(inventory, settings, policyFile.policies, actions)),
-    ...(await unansweredAlerts(policyFile)),
   ];
+  const ofPolicies = (problem: string): boolean => problem.startsWith('policies[');
+  return {
+    config: found.filter((problem) => !ofPolicies(problem)),
+    policies: [...found.filter(ofPolicies), ...(await unansweredAlerts(policyFile))],
+  };
 }
 
 /** Returns when it listens; signals end it. @throws ConfigError, StoreError, and what listening throws */
@@ -63,7 +72,8 @@ export async function serveCommand(
   const log = createLog('remediator', options.level);
   const loaded = await load(options);
   // The others still work, and notifications must not be lost for one target's sake.
-  for (const problem of await allProblems(loaded)) log.warn({ problem }, 'the configuration has a fault');
+  const faults = await allProblems(loaded);
+  for (const problem of [...faults.config, ...faults.policies]) log.warn({ problem }, 'the configuration has a fault');
   const starting = serve({
     ...loaded,
     reloadPolicies: () => loadPolicies(options.policies, actions, loaded.inventory),
@@ -141,7 +151,11 @@ export async function doctorCommand(files: Files, print: (text: string) => void,
 export async function checkCommand(files: Files, print: (text: string) => void): Promise<void> {
   const loaded = await load(files);
   const problems = await allProblems(loaded, files.web);
-  if (problems.length > 0) throw new ConfigError(files.config, problems);
+  const wrong = [
+    ...(problems.config.length > 0 ? [files.config] : []),
+    ...(problems.policies.length > 0 ? [files.policies] : []),
+  ];
+  if (wrong.length > 0) throw new ConfigError(wrong.join(' with '), [...problems.config, ...problems.policies]);
   const { inventory, settings } = loaded;
   const { policies } = loaded.policyFile;
   print(

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import type { Inventory } from '../exporter/config/inventory.ts';
 import { absolutePath, authField, durationMs, tlsField, type Auth, type Tls } from '../exporter/fields.ts';
+import { problemsOf } from '../exporter/config/problems.ts';
 import { ConfigError } from '../exporter/runtime/errors.ts';
 import { supervisorSettings, type SupervisorSettings } from './supervisors/index.ts';
 import type { ApiToken } from './admission.ts';
@@ -131,25 +132,35 @@ export interface Settings {
   readonly supervisors: ReadonlyMap<string, SupervisorSettings>;
 }
 
+const block = z.object({ remediation: schema });
+
+/** Where a secret may stand by mistake, in place of the file that holds it: it is not said again. */
+const secretKeys: ReadonlySet<string> = new Set(['auth', 'webhook', 'api', 'mysql', 'url', 'external_url']);
+
+function withoutSecrets(value: unknown, hide = false): unknown {
+  if (typeof value === 'string') return hide ? '…' : value;
+  if (Array.isArray(value)) return value.map((one) => withoutSecrets(one, hide));
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, one]) => [key, withoutSecrets(one, hide || secretKeys.has(key))]),
+  );
+}
+
 /** @param file names the inventory in errors. @throws ConfigError with every problem found */
 export function settingsOf(inventory: Inventory, file: string): Settings {
   if (inventory.remediation === undefined) {
     throw new ConfigError(file, ['remediation: is missing. Add the block: store, evidence_dir, switch_file, webhook…']);
   }
-  const parsed = schema.safeParse(inventory.remediation);
-  if (!parsed.success) {
-    throw new ConfigError(
-      file,
-      parsed.error.issues.map((i) => `${z.core.toDotPath(['remediation', ...i.path])}: ${i.message}`),
-    );
-  }
-  const written = parsed.data;
+  const document = { remediation: inventory.remediation };
+  const parsed = block.safeParse(document);
+  if (!parsed.success) throw new ConfigError(file, problemsOf(parsed.error, block, withoutSecrets(document)));
+  const written = parsed.data.remediation;
   const problems: string[] = [];
-  for (const block of ['auth', 'supervisors'] as const) {
-    for (const name of Object.keys(written[block])) {
+  for (const part of ['auth', 'supervisors'] as const) {
+    for (const name of Object.keys(written[part])) {
       if (inventory.targets.has(name)) continue;
       problems.push(
-        `remediation.${block}.${name}: there is no target ${name}. Name one of: ${[...inventory.targets.keys()].join(', ')}`,
+        `remediation.${part}.${name}: there is no target ${name}. Name one of: ${[...inventory.targets.keys()].join(', ')}`,
       );
     }
   }

@@ -180,6 +180,7 @@ test('policies are compared with the rules that they answer', async () => {
       /^policies\[0\]\.match\.severity: warning is never the value of this label of Sick: it is critical/,
     );
     assert.match(await check([fine], ['*.rules.yml', 'none/*.yml']), /^rules\[1\]: no file fits .*none\/\*\.yml/);
+    assert.match(await check([fine], ['none/*.yml']), /^rules\[0\]: no file fits [^\n]*$/, 'policies are not blamed');
     await writeFile(join(dir, 'two.rules.yml'), 'groups: 7');
     assert.match(await check([fine]), /^rules\[0\]: .*two\.rules\.yml: it does not hold groups with rules/);
   } finally {

@@ -81,15 +81,20 @@ test('the block is read with defaults and durations', () => {
 
 test('each mistake is named with its path', () => {
   const wrong: readonly (readonly [change: object | undefined, path: RegExp])[] = [
-    [{ store: 'relative.db' }, /^remediation\.store: an absolute path/],
-    [{ surplus: 1 }, /surplus/],
+    [{ store: 'relative.db' }, /^remediation\.store: "relative\.db" cannot stand here\. Write an absolute path/],
+    [{ surplus: 1 }, /^remediation\.surplus: no such key\. Take it out, or write one of: store, /],
+    [{ auth: { db1: 'hunter2' } }, /^remediation\.auth\.db1: "…" is a string\. Write a mapping/],
+    [{ webhook: { token_files: ['hunter2'] } }, /token_files\[0\]: "…" cannot stand here\. Write an absolute path/],
     [{ webhook: { token_files: [] } }, /^remediation\.webhook/],
     [{ sources: [] }, /^remediation\.sources/],
-    [{ sources: [{ name: 'Main', alertmanagers: [{ url: 'http://a' }] }] }, /sources\[0\]\.name: lower case/],
+    [
+      { sources: [{ name: 'Main', alertmanagers: [{ url: 'http://a' }] }] },
+      /sources\[0\]\.name: "Main" cannot stand here\. Write lower case/,
+    ],
     [{ sources: [{ name: 'm', alertmanagers: [] }] }, /sources\[0\]\.alertmanagers/],
     [
       { sources: [{ name: 'm', alertmanagers: [{ url: 'http://u:p@a' }] }] },
-      /alertmanagers\[0\]\.url: an http or https URL without user/,
+      /alertmanagers\[0\]\.url: "…" cannot stand here\. Write an http or https URL without user/,
     ],
     [{ sources: [{ name: 'm', alertmanagers: [{ url: 'ftp://a' }] }] }, /url/],
     [
@@ -109,6 +114,7 @@ test('each mistake is named with its path', () => {
       found.some((p) => path.test(p)),
       `${String(path)} in ${JSON.stringify(found)}`,
     );
+    assert.ok(!found.some((p) => /hunter2|u:p@/.test(p)), 'a secret in the wrong place is not said');
   }
   assert.match(problems(() => settingsOf(inventory(undefined), 'f'))[0] ?? '', /^remediation: is missing/);
 });
