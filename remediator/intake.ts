@@ -24,7 +24,8 @@ export function watchdogKey(source: string): string {
 
 /** Read at a time. */
 const mostHooks = 50;
-/** Of one transaction: leases are renewed and notifications taken between two of them. */
+/** Of one transaction: leases are renewed and notifications taken between two of them; larger ones hold up their senders. */
+const mostTogether = 10;
 const mostAlerts = 200;
 
 /** Processes everything that is pending. @throws StoreError while the store cannot be used: tried again later */
@@ -68,7 +69,7 @@ function groupsOf(read: readonly ReadHook[]): readonly (readonly ReadHook[])[] {
   let alerts = Infinity;
   for (const one of read) {
     alerts += one.taken.length;
-    if (alerts > mostAlerts) {
+    if (alerts > mostAlerts || groups.at(-1)?.length === mostTogether) {
       groups.push([]);
       alerts = one.taken.length;
     }
