@@ -4,8 +4,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { waitFor } from '../../../deploy/lab/ready.ts';
 import type { Inventory, Target } from '../../../exporter/config/inventory.ts';
-import { pause } from '../../../exporter/runtime/deadline.ts';
 import { known, unknown } from '../../../exporter/runtime/known.ts';
 import { createLog } from '../../../exporter/runtime/log.ts';
 import { createEvaluator, type Evaluator, type EvaluatorDeps } from '../../../remediator/evaluator.ts';
@@ -256,19 +256,20 @@ test('the budget ends after so many runs', () =>
 
 test('two alerts of one target: one run; of two targets: one at a time', () =>
   withBench(async (b) => {
-    let release = (): void => undefined;
+    let release: (() => void) | undefined;
     b.service.onCall = (step) =>
       step === 'stop' ? new Promise<void>((resolve) => void (release = resolve)) : undefined;
+    const isCalled = (): boolean => release !== undefined;
     const one = await b.fire();
     const two = await b.fire({ alertname: 'ServiceSick', target: 'svc1', extra: 'x' });
     const other = await b.fire({ alertname: 'ServiceSick', target: 'svc2' });
     for (const id of [one, two, other]) await b.look(id);
     b.clock.aheadMs += symptomMs;
     assert.equal((await b.look(one)).verdict, 'act');
-    while ((await b.store.journalOf((await b.runs())[0]?.id ?? '')).every((e) => e.kind !== 'intent')) await pause(5);
+    await waitFor(isCalled, { deadlineMs: 30_000, intervalMs: 5, what: 'the call of stop' });
     assert.equal((await b.look(two)).reasonKey, 'active_run:active_run');
     assert.equal((await b.look(other)).reasonKey, 'active_run:busy_elsewhere');
-    release();
+    release?.();
     await b.evaluator.idle();
     assert.equal((await b.runs()).length, 1);
   }));
