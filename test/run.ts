@@ -1,11 +1,11 @@
 // Runs every check in stages and prints one closing line. `node test/run.ts [stage…]`; no stage named = all.
 import { spawn } from 'node:child_process';
-import { globSync, realpathSync } from 'node:fs';
-import { join } from 'node:path';
+import { globSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { finished } from 'node:stream/promises';
 import { run } from 'node:test';
 import { spec, type TestEvent } from 'node:test/reporters';
-import { lineOf, type ReportLine } from './support/reporter.ts';
+import { lineOf, type ReportLine } from './support/report.ts';
 
 const [major = 0] = process.versions.node.split('.').map(Number);
 if (major < 24) throw new Error(`tests need Node 24, this is ${process.version}: run them by \`make test\``);
@@ -81,17 +81,16 @@ const stages: readonly Stage[] = [
   },
 ];
 
-/** Node keeps what it has compiled, and the tests start hundreds of programs. */
-const cache = join(realpathSync('.'), '.cache', 'compiled');
-process.env['NODE_COMPILE_CACHE'] ??= cache;
+// Node keeps what it has compiled, and the tests start hundreds of programs.
+process.env['NODE_COMPILE_CACHE'] ??= resolve('.cache/compiled');
 
 function command(argv: readonly string[]): Promise<number> {
   const [program = '', ...args] = argv;
-  return new Promise((resolve, reject) => {
+  return new Promise((done, reject) => {
     const child = spawn(program, args, { stdio: ['ignore', 'inherit', 'inherit'] });
     child.on('error', reject);
     child.on('close', (code) => {
-      resolve(code ?? 1);
+      done(code ?? 1);
     });
   });
 }

@@ -4,7 +4,6 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { waitFor } from '../../../deploy/lab/ready.ts';
 import type { Inventory, Target } from '../../../exporter/config/inventory.ts';
 import { known, unknown } from '../../../exporter/runtime/known.ts';
 import { createLog } from '../../../exporter/runtime/log.ts';
@@ -14,6 +13,7 @@ import type { Decision } from '../../../remediator/model.ts';
 import { candidatesOf } from '../../../remediator/situation.ts';
 import { openSqlite } from '../../../remediator/store/sqlite.ts';
 import type { Store } from '../../../remediator/store/store.ts';
+import { eventually } from '../../support/wait.ts';
 import { FakeService, fakeAction } from './fake-service.ts';
 import { MovableClock, policy as runPolicy } from './run-harness.ts';
 
@@ -259,10 +259,9 @@ test('two alerts of one target: one run; of two targets: one at a time', () =>
     let release: (() => void) | undefined;
     b.service.onCall = (step) =>
       step === 'stop' ? new Promise<void>((resolve) => void (release = resolve)) : undefined;
-    const isCalled = (): boolean => release !== undefined;
     try {
       assert.equal((await b.lookTwice(await b.fire())).verdict, 'act');
-      await waitFor(isCalled, { deadlineMs: 30_000, intervalMs: 5, what: 'the call of stop' });
+      await eventually('the call of stop', () => release, 30_000);
       // Only now: an evaluation takes whatever is due, so with all three open another one might have been the first.
       const two = await b.fire({ alertname: 'ServiceSick', target: 'svc1', extra: 'x' });
       const other = await b.fire({ alertname: 'ServiceSick', target: 'svc2' });
