@@ -11,10 +11,12 @@ export type ReportLine =
 export function lineOf(event: TestEvent): ReportLine | undefined {
   if (event.type === 'test:fail') return failureOf(event.data);
   if (event.type !== 'test:summary') return undefined;
-  const { file, duration_ms: ms, counts } = event.data;
+  const { file, duration_ms: ms, counts, success } = event.data;
   if (file !== undefined) return { kind: 'file', file: relative(process.cwd(), file), seconds: ms / 1000 };
   const { passed, skipped, todo, tests } = counts;
-  return { kind: 'total', passed, failed: tests - passed - skipped - todo, skipped: skipped + todo };
+  const failed = tests - passed - skipped - todo;
+  // A failure that the counts do not explain is one too.
+  return { kind: 'total', passed, failed: success ? failed : Math.max(failed, 1), skipped: skipped + todo };
 }
 
 function failureOf({ details, todo, file = '', line = 0, name }: EventData.TestFail): ReportLine | undefined {
