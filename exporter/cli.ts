@@ -4,7 +4,11 @@ import type { Inventory } from './config/inventory.ts';
 import { loadInventory } from './config/loader.ts';
 import { missingSecrets } from './config/secrets.ts';
 import { summaryOf } from './config/summary.ts';
-import { doctorText, examineAll, isHealthy } from './doctor.ts';
+import { examineAll } from './doctor.ts';
+import { passwordVariable, prometheusAddress, tokenVariable, userVariable } from './doctor/prometheus-config.ts';
+import { examinePrometheus } from './doctor/prometheus.ts';
+import { doctorText, isHealthy } from './doctor/report.ts';
+import { rulesFolder } from './doctor/shipped-rules.ts';
 import { systemClock } from './runtime/clock.ts';
 import { codeOf, ConfigError, messageOf } from './runtime/errors.ts';
 import { parseListenAddress, type ListenAddress } from './runtime/http.ts';
@@ -32,13 +36,17 @@ Options:
   --config.file=FILE               the inventory, pipemedic.yml (serve, check, doctor; verify-backup NAME)
   --json                           for programs instead of for eyes (doctor, verify-backup)
   --verbose                        show what is well too, and which series are absent (doctor)
-  --web.listen-address=HOST:PORT   where to serve (default 127.0.0.1:9930)
+  --prometheus.url=URL             look at the Prometheus that scrapes this inventory too: jobs, labels, rules (doctor)
+  --prometheus.config.file=FILE    basic_auth, authorization and tls_config, as promtool's --http.config.file (doctor)
+  --web.listen-address=HOST:PORT   where to serve, or unix:/PATH; may be given more than once (default 127.0.0.1:9930)
   --web.config.file=FILE           TLS, client certificates and users, as exporter-toolkit reads them
   --timeout-offset=SECONDS         kept back from Prometheus' scrape timeout (default 0.25)
   --log.level=LEVEL                trace, debug, info, warn or error (default info)
   --version                        print the version
   --help                           print this text
 
+Environment: ${userVariable} with ${passwordVariable}, or ${tokenVariable}, log in to
+Prometheus (doctor) where no file says how.
 Signals: SIGHUP reads the inventory again, SIGTERM and SIGINT stop.
 Exit status: 0 done, 1 failed, (doctor) something is wrong or (verify-backup) not shown to be complete, 2 wrong usage or
 inventory.
@@ -91,9 +99,11 @@ function parse(args: readonly string[]) {
       allowPositionals: true,
       options: {
         'config.file': { type: 'string' },
-        'web.listen-address': { type: 'string', default: '127.0.0.1:9930' },
+        'web.listen-address': { type: 'string', multiple: true, default: ['127.0.0.1:9930'] },
         'web.config.file': { type: 'string' },
         'timeout-offset': { type: 'string', default: '0.25' },
+        'prometheus.url': { type: 'string' },
+        'prometheus.config.file': { type: 'string' },
         json: { type: 'boolean', default: false },
         verbose: { type: 'boolean', default: false },
         'log.level': { type: 'string', default: 'info' },
@@ -115,7 +125,7 @@ async function serveCommand(options: Options): Promise<void> {
   const flows = new FlowMemory();
   const serving = await serve({
     load: () => loadWithSecrets(file),
-    listen: listenAddressOf(options),
+    listen: listenAddressesOf(options),
     web: options['web.config.file'],
     version: packageVersion(),
     clock: systemClock,
@@ -132,7 +142,18 @@ async function serveCommand(options: Options): Promise<void> {
 /** A secret that is missing is told for its target, beside what is right with the others. */
 async function doctorCommand(options: Options): Promise<void> {
   const inventory = await loadInventory(fileOf(options));
-  const reports = await examineAll(inventory, { clock: systemClock, deadlineMs: doctorDeadlineMs });
+  const url = options['prometheus.url'];
+  const login = options['prometheus.config.file'];
+  if (url === undefined && login !== undefined)
+    throw new UsageError('--prometheus.config.file: of which --prometheus.url?');
+  const address = url === undefined ? undefined : await prometheusAddress(url, login);
+  const how = { clock: systemClock, deadlineMs: doctorDeadlineMs };
+  const about = { ...how, version: packageVersion(), rulesFolder: rulesFolder() };
+  const [targets, ...prometheus] = await Promise.all([
+    examineAll(inventory, how),
+    ...(address === undefined ? [] : [examinePrometheus(address, inventory, about)]),
+  ]);
+  const reports = [...targets, ...prometheus];
   print(options.json ? `${JSON.stringify(reports, undefined, 2)}\n` : doctorText(reports, options.verbose));
   if (!isHealthy(reports)) process.exitCode = 1;
 }
@@ -175,13 +196,13 @@ function offsetMsOf(options: Options): number {
   return Number(text) * 1000;
 }
 
-function listenAddressOf(options: Options): ListenAddress {
-  const text = options['web.listen-address'];
-  const address = parseListenAddress(text);
-  if (address === undefined) {
-    throw new UsageError(`--web.listen-address: ${text} is not HOST:PORT, such as 127.0.0.1:9930, [::1]:9930 or :9930`);
-  }
-  return address;
+function listenAddressesOf(options: Options): readonly ListenAddress[] {
+  return options['web.listen-address'].map((text) => {
+    const address = parseListenAddress(text);
+    if (address !== undefined) return address;
+    const such = '127.0.0.1:9930, [::1]:9930, :9930 or unix:/run/pipemedic/exporter.sock';
+    throw new UsageError(`--web.listen-address: ${text} is not HOST:PORT or unix:/PATH, such as ${such}`);
+  });
 }
 
 /** The one line for an error that a person can mend; undefined for any other. */
@@ -192,6 +213,9 @@ function explain(error: unknown): string | undefined {
     return `${messageOf(error)}. Stop what listens there, or choose another --web.listen-address`;
   if (code === 'EACCES')
     return `${messageOf(error)}. Ports below 1024 need rights; choose another --web.listen-address`;
+  if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'EROFS' || code === 'EINVAL' || code === 'ENAMETOOLONG') {
+    return messageOf(error);
+  }
   if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND' || code === 'EAI_AGAIN') {
     return `${messageOf(error)}. --web.listen-address must be an address of this machine`;
   }

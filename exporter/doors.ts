@@ -3,6 +3,7 @@ import type { Request } from 'express';
 import type { Block } from './scrape/writer.ts';
 import { discoveryOf, type DiscoveryGroup } from './scrape/discovery.ts';
 import type { Rounds } from './scrape/rounds.ts';
+import { addressOf } from './runtime/web-shape.ts';
 
 export type Doors = Pick<
   Rounds,
@@ -58,15 +59,15 @@ function collectorsOf(target: string, wanted: readonly string[], rounds: Doors):
   return new Set(wanted);
 }
 
-/** For Prometheus' http_sd. The address is the one that was asked, which is the one that Prometheus reaches. */
+/**
+ * For Prometheus' http_sd. The address is the one that was asked, which is the one that Prometheus reaches.
+ * @throws WrongQuestion
+ */
 export function discovered(request: Request, rounds: Doors): readonly DiscoveryGroup[] {
-  const { host } = request.headers;
-  const { localAddress, localPort } = request.socket;
-  const local = `${localAddress?.includes(':') === true ? `[${localAddress}]` : (localAddress ?? '')}:${localPort ?? ''}`;
-  return discoveryOf(rounds.inventory, host !== undefined && hostAndPort.test(host) ? host : local);
+  const address = addressOf(request);
+  if (address === undefined) throw new WrongQuestion('a Host header is wanted: it is where the targets are asked for');
+  return discoveryOf(rounds.inventory, address);
 }
-
-const hostAndPort = /^(?:\[[0-9a-fA-F:.]+\]|[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?)(?::\d{1,5})?$/;
 
 function parametersOf({ originalUrl }: Request): URLSearchParams {
   const at = originalUrl.indexOf('?');

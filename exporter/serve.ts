@@ -1,10 +1,10 @@
-import type { AddressInfo } from 'node:net';
 import type { Inventory } from './config/inventory.ts';
 import type { Clock } from './runtime/clock.ts';
 import { messageOf } from './runtime/errors.ts';
-import { closeServer, listen, type ListenAddress } from './runtime/http.ts';
+import type { ListenAddress } from './runtime/http.ts';
 import type { Log } from './runtime/log.ts';
 import type { WebState } from './runtime/web-config.ts';
+import { listenAll, type Bound } from './runtime/web-listen.ts';
 import { openWeb } from './runtime/web-server.ts';
 import { defaultDeadline, scrapeBudgetMs, type DeadlineOptions } from './scrape/deadline.ts';
 import { Rounds, type RoundsDeps } from './scrape/rounds.ts';
@@ -15,7 +15,8 @@ import { createApp } from './server.ts';
 const drainMs = 5000;
 
 export interface Serving {
-  readonly address: AddressInfo;
+  /** In the order in which they were asked for. */
+  readonly addresses: readonly Bound[];
   /** Reads the inventory again: all of it is taken, or the one before stays in use. True when it was taken. */
   readonly reload: () => Promise<boolean>;
   readonly stop: () => Promise<void>;
@@ -24,7 +25,8 @@ export interface Serving {
 export interface ServeOptions {
   /** Reads and checks the inventory. */
   readonly load: () => Promise<Inventory>;
-  readonly listen: ListenAddress;
+  /** All of them, or it does not start. */
+  readonly listen: readonly ListenAddress[];
   /** The file of --web.config.file. */
   readonly web?: string | undefined;
   readonly version: string;
@@ -36,7 +38,7 @@ export interface ServeOptions {
 
 /** Starts the exporter. @throws ConfigError, and what listening throws */
 export async function serve(options: ServeOptions): Promise<Serving> {
-  const { load, listen: address, version, clock, log, pipelines, deadline = defaultDeadline } = options;
+  const { load, version, clock, log, pipelines, deadline = defaultDeadline } = options;
   const self = createSelf(version, clock);
   const fault = (part: string, error: unknown): void => {
     self.fault(part);
@@ -61,25 +63,31 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   };
   // One after another: the last one asked for wins.
   const reloadInTurn = (): Promise<boolean> => (reloading = reloading.then(reload));
-  const byRequest = async (): Promise<boolean> => {
-    // the file may have changed since: then nobody says who is asking
-    if (isEverybodyKnown(web.config?.now())) return await reloadInTurn();
-    log.warn('a request to reload was refused: the web configuration asks nobody who they are');
-    return false;
-  };
-  const canReload = isEverybodyKnown(web.config?.now());
-  const server = web.server(
-    createApp({ rounds, self, clock, version, fault, deadline, ...(canReload ? { reload: byRequest } : {}) }),
-  );
-  const bound = await listen(server, address);
-  log.info({ address: bound.address, port: bound.port, targets: inventory.targets.size, version }, 'listening');
+  const app = createApp({
+    ...{ rounds, self, clock, version, fault, deadline, reload: reloadInTurn },
+    isCallerKnown: () => isEverybodyKnown(web.config?.now()),
+  });
+  const { addresses, close } = await listenAll(
+    () => web.server(app),
+    options.listen,
+    (error) => {
+      fault('http', error);
+    },
+  ).catch(async (error: unknown) => {
+    await web[Symbol.asyncDispose]();
+    await rounds.close();
+    throw error;
+  });
+  const { port } = addresses.find((a) => a.port !== undefined) ?? {};
+  const texts = addresses.map(({ text }) => text);
+  log.info({ addresses: texts, port, targets: inventory.targets.size, version }, 'listening');
   // Ready means that each target has been tried once; what it yields is for the log and the landing page.
   void rounds.scrape(scrapeBudgetMs(undefined, deadline));
   return {
-    address: bound,
+    addresses,
     reload: reloadInTurn,
     stop: async () => {
-      await closeServer(server, drainMs);
+      await close(drainMs);
       await web[Symbol.asyncDispose]();
       await rounds.close();
     },

@@ -29,8 +29,13 @@ export interface ServerDeps {
   readonly deadline?: DeadlineOptions;
   /** Scrapes answered at the same time; each holds one exposition in memory. */
   readonly maxScrapes?: number;
-  /** Reads the inventory again. Left out where whoever asks is not known: then only a signal does it. */
-  readonly reload?: () => Promise<boolean>;
+  /** Reads the inventory again. */
+  readonly reload: () => Promise<boolean>;
+  /**
+   * Must everybody say who they are, as the web configuration is now? Otherwise nothing is changed, and nothing is told
+   * but what /metrics tells.
+   */
+  readonly isCallerKnown: () => boolean;
 }
 
 /** The HTTP side: what is asked and how it is answered. What is measured comes from the rounds. */
@@ -39,12 +44,17 @@ export function createApp(deps: ServerDeps): Express {
   app.disable('x-powered-by');
   app.disable('etag'); // would hash each exposition
   app.set('query parser', 'simple');
+  // One spelling for each path: what a proxy in front keeps closed must not open by another one.
+  app.enable('case sensitive routing');
+  app.enable('strict routing');
   app.use(prepare(deps));
   const measure = scrapes(deps);
   route(app, '/metrics', measure(askedOfMetrics, true));
   route(app, '/probe', measure(askedOfProbe, false));
   route(app, '/sd', (req, res) => {
-    send(res, 200, 'application/json; charset=utf-8', JSON.stringify(discovered(req, deps.rounds)));
+    answering(res, () => {
+      send(res, 200, 'application/json; charset=utf-8', JSON.stringify(discovered(req, deps.rounds)));
+    });
   });
   app.post('/-/reload', reloading(deps));
   app.all('/-/reload', (_req, res) => {
@@ -61,8 +71,14 @@ export function createApp(deps: ServerDeps): Express {
     else sendText(res, 503, 'not ready: the first sweep of all targets has not ended yet\n');
   });
   route(app, '/', (_req, res) => {
-    res.setHeader('Content-Security-Policy', "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'");
-    send(res, 200, 'text/html; charset=utf-8', landingPage(deps.rounds.states, deps.version, deps.clock.wallMs()));
+    // What http_server_config says of it goes before.
+    if (!res.hasHeader('Content-Security-Policy')) res.setHeader('Content-Security-Policy', contentPolicy);
+    const { states, inventory, settled } = deps.rounds;
+    const page = landingPage({
+      ...{ states, settled, version: deps.version, nowMs: deps.clock.wallMs(), withReasons: deps.isCallerKnown() },
+      pipelines: inventory.pipelines.map(({ name }) => name),
+    });
+    send(res, 200, 'text/html; charset=utf-8', page);
   });
   app.use((_req: Request, res: Response) => {
     sendText(res, 404, 'there is nothing here; see /\n');
@@ -77,10 +93,15 @@ export function createApp(deps: ServerDeps): Express {
 
 type Handler = (req: Request, res: Response) => void | Promise<void>;
 
+/** No script, no picture, nothing from elsewhere; the page's own style, and no frame around it. */
+const contentPolicy =
+  "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
 function route(app: Express, path: string, handler: Handler): void {
-  app.get(path, (_req, res, next) => {
+  app.get(path, (req, res, next) => {
     res.locals['handler'] = path;
-    next();
+    if (bringsBody(req)) sendText(res, 413, 'no body is taken here\n');
+    else next();
   });
   app.get(path, handler);
   app.all(path, (_req, res) => {
@@ -93,22 +114,29 @@ function route(app: Express, path: string, handler: Handler): void {
 function prepare({ self }: ServerDeps): (req: Request, res: Response, next: NextFunction) => void {
   return (req, res, next) => {
     res.setHeader('X-Content-Type-Options', 'nosniff');
+    // Each answer holds for one moment and one asker: /sd repeats the address that it was asked at.
+    res.setHeader('Cache-Control', 'no-store');
     res.once('close', () => {
       const handler: unknown = res.locals['handler'];
       self.answered(typeof handler === 'string' ? handler : 'none', res.writableFinished ? res.statusCode : 499);
     });
     // No body is read: the connection ends with the answer, and what was sent with it.
-    if (req.headers['transfer-encoding'] !== undefined || Number(req.headers['content-length'] ?? 0) > 0) {
-      res.setHeader('Connection', 'close');
-    }
+    if (bringsBody(req)) res.setHeader('Connection', 'close');
     next();
   };
 }
 
-function reloading({ reload }: ServerDeps): Handler {
-  return async (_req, res) => {
+function bringsBody({ headers }: Request): boolean {
+  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
+}
+
+function reloading({ reload, isCallerKnown }: ServerDeps): Handler {
+  return async (req, res) => {
     res.locals['handler'] = '/-/reload';
-    if (reload === undefined) {
+    const site = req.get('sec-fetch-site');
+    if (site !== undefined && site !== 'same-origin' && site !== 'none') {
+      sendText(res, 403, 'a page of another site sent this: a browser adds the password by itself\n');
+    } else if (!isCallerKnown()) {
       sendText(
         res,
         403,
@@ -140,6 +168,7 @@ function scrapes(deps: ServerDeps): (ask: Ask, withSelf: boolean) => Handler {
       const format = negotiate(req.get('accept'));
       const blocks = [...measured, ...ofProcess, ...(withSelf ? await self.blocks() : [])];
       await sendExposition(req, res, await layOut(blocks, format, clock), format, clock);
+      await taken(res);
     } catch (error) {
       if (!(error instanceof WrongQuestion)) throw error;
       sendText(res, 400, `${error.message}\n`);
@@ -148,6 +177,34 @@ function scrapes(deps: ServerDeps): (ask: Ask, withSelf: boolean) => Handler {
       ended();
     }
   };
+}
+
+/** Until the answer is with whoever asked, or nobody wants it: so long it is held in memory. */
+function taken(res: Response): Promise<void> {
+  const { socket } = res.req;
+  return new Promise((resolve) => {
+    if (res.writableFinished || socket.destroyed) {
+      resolve();
+      return;
+    }
+    const over = (): void => {
+      res.removeListener('close', over);
+      socket.removeListener('close', over);
+      resolve();
+    };
+    res.once('close', over);
+    // One that waits for its turn behind another is not told.
+    socket.once('close', over);
+  });
+}
+
+function answering(res: Response, answer: () => void): void {
+  try {
+    answer();
+  } catch (error) {
+    if (!(error instanceof WrongQuestion)) throw error;
+    sendText(res, 400, `${error.message}\n`);
+  }
 }
 
 async function sendExposition(

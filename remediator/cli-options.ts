@@ -9,10 +9,12 @@ export class UsageError extends Error {}
 
 const levels = ['trace', 'debug', 'info', 'warn', 'error'];
 
+const listenAddresses: string[] = ['127.0.0.1:9931'];
+
 const known = {
   'config.file': { type: 'string' },
   'policies.file': { type: 'string' },
-  'web.listen-address': { type: 'string', default: '127.0.0.1:9931' },
+  'web.listen-address': { type: 'string', multiple: true, default: listenAddresses },
   'web.config.file': { type: 'string' },
   'log.level': { type: 'string', default: 'info' },
   server: { type: 'string', default: 'http://127.0.0.1:9931' },
@@ -90,11 +92,13 @@ export function levelOf(options: Options): string {
   return level;
 }
 
-export function listenAddressOf(options: Options): ListenAddress {
-  const text = options['web.listen-address'];
-  const address = parseListenAddress(text);
-  if (address !== undefined) return address;
-  throw new UsageError(`--web.listen-address: ${text} is not HOST:PORT, such as 127.0.0.1:9931, [::1]:9931 or :9931`);
+export function listenAddressesOf(options: Options): readonly ListenAddress[] {
+  return options['web.listen-address'].map((text) => {
+    const address = parseListenAddress(text);
+    if (address !== undefined) return address;
+    const such = '127.0.0.1:9931, [::1]:9931, :9931 or unix:/run/pipemedic/remediator.sock';
+    throw new UsageError(`--web.listen-address: ${text} is not HOST:PORT or unix:/PATH, such as ${such}`);
+  });
 }
 
 const longestAheadMs = 366 * 86_400_000;

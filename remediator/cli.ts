@@ -6,7 +6,7 @@ import {
   fileOf,
   levelOf,
   limitOf,
-  listenAddressOf,
+  listenAddressesOf,
   none,
   one,
   parse,
@@ -68,7 +68,7 @@ SCOPE is global, target:NAME or pipeline:NAME. TIME is from now, such as 2h, or 
 Options:
   --config.file=FILE               the inventory, pipemedic.yml; every command needs it
   --policies.file=FILE             the policies, policies.yml; serve, check, doctor and policy need it
-  --web.listen-address=HOST:PORT   where to serve (default 127.0.0.1:9931)
+  --web.listen-address=HOST:PORT   where to serve, or unix:/PATH; may be given more than once (default 127.0.0.1:9931)
   --web.config.file=FILE           TLS and logins of the server
   --log.level=LEVEL                trace, debug, info, warn or error (default info)
   --server=URL                     the running remediator, for what changes something (default http://127.0.0.1:9931)
@@ -132,7 +132,7 @@ async function command(args: readonly string[], print: Print): Promise<void> {
       return withServing(values, (command, files) =>
         command.serveCommand({
           ...files,
-          listen: listenAddressOf(values),
+          listen: listenAddressesOf(values),
           level: levelOf(values),
         }),
       );

@@ -1,10 +1,10 @@
 // Wires the remediator: store, receiver, intake, poller, outbox, evaluator, server. Each loop is apart: none waits for another.
-import type { AddressInfo } from 'node:net';
 import type { Inventory } from '../exporter/config/inventory.ts';
 import { pause, within } from '../exporter/runtime/deadline.ts';
 import { ConfigError, messageOf } from '../exporter/runtime/errors.ts';
-import { closeServer, defaultServerLimits, listen, type ListenAddress } from '../exporter/runtime/http.ts';
+import { defaultServerLimits, type ListenAddress } from '../exporter/runtime/http.ts';
 import type { Log } from '../exporter/runtime/log.ts';
+import { listenAll, type Bound } from '../exporter/runtime/web-listen.ts';
 import { openWeb } from '../exporter/runtime/web-server.ts';
 import { admitCallers, type AdmitCaller } from './admission.ts';
 import { openAlertmanager } from './alertmanager.ts';
@@ -58,7 +58,8 @@ export interface ServeOptions {
   readonly reloadPolicies: () => Promise<PolicyFile>;
   /** What policies may name. */
   readonly actions: readonly KnownAction[];
-  readonly listen: ListenAddress;
+  /** All of them, or it does not start. */
+  readonly listen: readonly ListenAddress[];
   /** The file of --web.config.file. */
   readonly web?: string | undefined;
   readonly version: string;
@@ -68,7 +69,8 @@ export interface ServeOptions {
 }
 
 export interface Serving {
-  readonly address: AddressInfo;
+  /** In the order in which they were asked for. */
+  readonly addresses: readonly Bound[];
   readonly stop: () => Promise<void>;
   /** The kill switch was pulled by a signal: for the audit. */
   readonly noted: (by: string, reason: string) => Promise<void>;
@@ -186,16 +188,22 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     unready: () => notReady,
     ...{ metrics, log },
   });
-  const server = web.server(app, {
-    limits: { ...defaultServerLimits, requestMs: 30_000 },
-    ownAuth: (request) => /^\/(webhook\/|api\/|-\/reload$)/.test(request.url ?? ''),
-  });
-  const address = await listen(server, options.listen);
-  stack.defer(() => closeServer(server, 5000));
+  const { addresses, close } = await listenAll(
+    () =>
+      web.server(app, {
+        limits: { ...defaultServerLimits, requestMs: 30_000 },
+        ownAuth: (request) => /^\/(webhook\/|api\/|-\/reload$)/.test(request.url ?? ''),
+      }),
+    options.listen,
+    (error) => {
+      log.error({ err: error }, 'a server failed');
+    },
+  );
+  stack.defer(() => close(5000));
   log.info(
     {
-      address: address.address,
-      port: address.port,
+      addresses: addresses.map(({ text }) => text),
+      port: addresses.find((a) => a.port !== undefined)?.port,
       webhooks: settings.sources.map((s) => `/webhook/${s.name}`),
       alertmanagers: [...peers.values()].flat().map((p) => p.url),
       store: settings.store,
@@ -226,7 +234,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
 
   const all = stack.move();
   return {
-    address,
+    addresses,
     stop: async () => {
       notReady = 'shutting down';
       await evaluator.drain(within(drainMs));
@@ -242,10 +250,10 @@ export async function serve(options: ServeOptions): Promise<Serving> {
 }
 
 /** The webhook's tokens lie on other machines; they open the API only to those who are on this one. */
-function apiAdmission(settings: Settings, address: ListenAddress): AdmitCaller | undefined {
+function apiAdmission(settings: Settings, addresses: readonly ListenAddress[]): AdmitCaller | undefined {
   if (settings.apiTokenFiles !== undefined) return admitCallers(settings.apiTokens, settings.apiTokenFiles);
   const { webhookTokenFiles: files } = settings;
-  return files.length > 0 && isLoopback(address.host) ? admitCallers([], files) : undefined;
+  return files.length > 0 && addresses.every(isLocal) ? admitCallers([], files) : undefined;
 }
 
 /** In chunks, so that nobody waits for long. */
@@ -262,7 +270,9 @@ async function prune(
   }
 }
 
-function isLoopback(host: string | undefined): boolean {
+function isLocal(address: ListenAddress): boolean {
+  if ('path' in address) return true;
+  const { host } = address;
   return host !== undefined && (/^127(\.\d{1,3}){3}$/.test(host) || host === '::1' || host === 'localhost');
 }
 

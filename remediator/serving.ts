@@ -67,7 +67,7 @@ async function allProblems({ inventory, settings, policyFile }: Loaded, web?: st
 
 /** Returns when it listens; signals end it. @throws ConfigError, StoreError, and what listening throws */
 export async function serveCommand(
-  options: Files & { readonly listen: ListenAddress; readonly level: string },
+  options: Files & { readonly listen: readonly ListenAddress[]; readonly level: string },
 ): Promise<void> {
   const log = createLog('remediator', options.level);
   const loaded = await load(options);

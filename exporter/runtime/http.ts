@@ -1,15 +1,20 @@
 import { createServer, type RequestListener, type Server, type ServerOptions } from 'node:http';
 import type { Server as TlsServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 
-/** An address to listen on; without a host, all of them. */
-export interface ListenAddress {
+/** A host and a port to listen on; without a host, all addresses of this machine. */
+export interface TcpAddress {
   readonly host: string | undefined;
   readonly port: number;
 }
 
-/** `127.0.0.1:9930`, `[::1]:9930`, `:9930`; undefined when it is none of these. */
+/** Where to listen: TCP, or a unix socket that only its owner can open. */
+export type ListenAddress = TcpAddress | { readonly path: string };
+
+/** `127.0.0.1:9930`, `[::1]:9930`, `:9930`, `unix:/run/pipemedic/web.sock`; undefined when it is none of these. */
 export function parseListenAddress(text: string): ListenAddress | undefined {
+  const [, path] = /^unix:(\/[^\0]*[^\0/])$/.exec(text) ?? [];
+  if (path !== undefined) return { path };
   const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^\s:[\]/]*)):(\d{1,5})$/.exec(text);
   if (match === null) return undefined;
   const [, ipv6, host, digits] = match;
@@ -23,19 +28,26 @@ export interface ServerLimits {
   readonly headersMs: number;
   /** Until the whole request is there, body included. */
   readonly requestMs: number;
+  /** From the headers of a request until its answer has been taken. */
+  readonly answerMs: number;
   readonly keepAliveMs: number;
   readonly headerBytes: number;
   readonly requestsPerSocket: number;
+  /** Requests of one connection that wait for their answers (pipelining). Nobody who asks for metrics does that. */
+  readonly underWayPerSocket: number;
   readonly connections: number;
 }
 
 export const defaultServerLimits: ServerLimits = {
   headersMs: 10_000,
   requestMs: 15_000,
+  // The longest scrape, and half a minute to take what it found.
+  answerMs: 90_000,
   // Longer than common scrape intervals, so that Prometheus can use its connection again.
   keepAliveMs: 65_000,
   headerBytes: 16 * 1024,
   requestsPerSocket: 1000,
+  underWayPerSocket: 4,
   connections: 512,
 };
 
@@ -47,18 +59,50 @@ export function optionsOf(limits: ServerLimits): ServerOptions {
     keepAliveTimeout: limits.keepAliveMs,
     maxHeaderSize: limits.headerBytes,
     connectionsCheckingInterval: Math.min(5000, limits.headersMs),
+    keepAlive: true, // of TCP: a machine that vanished is found out
   };
 }
 
 export function createHttpServer(listener: RequestListener, limits: ServerLimits = defaultServerLimits): Server {
-  const server = createServer(optionsOf(limits), listener);
+  const server = createServer(optionsOf(limits), bounded(listener, limits));
   server.maxRequestsPerSocket = limits.requestsPerSocket;
   server.maxConnections = limits.connections;
   return server;
 }
 
+/**
+ * How much one connection may have under way, and for how long: Node reads on while answers wait, and waits for ever for
+ * somebody who does not take one. The connection ends with what is beyond.
+ */
+export function bounded(listener: RequestListener, limits: ServerLimits): RequestListener {
+  const underWay = new WeakMap<Socket, number>();
+  return (request, response) => {
+    const { socket } = request;
+    if (socket.destroyed) return;
+    const before = underWay.get(socket) ?? 0;
+    if (before >= limits.underWayPerSocket) {
+      socket.destroy();
+      return;
+    }
+    underWay.set(socket, before + 1);
+    const timer = setTimeout(() => {
+      socket.destroy();
+    }, limits.answerMs);
+    // An answer whose turn has not come says nothing when its connection ends.
+    const over = (): void => {
+      clearTimeout(timer);
+      response.removeListener('close', over);
+      socket.removeListener('close', over);
+      underWay.set(socket, (underWay.get(socket) ?? 1) - 1);
+    };
+    response.once('close', over);
+    socket.once('close', over);
+    listener(request, response);
+  };
+}
+
 /** Resolves with the address in use (a port of 0 has become a real one). @throws what the system says, EADDRINUSE first of all */
-export function listen(server: Server | TlsServer, { host, port }: ListenAddress): Promise<AddressInfo> {
+export function listen(server: Server | TlsServer, { host, port }: TcpAddress): Promise<AddressInfo> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
     server.listen({ port, ...(host === undefined ? {} : { host }) }, () => {
@@ -78,10 +122,15 @@ export async function closeServer(server: Server | TlsServer, graceMs: number): 
       resolve();
     });
   });
+  // Also those whose last request ends from now on: nobody else would end them.
   server.closeIdleConnections();
+  const idle = setInterval(() => {
+    server.closeIdleConnections();
+  }, 50);
   const timer = setTimeout(() => {
     server.closeAllConnections();
   }, graceMs);
   await closed;
+  clearInterval(idle);
   clearTimeout(timer);
 }

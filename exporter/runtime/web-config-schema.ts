@@ -120,8 +120,10 @@ export const webConfigSchema = z.strictObject({
   tls_server_config: tls.optional(),
   http_server_config: z
     .strictObject({
-      /** Taken, so that files in use can stay as they are: HTTP/1.1 is served either way. */
-      http2: z.boolean().default(true),
+      /** exporter-toolkit's is true. Express 5 speaks HTTP/1.1 only (its requests and answers are those of node:http). */
+      http2: z
+        .literal(false, 'HTTP/2 is not served, every client falls back to HTTP/1.1: set it to false or leave it out')
+        .default(false),
       headers: headers.default({}),
     })
     .optional(),

@@ -52,13 +52,13 @@ export function createGate(web: WebConfig, monoMs: () => number = () => performa
   return {
     guard: (inner, ownAuth = () => false) => {
       const pass = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+        setHeaders(response, web.now());
         const verdict = await judge(request, ownAuth(request));
         if (!verdict.in) {
           refuse(request, response, verdict.status, verdict.why);
           return;
         }
         callers.set(request, verdict.caller);
-        setHeaders(response, web.now());
         inner(request, response);
       };
       return (request, response) => {

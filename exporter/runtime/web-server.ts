@@ -2,10 +2,11 @@
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
 import type { IncomingMessage, RequestListener, Server } from 'node:http';
 import type { TLSSocket } from 'node:tls';
-import { createHttpServer, defaultServerLimits, optionsOf, type ServerLimits } from './http.ts';
+import { bounded, createHttpServer, defaultServerLimits, optionsOf, type ServerLimits } from './http.ts';
 import { asksForCertificate, openWebConfig, type WebConfig } from './web-config.ts';
 import { clientFault } from './web-config-tls.ts';
 import { createGate, nobodyKnown, type Caller } from './web-gate.ts';
+import { wellFormed } from './web-shape.ts';
 import type { Log } from './log.ts';
 
 export interface Web extends AsyncDisposable {
@@ -22,10 +23,12 @@ interface ServerOptions {
 
 /** @param file undefined: plain HTTP, everybody may come in. @throws ConfigError */
 export function openWeb(file: string | undefined, log: Log): Web {
+  const crowded = quietly(log, 'a connection was refused: too many are open');
   if (file === undefined) {
     return {
       config: undefined,
-      server: (listener, { limits = defaultServerLimits } = {}) => createHttpServer(listener, limits),
+      server: (listener, { limits = defaultServerLimits } = {}) =>
+        createHttpServer(wellFormed(listener), limits).on('drop', crowded),
       callerOf: () => nobodyKnown,
       [Symbol.asyncDispose]: () => Promise.resolve(),
     };
@@ -38,10 +41,12 @@ export function openWeb(file: string | undefined, log: Log): Web {
   return {
     config,
     server: (listener, { limits = defaultServerLimits, ownAuth } = {}) => {
-      const guarded = gate.guard(listener, ownAuth);
-      return config.now().secure === undefined
-        ? createHttpServer(guarded, limits)
-        : createSecureServer(config, guarded, limits, log);
+      const guarded = wellFormed(gate.guard(listener, ownAuth));
+      const server =
+        config.now().secure === undefined
+          ? createHttpServer(guarded, limits)
+          : createSecureServer(config, guarded, limits, log);
+      return server.on('drop', crowded);
     },
     callerOf: gate.callerOf,
     [Symbol.asyncDispose]: () => gate[Symbol.asyncDispose](),
@@ -59,7 +64,7 @@ function createSecureServer(config: WebConfig, listener: RequestListener, limits
       // Decided below: the types of client_auth_type are more than these two.
       rejectUnauthorized: false,
     },
-    listener,
+    bounded(listener, limits),
   );
   server.maxRequestsPerSocket = limits.requestsPerSocket;
   server.maxConnections = limits.connections;
@@ -70,7 +75,7 @@ function createSecureServer(config: WebConfig, listener: RequestListener, limits
     secure = now;
     server.setSecureContext(now.context);
   });
-  const turnedAway = quietly(log);
+  const turnedAway = quietly(log, 'a client was turned away');
   // Before the HTTP parser gets the connection.
   server.prependListener('secureConnection', (socket: TLSSocket) => {
     const tls = config.now().secure?.tls;
@@ -83,7 +88,7 @@ function createSecureServer(config: WebConfig, listener: RequestListener, limits
 }
 
 /** At most once a minute, with how many were held back. */
-function quietly(log: Log): (fields: Readonly<Record<string, unknown>>) => void {
+function quietly(log: Log, message: string): (fields?: object) => void {
   let lastMs = -Infinity;
   let heldBack = 0;
   return (fields) => {
@@ -91,7 +96,7 @@ function quietly(log: Log): (fields: Readonly<Record<string, unknown>>) => void 
       heldBack += 1;
       return;
     }
-    log.warn({ ...fields, heldBack }, 'a client was turned away');
+    log.warn({ ...fields, heldBack }, message);
     lastMs = performance.now();
     heldBack = 0;
   };

@@ -9,6 +9,7 @@ import { serve, type EvaluatorParts } from '../../remediator/serve.ts';
 import { settingsOf } from '../../remediator/settings.ts';
 import { makeHome, payload, sent, token } from '../support/remediator-serve.ts';
 import { eventually } from '../support/wait.ts';
+import { portOf } from '../support/serving-port.ts';
 import { inventoryWith, policy, type World } from '../unit/remediator/evaluator-bench.ts';
 import { FakeService, fakeAction } from '../unit/remediator/fake-service.ts';
 
@@ -46,7 +47,7 @@ const serving = await serve({
     rules: [],
   },
   reloadPolicies: () => Promise.reject(new Error('not here')),
-  ...{ listen: { host: '127.0.0.1', port: 0 }, version: 'bench', log: createLog('bench', 'silent') },
+  ...{ listen: [{ host: '127.0.0.1', port: 0 }], version: 'bench', log: createLog('bench', 'silent') },
   actions,
   createEvaluator: (given) => {
     parts = given;
@@ -66,7 +67,7 @@ try {
     firstCallMs = undefined;
     const labels = { alertname: `Sick${i}`, target: 'svc1' };
     const begun = performance.now();
-    const response = await fetch(`http://127.0.0.1:${serving.address.port}/webhook/main`, {
+    const response = await fetch(`http://127.0.0.1:${portOf(serving)}/webhook/main`, {
       method: 'POST',
       headers: { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json' },
       body: JSON.stringify(payload([sent(labels, { startsAt: new Date().toISOString() })])),

@@ -14,6 +14,7 @@ import { serve, type Serving } from '../../exporter/serve.ts';
 import { systems } from '../../exporter/systems/index.ts';
 import { parseExposition, valueOf, type ParsedFamily } from '../support/exposition-parser.ts';
 import { fakeSystem, script, type Script } from '../support/fake-system.ts';
+import { portOf } from '../support/serving-port.ts';
 
 /** Accepts and never says a word. */
 class Silent {
@@ -48,7 +49,7 @@ async function serveFor(
 ): Promise<{ serving: Serving; url: string; port: number }> {
   const serving = await serve({
     load,
-    listen: { host: '127.0.0.1', port: 0 },
+    listen: [{ host: '127.0.0.1', port: 0 }],
     version: '1.2.3',
     clock: systemClock,
     log: createLog('test', 'silent'),
@@ -56,7 +57,7 @@ async function serveFor(
     deadline: { ...defaultDeadline, defaultMs: 3000 },
   });
   t.after(() => serving.stop());
-  const { port } = serving.address;
+  const port = portOf(serving);
   return { serving, url: `http://127.0.0.1:${String(port)}`, port };
 }
 

@@ -22,6 +22,7 @@ import { systems } from '../../exporter/systems/index.ts';
 import { collectPipelines } from '../../exporter/systems/pipeline/collector-pipeline.ts';
 import { FlowMemory } from '../../exporter/systems/pipeline/facts-flow.ts';
 import { waitFor } from '../../deploy/lab/ready.ts';
+import { portOf } from '../support/serving-port.ts';
 
 const values = [
   '"',
@@ -173,7 +174,7 @@ test(
       const flows = new FlowMemory();
       const serving = await serve({
         load: () => Promise.resolve(inventoryOf(document, 'test.yml', systems)),
-        listen: { host: '127.0.0.1', port: 0 },
+        listen: [{ host: '127.0.0.1', port: 0 }],
         version: '1.2.3',
         clock: systemClock,
         log: createLog('test', 'silent'),
@@ -182,7 +183,7 @@ test(
         },
       });
       t.after(() => serving.stop());
-      return serving.address.port;
+      return portOf(serving);
     };
     const ports = [await start(), await start()];
     const own = await startPrometheus(t, {

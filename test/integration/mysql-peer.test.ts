@@ -10,6 +10,7 @@ import { serve, type Serving } from '../../exporter/serve.ts';
 import { systems } from '../../exporter/systems/index.ts';
 import { parseExposition, type ParsedFamily } from '../support/exposition-parser.ts';
 import { onlyCollectors, startMysqldExporter, type MysqldExporter } from '../support/mysqld-exporter.ts';
+import { portOf } from '../support/serving-port.ts';
 
 type Page = ReadonlyMap<string, ParsedFamily>;
 
@@ -81,13 +82,13 @@ before(async () => {
   }));
   serving = await serve({
     load: () => Promise.resolve(inventoryOf({ targets }, 'test', systems)),
-    listen: { host, port: 0 },
+    listen: [{ host, port: 0 }],
     version: '0.0.0',
     clock: systemClock,
     log: createLog('test', 'silent'),
     pipelines: () => undefined,
   });
-  ourUrl = `http://${host}:${String(serving.address.port)}/metrics`;
+  ourUrl = `http://${host}:${String(portOf(serving))}/metrics`;
 });
 
 after(async () => {

@@ -17,6 +17,7 @@ import {
   type RedisServers,
 } from '../support/redis-servers.ts';
 import { eventually } from '../support/wait.ts';
+import { portOf } from '../support/serving-port.ts';
 
 type Page = ReadonlyMap<string, ParsedFamily>;
 
@@ -86,13 +87,13 @@ before(async () => {
   }));
   serving = await serve({
     load: () => Promise.resolve(inventoryOf({ targets }, 'test', systems)),
-    listen: { host: servers.address, port: 0 },
+    listen: [{ host: servers.address, port: 0 }],
     version: '0.0.0',
     clock: systemClock,
     log: createLog('test', 'silent'),
     pipelines: () => undefined,
   });
-  ourUrl = `http://${servers.address}:${String(serving.address.port)}/metrics`;
+  ourUrl = `http://${servers.address}:${String(portOf(serving))}/metrics`;
 });
 
 after(async () => {
@@ -268,7 +269,7 @@ test('streams are looked for by pattern beside the scrapes', async () => {
   ];
   const own = await serve({
     load: () => Promise.resolve(inventoryOf({ targets }, 'test', systems)),
-    listen: { host: servers.address, port: 0 },
+    listen: [{ host: servers.address, port: 0 }],
     version: '0.0.0',
     clock: systemClock,
     log: createLog('test', 'silent'),
@@ -276,7 +277,7 @@ test('streams are looked for by pattern beside the scrapes', async () => {
   });
   try {
     const page = await eventually('the streams to be found', async () => {
-      const url = `http://${servers.address}:${String(own.address.port)}/metrics`;
+      const url = `http://${servers.address}:${String(portOf(own))}/metrics`;
       const text = await (await fetch(url, { signal: AbortSignal.timeout(10_000) })).text();
       const found = parseExposition(text);
       return valueOf(found, 'redis_stream_search_state', { state: 'complete' }) === 1 ? found : undefined;

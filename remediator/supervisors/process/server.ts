@@ -1,9 +1,9 @@
 /** The unix socket of the supervisor: lines in, lines out. Bad input gets an error reply and never ends the program. */
-import { chmodSync, unlinkSync } from 'node:fs';
-import { connect, createServer, type Server, type Socket } from 'node:net';
+import { createServer, type Server, type Socket } from 'node:net';
 import { z } from 'zod';
-import { codeOf, ConfigError, messageOf } from '../../../exporter/runtime/errors.ts';
+import { messageOf } from '../../../exporter/runtime/errors.ts';
 import type { Log } from '../../../exporter/runtime/log.ts';
+import { listenOnPath } from '../../../exporter/runtime/unix-socket.ts';
 import {
   maxLogBytes,
   maxRequestBytes,
@@ -24,9 +24,8 @@ const maxConnections = 64;
 
 type Served = Pick<Service, 'running' | 'maxFence' | 'status' | 'fence' | 'start' | 'stop' | 'logText'>;
 
-/** Listens on `path` with mode 0600. A socket file that nobody answers is replaced; throws ConfigError otherwise. */
+/** Listens on `path` as its owner only. A socket that nobody answers is replaced; throws ConfigError otherwise. */
 export async function listen(path: string, service: Served, log: Log): Promise<Server> {
-  await removeStale(path);
   const server = createServer({ allowHalfOpen: true }, (socket) => {
     socket.on('error', (error) => {
       log.debug({ error: messageOf(error) }, 'a connection failed');
@@ -34,44 +33,11 @@ export async function listen(path: string, service: Served, log: Log): Promise<S
     void converse(socket, service, log);
   });
   server.maxConnections = maxConnections;
-  // bind(2) makes the file with the mode that umask leaves: it must not be open to others even for a moment
-  const before = process.umask(0o177);
-  try {
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
-      server.listen(path, () => {
-        server.off('error', reject);
-        resolve();
-      });
-      process.umask(before); // listen() on a path has bound when it returns
-    });
-  } finally {
-    process.umask(before);
-  }
-  chmodSync(path, 0o600);
+  await listenOnPath(server, path);
   server.on('error', (error) => {
     log.error({ error: messageOf(error) }, 'the socket failed');
   });
   return server;
-}
-
-/** The state folder's lock is held: what listens here, if anything, is not a supervisor of this service. */
-async function removeStale(path: string): Promise<void> {
-  const state = await new Promise<'free' | 'stale' | 'taken'>((resolve, reject) => {
-    const probe = connect(path);
-    probe.once('connect', () => {
-      probe.destroy();
-      resolve('taken');
-    });
-    probe.once('error', (error) => {
-      const code = codeOf(error);
-      if (code === 'ENOENT') resolve('free');
-      else if (code === 'ECONNREFUSED') resolve('stale');
-      else reject(new ConfigError(path, [messageOf(error)]));
-    });
-  });
-  if (state === 'taken') throw new ConfigError(path, ['another program listens on this socket']);
-  if (state === 'stale') unlinkSync(path);
 }
 
 /** Requests of a connection are answered one after the other; while one is worked on, nothing more is read. */

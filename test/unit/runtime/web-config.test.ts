@@ -36,7 +36,7 @@ tls_server_config:
   cipher_suites: [TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, TLS_AES_128_GCM_SHA256]
   curve_preferences: [CurveP256, X25519]
 http_server_config:
-  http2: true
+  http2: false
   headers:
     X-Frame-Options: deny
     Strict-Transport-Security: max-age=31536000
@@ -78,6 +78,7 @@ const mistakes: readonly (readonly [text: string, said: RegExp])[] = [
     /client_allowed_sans: wants client_auth_type RequireAndVerify/,
   ],
   [`tls_server_config: {${pair}, sni: x}`, /tls_server_config: Unrecognized key: "sni"/],
+  ['http_server_config: {http2: true}', /http2: HTTP\/2 is not served/],
   ['http_server_config: {headers: {X-Powered-By: me}}', /headers: Unrecognized key: "X-Powered-By"/],
   ['http_server_config: {headers: {X-Frame-Options: allow}}', /X-Frame-Options"\]: deny or sameorigin/],
   [
