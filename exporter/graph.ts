@@ -26,6 +26,32 @@ export const graphFamilies = {
   targetErrorInfo: gauge('pipemedic_target_error_info', 'Why the target is not up: 1 with the class of the error.', [
     'class',
   ]),
+  targetDataAge: gauge(
+    'pipemedic_target_data_age_seconds',
+    'Age of what pipemedic_target_up says: 0 when the target was asked for this scrape, above when a sweep was shared or a target that is down was left alone.',
+    [],
+  ),
+  targetBackoff: gauge(
+    'pipemedic_target_backoff_seconds',
+    'For how long a target that is down is left alone from now on; 0: the next scrape asks it.',
+    [],
+  ),
+  targetSamples: gauge(
+    'pipemedic_target_samples',
+    'Samples that the collectors of the target have yielded in this scrape, after its series_limit.',
+    [],
+  ),
+  targetSeriesDropped: counter(
+    'pipemedic_target_series_dropped_total',
+    'Series left out because the target has more than its series_limit, by family, summed over its sweeps. Beyond 100 names: other.',
+    ['family'],
+  ),
+  scrapeSamples: gauge(
+    'pipemedic_scrape_samples',
+    'Samples of all targets, pipelines and the inventory in this scrape; those of the program itself come on top. For sample_limit.',
+    [],
+    { level: 'graph' },
+  ),
   threshold: gauge(
     'pipemedic_threshold',
     'Limits set in the inventory; rules have a default for those that are not. +Inf switches an alert off.',
@@ -50,7 +76,7 @@ export const graphFamilies = {
   ),
   seriesDropped: gauge(
     'pipemedic_collector_series_dropped',
-    'Series left out of this sweep because the target has more than its series_limit allows.',
+    'Series left out of this sweep because the target has more than its series_limit.',
     ['collector'],
   ),
 } as const;

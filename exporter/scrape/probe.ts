@@ -13,7 +13,8 @@ export function withoutInventoryLabels({ target, blocks }: Pick<TargetReport, 't
   return blocks.map((block) => ({ ...block, bytes: without(prefix, block) }));
 }
 
-function prefixOf(target: Target): Buffer {
+/** What opens the labels of each of its series. */
+export function prefixOf(target: Target): Buffer {
   const labels = Object.entries(labelsOf(target)).map(([name, value]) => `${name}="${escapeLabel(value)}"`);
   return Buffer.from(`{${labels.join(',')}`);
 }

@@ -3,19 +3,20 @@ import { FactBoard, SharedFacts } from '../facts.ts';
 import type { Put } from '../families.ts';
 import { targetsBudgetMs } from './deadline.ts';
 import { withoutInventoryLabels } from './probe.ts';
-import { graphBlocks } from './report.ts';
-import type { SweepDeps } from './sweep.ts';
-import { Sweeper, type TargetState } from './sweeper.ts';
+import { SweepGate } from './gate.ts';
+import { defaultLimits } from './limits.ts';
+import { graphBlocks, samplesBlock } from './report.ts';
+import { Sweeper, type SweeperDeps, type TargetState } from './sweeper.ts';
 import { SampleWriter, type Block } from './writer.ts';
 
-export interface RoundsDeps extends SweepDeps {
+export interface RoundsDeps extends Omit<SweeperDeps, 'gate' | 'others'> {
   /** Computes the pipelines' numbers from what the targets' collectors found. */
   readonly pipelines: (pipelines: Inventory['pipelines'], board: FactBoard, put: Put) => void;
 }
 
 /** All targets of the inventory: one round per scrape, in which each target is swept or a running sweep is shared. */
 export class Rounds {
-  readonly #deps: RoundsDeps;
+  readonly #deps: RoundsDeps & SweeperDeps;
   #inventory: Inventory;
   #sweepers: readonly Sweeper[];
   #graph: readonly Block[];
@@ -25,7 +26,11 @@ export class Rounds {
   #settled = false;
 
   constructor(inventory: Inventory, deps: RoundsDeps) {
-    this.#deps = { ...deps, others: { facts: this.#facts, sourcesOf: (target) => this.#sources.get(target) ?? [] } };
+    this.#deps = {
+      ...deps,
+      gate: new SweepGate((deps.limits ?? defaultLimits).maxSweeps, deps.clock),
+      others: { facts: this.#facts, sourcesOf: (target) => this.#sources.get(target) ?? [] },
+    };
     this.#inventory = inventory;
     this.#sources = sourcesOf(inventory);
     this.#sweepers = [...inventory.targets.values()].map((target) => new Sweeper(target, this.#deps));
@@ -50,7 +55,8 @@ export class Rounds {
     const board = new FactBoard();
     for (const report of reports) for (const part of report.boards) board.take(part);
     this.#settled = true;
-    return [...graph, ...reports.flatMap((r) => r.blocks), ...this.#pipelines(inventory, board)];
+    const blocks = [...graph, ...reports.flatMap((r) => r.blocks), ...this.#pipelines(inventory, board)];
+    return [...samplesBlock(blocks), ...blocks];
   }
 
   get inventory(): Inventory {

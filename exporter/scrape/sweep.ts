@@ -7,7 +7,9 @@ import type { Clock } from '../runtime/clock.ts';
 import type { Log } from '../runtime/log.ts';
 import type { BoundCollector, BoundTarget, TargetClient } from '../system.ts';
 import { attempt, type Connection } from './connection.ts';
-import { SampleWriter, seriesRoom, shareSeries, type Block, type SeriesRoom } from './writer.ts';
+import type { SweepGate } from './gate.ts';
+import { SeriesGuard } from './guard.ts';
+import { SampleWriter, shareSeries, type Block } from './writer.ts';
 
 export interface SweepDeps {
   readonly clock: Clock;
@@ -35,7 +37,8 @@ export interface Outcome {
   readonly observedAtMs: number;
   readonly blocks: readonly Block[];
   readonly board: FactBoard;
-  readonly dropped: number;
+  /** Series that were not even written, by family: far more than the target's limit. */
+  readonly refused: ReadonlyMap<string, number>;
 }
 
 interface SweepParts {
@@ -48,6 +51,9 @@ interface SweepParts {
   readonly sizes: Map<string, number>;
   /** Collectors to run; all when left out. */
   readonly only?: ReadonlySet<string> | undefined;
+  /** Known to be down: nothing is asked. */
+  readonly resting?: Failure | undefined;
+  readonly gate: SweepGate;
   readonly deps: SweepDeps;
 }
 
@@ -59,11 +65,12 @@ export class Sweep {
   readonly #chosen: readonly BoundCollector[];
   readonly #abort = new AbortController();
   readonly #outcomes = new Map<string, Outcome>();
-  readonly #room: SeriesRoom;
   /** Facts of the collectors that have ended well, for those of the same target that end later. */
   readonly #board = new FactBoard();
   #answered = false;
+  #isQueued = false;
   #collecting = false;
+  #unreached: Failure | undefined;
   #down: Failure | undefined;
   #budgetMs = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -71,7 +78,6 @@ export class Sweep {
   constructor(parts: SweepParts, budgetMs: number) {
     this.#parts = parts;
     this.#chosen = chosenOf(parts.bound, parts.only);
-    this.#room = seriesRoom(parts.target.seriesLimit);
     this.startedAtMs = parts.deps.clock.monoMs();
     this.allow(budgetMs);
     this.done = this.#run().finally(() => {
@@ -105,6 +111,26 @@ export class Sweep {
     return this.#parts.target;
   }
 
+  /** Of the collectors that were to run. */
+  get collected(): readonly Outcome[] {
+    return [...this.#outcomes.values()];
+  }
+
+  /** From its start; the longest that was allowed. */
+  get budgetMs(): number {
+    return this.#budgetMs;
+  }
+
+  /** Why there was no connection to collect by. */
+  get unreached(): Failure | undefined {
+    return this.#unreached;
+  }
+
+  /** Was the target left alone? */
+  get isResting(): boolean {
+    return this.#parts.resting !== undefined;
+  }
+
   /** Whether it runs all that is asked for. */
   covers(only: ReadonlySet<string> | undefined): boolean {
     const mine = this.#parts.only;
@@ -117,7 +143,7 @@ export class Sweep {
 
   /** What is known now; a part that has not ended, or was not run, counts as late. */
   look(only?: ReadonlySet<string>): { readonly down: Failure | undefined; readonly outcomes: readonly Outcome[] } {
-    const late = { class: 'deadline', why: `no answer in time` } as const;
+    const late = this.#isQueued ? queued : ({ class: 'deadline', why: `no answer in time` } as const);
     const down = this.#answered ? undefined : (this.#down ?? late);
     const outcomes = chosenOf(this.#parts.bound, only).map(
       (collector) =>
@@ -128,6 +154,19 @@ export class Sweep {
   }
 
   async #run(): Promise<void> {
+    const { gate, resting } = this.#parts;
+    if (resting !== undefined) {
+      this.#fail(resting);
+      return;
+    }
+    this.#isQueued = true;
+    const turn = await gate.enter(this.startedAtMs + this.#budgetMs, this.#abort.signal);
+    this.#isQueued = false;
+    if (turn === undefined) this.#fail(queued);
+    else await this.#sweep().finally(turn.end);
+  }
+
+  async #sweep(): Promise<void> {
     const { connection } = this.#parts;
     const { clock } = this.#parts.deps;
     const { signal } = this.#abort;
@@ -138,13 +177,18 @@ export class Sweep {
       this.#collecting = true;
       await Promise.all(this.#chosen.map((collector) => this.#collect(collector, client)));
     } catch (error) {
-      this.#down = failureOf(error, signal);
-      if (this.#down.class === 'bug') this.#parts.deps.fault(`open ${this.#parts.target.kind}`, error);
-      for (const c of this.#chosen) this.#settle(this.#failed(c, this.#down, undefined));
+      this.#unreached = failureOf(error, signal);
+      if (this.#unreached.class === 'bug') this.#parts.deps.fault(`open ${this.#parts.target.kind}`, error);
+      this.#fail(this.#unreached);
     }
     // Late queries end only with their connection.
     if (signal.aborted) connection.close();
     else connection.release();
+  }
+
+  #fail(down: Failure): void {
+    this.#down = down;
+    for (const c of this.#chosen) this.#settle(this.#failed(c, down, undefined));
   }
 
   async #collect(collector: BoundCollector, client: TargetClient): Promise<void> {
@@ -156,7 +200,8 @@ export class Sweep {
     }
     const { clock } = deps;
     const startedAtMs = clock.monoMs();
-    const writer = this.#writer(this.#room);
+    const writer = this.#writer();
+    const guard = new SeriesGuard(this.#parts.target.seriesLimit, writer.put);
     const board = new FactBoard(this.#board);
     const signal = AbortSignal.any([this.#abort.signal]);
     let observedAtMs = startedAtMs;
@@ -167,15 +212,15 @@ export class Sweep {
       },
     };
     busy.add(collector.name);
-    const work = attempt(() => collector.collect(client, writer.put, call)).finally(() => busy.delete(collector.name));
+    const work = attempt(() => collector.collect(client, guard.put, call)).finally(() => busy.delete(collector.name));
     let outcome: Outcome;
     try {
       await until(signal, collector.name, work);
       const blocks = this.#finish(writer);
       const durationMs = clock.monoMs() - startedAtMs;
       this.#board.take(board);
-      const { dropped } = writer;
-      outcome = { collector: collector.name, failure: undefined, durationMs, observedAtMs, blocks, board, dropped };
+      const { refused } = guard;
+      outcome = { collector: collector.name, failure: undefined, durationMs, observedAtMs, blocks, board, refused };
     } catch (error) {
       const fault = writer.fault;
       const failure = fault === undefined ? failureOf(error, signal) : { class: 'bug' as const, why: fault.message };
@@ -207,12 +252,13 @@ export class Sweep {
 
   #failed(collector: BoundCollector, failure: Failure, durationMs: number | undefined): Outcome {
     const { deps } = this.#parts;
-    // A room of its own: what says why must not be crowded out by what another collector yielded.
-    const writer = this.#writer(seriesRoom(this.#parts.target.seriesLimit));
+    const writer = this.#writer();
+    const guard = new SeriesGuard(this.#parts.target.seriesLimit, writer.put);
     const board = new FactBoard(this.#board);
-    const outcome = { collector: collector.name, failure, durationMs, observedAtMs: deps.clock.monoMs(), dropped: 0 };
+    const observedAtMs = deps.clock.monoMs();
+    const outcome = { collector: collector.name, failure, durationMs, observedAtMs, refused: guard.refused };
     try {
-      collector.unknown(failure.why, writer.put, this.#callOf(this.#abort.signal, board));
+      collector.unknown(failure.why, guard.put, this.#callOf(this.#abort.signal, board));
       return { ...outcome, blocks: this.#finish(writer), board };
     } catch (error) {
       writer.discard();
@@ -221,9 +267,9 @@ export class Sweep {
     }
   }
 
-  #writer(room: SeriesRoom): SampleWriter {
+  #writer(): SampleWriter {
     const { target, sizes } = this.#parts;
-    return new SampleWriter({ level: 'target', constant: labelsOf(target), room, sizes });
+    return new SampleWriter({ level: 'target', constant: labelsOf(target), sizes });
   }
 
   #callOf(signal: AbortSignal, board: FactBoard): CollectorCall {
@@ -232,6 +278,12 @@ export class Sweep {
     return { signal, clock: this.#parts.deps.clock, target, board, ...peers };
   }
 }
+
+/** The target may be well: it is this program that was late. */
+const queued: Failure = {
+  class: 'queue',
+  why: 'not asked: too many other targets were before it until the time was over (--max-sweeps)',
+};
 
 function chosenOf({ collectors }: BoundTarget, only: ReadonlySet<string> | undefined): readonly BoundCollector[] {
   return only === undefined ? collectors : collectors.filter(({ name }) => only.has(name));

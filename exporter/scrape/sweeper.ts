@@ -1,9 +1,14 @@
 import type { Target } from '../config/inventory.ts';
 import type { FactBoard } from '../facts.ts';
+import { Backoff } from './backoff.ts';
 import { BackgroundWork } from './background.ts';
 import { Connection } from './connection.ts';
+import { cut, type Cut } from './cut.ts';
+import { SweepGate } from './gate.ts';
+import { defaultLimits, type SweepLimits } from './limits.ts';
+import { prefixOf } from './probe.ts';
 import { targetBlocks } from './report.ts';
-import { Sweep, type Failure, type SweepDeps } from './sweep.ts';
+import { Sweep, type Failure, type Outcome, type SweepDeps } from './sweep.ts';
 import type { Block } from './writer.ts';
 
 /** What one scrape gets of one target. */
@@ -14,33 +19,57 @@ export interface TargetReport {
   readonly boards: readonly FactBoard[];
 }
 
-/** How the target was at the last scrape, for people. */
+/** What the sweepers of one exporter have in common. */
+export interface SweeperDeps extends SweepDeps {
+  /** Without back-off when left out. */
+  readonly limits?: SweepLimits;
+  readonly gate?: SweepGate;
+}
+
+/** Names of families that are counted one by one: a target invents as many as it likes. */
+const mostFamilies = 100;
+
+/** How the target was when it was asked last, for people. */
 export interface TargetState {
   readonly target: Target;
   /** Undefined before the first scrape. */
   readonly seen:
-    { readonly atMs: number; readonly down: Failure | undefined; readonly failed: readonly string[] } | undefined;
+    | {
+        readonly atMs: number;
+        readonly down: Failure | undefined;
+        readonly failed: readonly string[];
+        /** Families that are too large. */
+        readonly dropped: readonly string[];
+      }
+    | undefined;
 }
 
 /** Sweeps one target: one sweep at a time, shared by all scrapes that come while it runs; one connection, kept. */
 export class Sweeper {
   #target: Target;
   readonly #deps: SweepDeps;
-  readonly #parts: Pick<ConstructorParameters<typeof Sweep>[0], 'bound' | 'connection' | 'busy' | 'sizes'>;
+  readonly #parts: Pick<ConstructorParameters<typeof Sweep>[0], 'bound' | 'connection' | 'busy' | 'sizes' | 'gate'>;
   readonly #background: BackgroundWork;
+  readonly #backoff: Backoff;
   #running: Sweep | undefined;
+  /** What those who wait for the end of a sweep want of the next one: it does all of it. */
+  readonly #waiting = new Set<{ readonly only: ReadonlySet<string> | undefined }>();
+  readonly #droppedTotal = new Map<string, number>();
   #seen: TargetState['seen'];
 
   /** @param after the end of the sweeper that this one replaces */
-  constructor(target: Target, deps: SweepDeps, after?: Promise<void>) {
+  constructor(target: Target, deps: SweeperDeps, after?: Promise<void>) {
+    const limits = deps.limits ?? { ...defaultLimits, backoffAtMostMs: 0 };
     this.#target = target;
     this.#deps = { ...deps, log: deps.log.child({ target: target.name }) };
+    this.#backoff = new Backoff(limits);
     const bound = target.bind();
     this.#parts = {
       bound,
       connection: new Connection(bound, this.#deps.log, after),
       busy: new Set(),
       sizes: new Map(),
+      gate: deps.gate ?? new SweepGate(limits.maxSweeps, deps.clock),
     };
     this.#background = new BackgroundWork(bound, target.name, this.#deps, after);
   }
@@ -54,9 +83,13 @@ export class Sweeper {
     return this.#parts.bound.collectors.map(({ name }) => name);
   }
 
-  /** Takes new labels and limits; everything that the connection and the collectors are made of must be the same. */
+  /**
+   * Takes new labels and limits; everything that the connection and the collectors are made of must be the same. A target
+   * that is left alone is asked again: whoever had the inventory read again may have mended it.
+   */
   retarget(target: Target): void {
     this.#target = target;
+    this.#backoff.forget();
   }
 
   /**
@@ -74,14 +107,21 @@ export class Sweeper {
       await sweep.done;
     }
     const { down, outcomes } = sweep.look(only);
-    const failed = outcomes.filter((o) => o.failure !== undefined).map((o) => o.collector);
+    const served = cutOf(target, outcomes);
     // What a part of the collectors yields says nothing of the others.
-    this.#note(down, only === undefined ? failed : (this.#seen?.failed ?? failed));
-    return {
-      target,
-      blocks: [...targetBlocks(target, down, outcomes, askedAtMs), ...outcomes.flatMap((o) => o.blocks)],
-      boards: outcomes.map((o) => o.board),
-    };
+    if (!sweep.isResting) this.#note(down, only === undefined ? { outcomes, served } : undefined);
+    const { last } = this.#backoff;
+    const nowMs = this.#deps.clock.monoMs();
+    const own = targetBlocks(target, {
+      down,
+      outcomes,
+      askedAtMs,
+      ageMs: sweep.isResting ? nowMs - (last?.endedAtMs ?? nowMs) : askedAtMs - sweep.startedAtMs,
+      restsMs: this.#backoff.leftMs(nowMs),
+      cut: served,
+      droppedTotal: this.#droppedTotal,
+    });
+    return { target, blocks: [...own, ...served.blocks], boards: outcomes.map((o) => o.board) };
   }
 
   /** Lets a running sweep end, or not, and closes the connection. */
@@ -99,31 +139,85 @@ export class Sweeper {
     let forThisMs = budgetMs;
     for (let running = this.#running; running !== undefined; running = this.#running) {
       if (running.covers(only)) {
-        running.allow(budgetMs);
+        running.allow(forThisMs);
         return running;
       }
+      const mine = { only };
+      this.#waiting.add(mine);
       await endOr(running.done, leftMs());
+      this.#waiting.delete(mine);
       forThisMs = leftMs();
       if (forThisMs <= 0) return running;
     }
-    const sweep = new Sweep({ ...this.#parts, target: this.#target, deps: this.#deps, only }, forThisMs);
+    const wanted = union([only, ...[...this.#waiting].map((other) => other.only)]);
+    const resting = this.#backoff.resting(this.#deps.clock.monoMs(), forThisMs);
+    const sweep = new Sweep(
+      { ...this.#parts, target: this.#target, deps: this.#deps, only: wanted, resting },
+      forThisMs,
+    );
     this.#running = sweep;
     void sweep.done.then(() => {
       this.#running = undefined;
+      if (!sweep.isResting) this.#ended(sweep);
     });
     return sweep;
   }
 
+  #ended({ target, unreached: failure, startedAtMs, budgetMs, collected }: Sweep): void {
+    const endedAtMs = this.#deps.clock.monoMs();
+    if (failure === undefined) this.#backoff.forget();
+    else this.#backoff.failed({ failure, startedAtMs, endedAtMs, budgetMs });
+    for (const ofCollector of cutOf(target, collected).dropped.values()) {
+      for (const [name, count] of ofCollector) {
+        const known = this.#droppedTotal.has(name) || this.#droppedTotal.size < mostFamilies;
+        const family = known ? name : 'other';
+        this.#droppedTotal.set(family, (this.#droppedTotal.get(family) ?? 0) + count);
+      }
+    }
+  }
+
   /** Logs changes only: a target that is down for a week is not worth a line per scrape. */
-  #note(down: Failure | undefined, failed: readonly string[]): void {
+  #note(down: Failure | undefined, whole: Whole | undefined): void {
     const before = this.#seen;
-    this.#seen = { atMs: this.#deps.clock.wallMs(), down, failed };
+    const failing = whole?.outcomes.filter((o) => o.failure !== undefined).map((o) => o.collector);
+    const failed = failing ?? before?.failed ?? [];
+    // A collector that has failed tells nothing of what it has.
+    const dropped = whole !== undefined && failed.length === 0 ? tooLarge(whole.served) : (before?.dropped ?? []);
+    this.#seen = { atMs: this.#deps.clock.wallMs(), down, failed, dropped };
     const { log } = this.#deps;
     if (down !== undefined && before?.down?.class !== down.class) log.warn({ ...down }, 'target is down');
     if (down === undefined && before?.down !== undefined) log.info('target is up again');
     if (down === undefined && failed.join() !== (before?.failed.join() ?? ''))
       log.warn({ failed }, 'collectors failing');
+    if (dropped.join() === (before?.dropped.join() ?? '')) return;
+    if (dropped.length === 0) log.info('the series of the target are within its series_limit again');
+    else log.warn({ families: dropped }, 'series are left out: the target has more than its series_limit');
   }
+}
+
+/** Of a scrape that wanted all collectors. */
+interface Whole {
+  readonly outcomes: readonly Outcome[];
+  readonly served: Cut;
+}
+
+function cutOf(target: Target, outcomes: readonly Outcome[]): Cut {
+  return cut(outcomes, target.seriesLimit, () => prefixOf(target).length);
+}
+
+/** For the log: not more than can be read. */
+function tooLarge({ dropped }: Cut): readonly string[] {
+  const names = new Set([...dropped.values()].flatMap((ofCollector) => [...ofCollector.keys()]));
+  return [...names].sort().slice(0, 10);
+}
+
+function union(wanted: readonly (ReadonlySet<string> | undefined)[]): ReadonlySet<string> | undefined {
+  const all = new Set<string>();
+  for (const only of wanted) {
+    if (only === undefined) return undefined;
+    for (const name of only) all.add(name);
+  }
+  return all;
 }
 
 /** Waits until `done`, but no longer than `ms`. */

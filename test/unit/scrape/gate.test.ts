@@ -1,0 +1,73 @@
+// The limit of sweeps that run at the same time: first come, first served, and what is slow does not keep others out.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { systemClock } from '../../../exporter/runtime/clock.ts';
+import { SweepGate, type Turn } from '../../../exporter/scrape/gate.ts';
+import { eventually } from '../../support/wait.ts';
+
+const never = new AbortController().signal;
+
+function soon(ms = 60_000): number {
+  return systemClock.monoMs() + ms;
+}
+
+async function took(turn: Promise<Turn | undefined>): Promise<Turn> {
+  const found = await turn;
+  assert.ok(found !== undefined);
+  return found;
+}
+
+test('no more than the limit at a time, in the order in which they came', async () => {
+  const gate = new SweepGate(2, systemClock);
+  const order: number[] = [];
+  let running = 0;
+  let most = 0;
+  await Promise.all(
+    Array.from({ length: 20 }, async (_, i) => {
+      const turn = await took(gate.enter(soon(), never));
+      order.push(i);
+      running += 1;
+      most = Math.max(most, running);
+      await new Promise(setImmediate);
+      running -= 1;
+      turn.end();
+      turn.end(); // counts once
+    }),
+  );
+  assert.equal(most, 2);
+  assert.deepEqual(
+    order,
+    order.toSorted((a, b) => a - b),
+  );
+  assert.equal(gate.waiting, 0);
+});
+
+test('whoever waits too long leaves the queue, and nobody behind is kept out by that', async () => {
+  const gate = new SweepGate(1, systemClock);
+  const first = await took(gate.enter(soon(), never));
+  const leaves = new AbortController();
+  const second = gate.enter(soon(), leaves.signal);
+  const third = gate.enter(soon(), never);
+  leaves.abort();
+  assert.equal(await second, undefined);
+  first.end();
+  (await took(third)).end();
+  assert.equal(await gate.enter(soon(), AbortSignal.abort()), undefined);
+  (await took(gate.enter(soon(), never))).end();
+});
+
+test('twice as many that never end as there are places: all who wait begin before their time is over', async () => {
+  const gate = new SweepGate(4, systemClock);
+  const hung = Array.from({ length: 8 }, () => gate.enter(soon(), never));
+  const healthy = Array.from({ length: 10 }, async () => {
+    const turn = await took(gate.enter(soon(), never));
+    turn.end();
+    return true;
+  });
+  assert.deepEqual(
+    await Promise.all(healthy),
+    Array.from({ length: 10 }, () => true),
+  );
+  for (const turn of await Promise.all(hung)) turn?.end();
+  await eventually('an empty queue', () => (gate.waiting === 0 ? true : undefined));
+});
