@@ -1,4 +1,6 @@
 import { parseArgs } from 'node:util';
+import { adopt, exitStatusOf } from './adopt/adopt.ts';
+import { adoptText } from './adopt/text.ts';
 import { catalogue, openCatalogue } from './catalogue.ts';
 import type { Inventory } from './config/inventory.ts';
 import { loadInventory } from './config/loader.ts';
@@ -16,6 +18,7 @@ import { createLog } from './runtime/log.ts';
 import { onShutdown } from './runtime/shutdown.ts';
 import { packageVersion } from './runtime/version.ts';
 import { defaultDeadline } from './scrape/deadline.ts';
+import { defaultLimits, type SweepLimits } from './scrape/limits.ts';
 import { serve } from './serve.ts';
 import { collectPipelines } from './systems/pipeline/collector-pipeline.ts';
 import { FlowMemory } from './systems/pipeline/facts-flow.ts';
@@ -30,17 +33,22 @@ Commands:
   doctor     look at each target once: what it is, what is wrong, what mends it, and why a series is absent
   verify-backup FILE|NAME
              read one backup to its end, or the newest one of a target, and show every step of evidence
+  adopt FILES…
+             read rules, dashboards and scrape configurations made for other exporters (files, folders, patterns), and say
+             of each expression whether it is served here; what takes the place of which exporter, in which order
   catalogue  print every metric family as JSON; those named by the target have a prefix instead of a name
 
 Options:
-  --config.file=FILE               the inventory, pipemedic.yml (serve, check, doctor; verify-backup NAME)
-  --json                           for programs instead of for eyes (doctor, verify-backup)
-  --verbose                        show what is well too, and which series are absent (doctor)
+  --config.file=FILE               the inventory, pipemedic.yml (serve, check, doctor; adopt; verify-backup NAME)
+  --json                           for programs instead of for eyes (doctor, adopt, verify-backup)
+  --verbose                        show what is well too, and which series are absent (doctor, adopt)
   --prometheus.url=URL             look at the Prometheus that scrapes this inventory too: jobs, labels, rules (doctor)
   --prometheus.config.file=FILE    basic_auth, authorization and tls_config, as promtool's --http.config.file (doctor)
   --web.listen-address=HOST:PORT   where to serve, or unix:/PATH; may be given more than once (default 127.0.0.1:9930)
   --web.config.file=FILE           TLS, client certificates and users, as exporter-toolkit reads them
   --timeout-offset=SECONDS         kept back from Prometheus' scrape timeout (default 0.25)
+  --max-sweeps=NUMBER              targets that are looked at at the same time (default 64)
+  --backoff=SECONDS                a target that is down is left alone for at most this long; 0 never (default 30)
   --log.level=LEVEL                trace, debug, info, warn or error (default info)
   --version                        print the version
   --help                           print this text
@@ -48,8 +56,8 @@ Options:
 Environment: ${userVariable} with ${passwordVariable}, or ${tokenVariable}, log in to
 Prometheus (doctor) where no file says how.
 Signals: SIGHUP reads the inventory again, SIGTERM and SIGINT stop.
-Exit status: 0 done, 1 failed, (doctor) something is wrong or (verify-backup) not shown to be complete, 2 wrong usage or
-inventory.
+Exit status: 0 done, 1 failed, (doctor) something is wrong, (adopt) something is not served or
+(verify-backup) not shown to be complete, 2 wrong usage or inventory, or (adopt) a file that cannot be read.
 `;
 
 const levels = ['trace', 'debug', 'info', 'warn', 'error'];
@@ -81,15 +89,16 @@ async function command(args: readonly string[]): Promise<void> {
   if (values.help) print(usage);
   else if (values.version) print(`${packageVersion()}\n`);
   else if (name === undefined)
-    throw new UsageError('which command? serve, check, doctor, verify-backup or catalogue; --help shows more');
+    throw new UsageError('which command? serve, check, doctor, adopt, verify-backup or catalogue; --help shows more');
   else if (name === 'verify-backup') await verifyCommand(more, values);
+  else if (name === 'adopt') await adoptCommand(more, values);
   else if (more.length > 0) throw new UsageError(`${more.join(' ')} is too much: one command at a time`);
   else if (name === 'serve') await serveCommand(values);
   else if (name === 'check') print(summaryOf(await loadWithSecrets(fileOf(values)), gapIn));
   else if (name === 'doctor') await doctorCommand(values);
   else if (name === 'catalogue') print(`${JSON.stringify([...catalogue.values(), ...openCatalogue], undefined, 2)}\n`);
   else
-    throw new UsageError(`${name} is no command: serve, check, doctor, verify-backup or catalogue; --help shows more`);
+    throw new UsageError(`${name} is no command: serve, check, doctor, adopt, verify-backup or catalogue; --help shows more`);
 }
 
 function parse(args: readonly string[]) {
@@ -102,6 +111,8 @@ function parse(args: readonly string[]) {
         'web.listen-address': { type: 'string', multiple: true, default: ['127.0.0.1:9930'] },
         'web.config.file': { type: 'string' },
         'timeout-offset': { type: 'string', default: '0.25' },
+        'max-sweeps': { type: 'string', default: '64' },
+        backoff: { type: 'string', default: '30' },
         'prometheus.url': { type: 'string' },
         'prometheus.config.file': { type: 'string' },
         json: { type: 'boolean', default: false },
@@ -130,7 +141,8 @@ async function serveCommand(options: Options): Promise<void> {
     version: packageVersion(),
     clock: systemClock,
     log,
-    deadline: { ...defaultDeadline, offsetMs: offsetMsOf(options) },
+    deadline: { ...defaultDeadline, offsetMs: secondsOf(options, 'timeout-offset', 0.25) },
+    limits: limitsOf(options),
     pipelines: (pipelines, board, put) => {
       collectPipelines(pipelines, board, put, systemClock, flows);
     },
@@ -156,6 +168,15 @@ async function doctorCommand(options: Options): Promise<void> {
   const reports = [...targets, ...prometheus];
   print(options.json ? `${JSON.stringify(reports, undefined, 2)}\n` : doctorText(reports, options.verbose));
   if (!isHealthy(reports)) process.exitCode = 1;
+}
+
+async function adoptCommand(names: readonly string[], options: Options): Promise<void> {
+  if (names.length === 0) throw new UsageError('adopt wants files: rules, dashboards, a Prometheus configuration');
+  const config = options['config.file'];
+  const inventory = config === undefined ? undefined : await loadInventory(config);
+  const report = await adopt(names, { inventory });
+  print(options.json ? `${JSON.stringify(report, undefined, 2)}\n` : adoptText(report, options.verbose));
+  process.exitCode = exitStatusOf(report);
 }
 
 async function verifyCommand([what, ...more]: readonly string[], options: Options): Promise<void> {
@@ -189,11 +210,17 @@ function levelOf(options: Options): string {
   return level;
 }
 
-function offsetMsOf(options: Options): number {
-  const text = options['timeout-offset'];
-  if (!/^\d+(\.\d+)?$/.test(text))
-    throw new UsageError(`--timeout-offset: ${text} is no number of seconds, such as 0.25`);
+/** @returns milliseconds */
+function secondsOf(options: Options, name: 'timeout-offset' | 'backoff', such: number): number {
+  const text = options[name];
+  if (!/^\d+(\.\d+)?$/.test(text)) throw new UsageError(`--${name}: ${text} is no number of seconds, such as ${such}`);
   return Number(text) * 1000;
+}
+
+function limitsOf(options: Options): SweepLimits {
+  const text = options['max-sweeps'];
+  if (!/^[1-9]\d{0,6}$/.test(text)) throw new UsageError(`--max-sweeps: ${text} is no number of targets, such as 64`);
+  return { ...defaultLimits, maxSweeps: Number(text), backoffAtMostMs: secondsOf(options, 'backoff', 30) };
 }
 
 function listenAddressesOf(options: Options): readonly ListenAddress[] {

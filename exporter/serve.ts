@@ -7,6 +7,7 @@ import type { WebState } from './runtime/web-config.ts';
 import { listenAll, type Bound } from './runtime/web-listen.ts';
 import { openWeb } from './runtime/web-server.ts';
 import { defaultDeadline, scrapeBudgetMs, type DeadlineOptions } from './scrape/deadline.ts';
+import { defaultLimits, type SweepLimits } from './scrape/limits.ts';
 import { Rounds, type RoundsDeps } from './scrape/rounds.ts';
 import { createSelf } from './scrape/self.ts';
 import { createApp } from './server.ts';
@@ -34,11 +35,14 @@ export interface ServeOptions {
   readonly log: Log;
   readonly pipelines: RoundsDeps['pipelines'];
   readonly deadline?: DeadlineOptions;
+  /** Without back-off when left out. */
+  readonly limits?: SweepLimits | undefined;
 }
 
 /** Starts the exporter. @throws ConfigError, and what listening throws */
 export async function serve(options: ServeOptions): Promise<Serving> {
   const { load, version, clock, log, pipelines, deadline = defaultDeadline } = options;
+  const { limits = { ...defaultLimits, backoffAtMostMs: 0 } } = options;
   const self = createSelf(version, clock);
   const fault = (part: string, error: unknown): void => {
     self.fault(part);
@@ -47,7 +51,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   const web = openWeb(options.web, log);
   const inventory = await load();
   self.inventoryRead(true);
-  const rounds = new Rounds(inventory, { clock, log, fault, pipelines });
+  const rounds = new Rounds(inventory, { clock, log, fault, pipelines, limits });
   let reloading = Promise.resolve(true);
   const reload = async (): Promise<boolean> => {
     try {
