@@ -159,7 +159,8 @@ export async function startParts(lab: LabContext, plan: Plan, { parts, links }: 
       await Promise.all(peers.map((peer) => peer.start()));
     },
     exporter: async () => {
-      await add(node('exporter')).start();
+      // Faster like everything that waits in a lab
+      await add(node('exporter', `--backoff=${30 / monitoring.timeFactor}`)).start();
     },
     remediator: async () => {
       await add(node('remediator', `--policies.file=${files.policies}`)).start();

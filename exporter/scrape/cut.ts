@@ -17,9 +17,9 @@ export interface Cut {
 
 const nothing: Cut['dropped'] = new Map();
 
-/** Of a block: all have labels of their own, or it has one series. */
-export function sizeOf({ series, bytes }: Block): number {
-  return series?.size ?? (bytes.length > 0 ? 1 : 0);
+/** How many lines a block has. */
+export function sizeOf({ series }: Block): number {
+  return series.size;
 }
 
 /** Nearly always. */

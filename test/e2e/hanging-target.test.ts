@@ -161,9 +161,16 @@ test('there is never more than one connection to each, however many scrapes', as
     looks += 1;
   }, 20);
   try {
-    // One after the other, and several at the same time beside those of Prometheus
-    for (let i = 0; i < 8; i++) await scrape(lab, 0.5);
-    await Promise.all(Array.from({ length: 12 }, () => scrape(lab, 1)));
+    // One after the other, and several at the same time beside those of Prometheus; until each has been asked, because
+    // between two tries a target that is down is left alone
+    await waitFor(
+      async () => {
+        await scrape(lab, 0.5);
+        await Promise.all(Array.from({ length: 12 }, () => scrape(lab, 1)));
+        return looks > 20 && hanging.every(({ name }) => (most.get(name) ?? 0) > 0);
+      },
+      { deadlineMs: 60_000, what: 'both to be asked' },
+    );
   } finally {
     clearInterval(looking);
   }

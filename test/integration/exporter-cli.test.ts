@@ -131,6 +131,11 @@ for (const [name, args, message] of [
     ['serve', '--config.file=/nonexistent.yml', '--timeout-offset=1s'],
     /^--timeout-offset: 1s is no number of seconds[^\n]+\n$/,
   ],
+  [
+    'bad limit',
+    ['serve', '--config.file=/nonexistent.yml', '--max-sweeps=0'],
+    /^--max-sweeps: 0 is no number of targets[^\n]+\n$/,
+  ],
 ] as const) {
   test(`wrong usage: ${name}`, async (t) => {
     const { code, out, err } = await finish(t, ...args);
