@@ -25,8 +25,22 @@ const bootSchema = z.object({
   serverMs: z.number(),
   /** In ledger time. */
   doubtUntilMs: z.number(),
+  /** An earlier look, a window ago at most: small steps of the server's clock add up from there. */
+  base: z.object({ serverMs: z.number(), bootMs: z.number() }).optional(),
+  /** In this boot the wall clock was set after it had been right: it measures no gap to the next one any more. */
+  moved: z.boolean().default(false),
 });
 type Boot = z.output<typeof bootSchema>;
+type Look = Pick<Boot, 'serverMs' | 'bootMs'>;
+
+/** How far the server's clock has gone beyond this machine's boot time between two looks at both. */
+function between(from: Look, to: Look): { readonly offMs: number; readonly hereMs: number } {
+  const hereMs = to.bootMs - from.bootMs;
+  return { offMs: to.serverMs - from.serverMs - hereMs, hereMs };
+}
+
+/** Two crystals differ by some 100 ppm, and either may be slewed by 500. */
+const paceShare = 0.001;
 
 /** More than that is a clock that was set, or a server that was replaced: both run at nearly the same pace. */
 function isJump(offMs: number, hereMs: number, share: number): boolean {
@@ -43,8 +57,15 @@ function faultOf(seen: readonly Boot[], machine: Machine, serverMs: number): str
   }
   const hereMs = same === undefined ? machine.clock.wallMs() - last.wallMs : machine.bootMs() - last.bootMs;
   const offMs = serverMs - last.serverMs - hereMs;
-  if (!isJump(offMs, hereMs, 0.001)) return undefined;
+  if (!isJump(offMs, hereMs, paceShare)) return undefined;
   return `the clock of the store’s server jumped by ${Math.round(offMs / 1000)} s while nobody looked`;
+}
+
+/** Boot time and wall time go at one pace, unless somebody sets the clock. Its first setting is its synchronisation. */
+function isMoved(before: Boot | undefined, now: Pick<Boot, 'wallMs' | 'bootMs'>): boolean {
+  if (before === undefined) return false;
+  const stepMs = now.wallMs - before.wallMs - (now.bootMs - before.bootMs);
+  return before.moved || (before.synced && Math.abs(stepMs) > 2000);
 }
 
 /** @param longestWindowMs after that much quiet no window reaches back over a jump of the server's clock */
@@ -54,7 +75,7 @@ export async function openServerLedger(
   machine: Machine = thisMachine,
   isReader = false,
 ): Promise<LedgerClock & { readonly persist: () => Promise<void> }> {
-  const look = async (): Promise<{ readonly serverMs: number; readonly bootMs: number }> => {
+  const look = async (): Promise<Look> => {
     const begun = machine.bootMs();
     const serverMs = await store.serverMs();
     // It was read somewhere on the way.
@@ -69,17 +90,24 @@ export async function openServerLedger(
     const stored = Number((await store.meta(key)) ?? 0);
     if (nowMs() > stored) await store.setMeta(key, String(nowMs()));
     const id = machine.bootId();
+    const all = await seen();
+    const wallMs = Math.floor(machine.clock.wallMs() - (machine.bootMs() - anchor.bootMs));
+    const moved = isMoved(
+      all.find((b) => b.id === id),
+      { wallMs, bootMs: anchor.bootMs },
+    );
     const own: Boot = {
       id,
       ...anchor,
-      wallMs: Math.floor(machine.clock.wallMs() - (machine.bootMs() - anchor.bootMs)),
-      synced: machine.synchronised(),
+      ...{ wallMs, moved, base },
+      synced: machine.synchronised() && !moved,
       doubtUntilMs: nowMs() + Math.max(0, doubtUntilMs - machine.bootMs()),
     };
-    const others = (await seen()).filter((b) => b.id !== id).toSorted((a, b) => b.serverMs - a.serverMs);
+    const others = all.filter((b) => b.id !== id).toSorted((a, b) => b.serverMs - a.serverMs);
     await store.setMeta(seenKey, JSON.stringify([own, ...others.slice(0, mostBoots - 1)]));
   };
   let anchor = await look();
+  let base: Look = anchor;
   let high = Number((await store.meta(key)) ?? 0);
   let doubtUntilMs = -Infinity;
   let doubt = '';
@@ -96,6 +124,19 @@ export async function openServerLedger(
   const before = isReader ? [] : await seen();
   const fault = faultOf(before, machine, anchor.serverMs);
   if (fault !== undefined) distrust(longestWindowMs, fault);
+  const rebase = (to: Look): void => {
+    const { offMs, hereMs } = between(base, to);
+    const hasJumped = isJump(offMs, hereMs, paceShare);
+    if (hasJumped) {
+      distrust(
+        longestWindowMs,
+        `the clock of the store’s server has run ${Math.round(offMs / 1000)} s off, step by step`,
+      );
+    }
+    if (hasJumped || hereMs > longestWindowMs) base = to;
+  };
+  base = before.find((b) => b.id === machine.bootId())?.base ?? anchor;
+  rebase(anchor);
   const leftMs = Math.min(Math.max(0, ...before.map((b) => b.doubtUntilMs)) - nowMs(), longestWindowMs);
   if (leftMs > 0) distrust(leftMs, 'the clock of the store’s server jumped a while ago');
   await keep();
@@ -115,10 +156,11 @@ export async function openServerLedger(
     },
     persist: async () => {
       const now = await look();
-      const here = now.bootMs - anchor.bootMs;
-      const off = now.serverMs - anchor.serverMs - here;
-      if (isJump(off, here, 0.05)) {
-        distrust(longestWindowMs, `the clock of the store’s server jumped by ${Math.round(off / 1000)} s`);
+      rebase(now);
+      const { offMs, hereMs } = between(anchor, now);
+      if (isJump(offMs, hereMs, 0.05)) {
+        distrust(longestWindowMs, `the clock of the store’s server jumped by ${Math.round(offMs / 1000)} s`);
+        base = now;
       }
       nowMs(); // no step back over what was told already
       anchor = now;

@@ -3,6 +3,7 @@
 import { randomInt } from 'node:crypto';
 import { pause } from '../../exporter/runtime/deadline.ts';
 import { ConstraintError, LostCommitError, type Db, type Row, type Tx } from './db.ts';
+import { ledgerTime } from './ledger-time.ts';
 import { LostSessionError, openSession, RetryError, type MysqlPlace, type Session } from './mysql-session.ts';
 import { prepareDatabase, serverOf } from './mysql-setup.ts';
 import { int } from './rows.ts';
@@ -26,8 +27,6 @@ const mostTries = 5;
 /** A transaction inserts several rows, and others may be faster with each. */
 const mostDuplicates = 3;
 const mostSessions = 8;
-/** The caller looks at the server's clock every 5 s. */
-const largestLeadMs = 10_000;
 const deadline = (): AbortSignal => AbortSignal.timeout(60_000);
 
 /** @throws StoreError */
@@ -87,16 +86,9 @@ export async function openMysqlDb(options: MysqlOptions): Promise<MysqlDb> {
     const [row] = await session.all('SELECT CAST(UNIX_TIMESTAMP(SYSDATE(6)) * 1000 AS SIGNED) AS ms', []);
     return int(row ?? {}, 'ms');
   };
-  /**
-   * Never before what was seen: the clock of a server can be set back. Set forward, it would end every window at once:
-   * nothing is written with such a time before the caller has looked at the clock anew, and its guard judged it.
-   */
   const ledgerMs = async (session: Session, callers: () => number): Promise<number> => {
     const [mark] = await session.all(`SELECT v FROM meta WHERE k = 'clock_high'`, []);
-    const ms = Math.max(await nowOf(session), Number(mark?.['v'] ?? 0));
-    const ahead = ms - callers();
-    if (ahead <= largestLeadMs) return ms;
-    throw new StoreError('busy', `the clock of the store’s server is ${ahead} ms ahead of what this remediator knows`);
+    return ledgerTime(await nowOf(session), Number(mark?.['v'] ?? 0), callers());
   };
   const txOn = (session: Session): Tx => ({
     get: async (sql, ...values) => (await session.all(sql, values))[0],
