@@ -2,6 +2,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import express, { type Express, type NextFunction, type Request, type Response } from 'express';
 import type { Clock } from './runtime/clock.ts';
+import { bringsBody } from './runtime/web-shape.ts';
 import {
   acceptsGzip,
   compress,
@@ -9,6 +10,7 @@ import {
   contentTypes,
   layOut,
   negotiate,
+  piecesOf,
   whole,
   type Exposition,
   type Format,
@@ -98,10 +100,9 @@ const contentPolicy =
   "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 function route(app: Express, path: string, handler: Handler): void {
-  app.get(path, (req, res, next) => {
+  app.get(path, (_req, res, next) => {
     res.locals['handler'] = path;
-    if (bringsBody(req)) sendText(res, 413, 'no body is taken here\n');
-    else next();
+    next();
   });
   app.get(path, handler);
   app.all(path, (_req, res) => {
@@ -124,10 +125,6 @@ function prepare({ self }: ServerDeps): (req: Request, res: Response, next: Next
     if (bringsBody(req)) res.setHeader('Connection', 'close');
     next();
   };
-}
-
-function bringsBody({ headers }: Request): boolean {
-  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
 }
 
 function reloading({ reload, isCallerKnown }: ServerDeps): Handler {
@@ -238,7 +235,7 @@ async function stream(res: Response, type: string, { parts, bytes }: Exposition,
     return;
   }
   try {
-    const source = Readable.from(parts);
+    const source = Readable.from(piecesOf({ parts }));
     await (zipped ? pipeline(source, compressor(), res) : pipeline(source, res));
   } catch (error) {
     if (!res.destroyed) throw error; // else whoever asked has gone

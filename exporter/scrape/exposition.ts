@@ -36,7 +36,7 @@ export async function layOut(blocks: readonly Block[], format: Format, clock: Cl
   for (const { header, parts: samples } of sorted) {
     if (!samples.some((s) => s.length > 0)) continue;
     add(Buffer.from(format === 'text' ? textHeader(header) : openMetricsHeader(header, families)));
-    samples.forEach(add);
+    for (const part of samples) add(part);
     const turn = pace();
     if (turn !== undefined) await turn;
   }
@@ -48,12 +48,33 @@ export async function whole({ parts, bytes }: Exposition, clock: Clock): Promise
   const pace = pacer(clock);
   const body = Buffer.allocUnsafe(bytes);
   let at = 0;
-  for (const part of parts) {
+  for (let i = 0; i < parts.length; i++) {
+    const part = parts[i] ?? none;
     at += part.copy(body, at);
+    if (part.length < pieceBytes && i % 256 !== 0) continue; // to read the clock costs more than to copy a line
     const turn = pace();
     if (turn !== undefined) await turn;
   }
   return body;
+}
+
+const none = Buffer.alloc(0);
+const pieceBytes = 64 * 1024;
+
+/** The exposition in order, small parts as pieces of this size: to hand over each of them would cost more than to write it. */
+export function* piecesOf({ parts }: Pick<Exposition, 'parts'>): Generator<Buffer> {
+  let piece = none;
+  let at = 0;
+  for (const part of parts) {
+    if (at + part.length > piece.length) {
+      if (at > 0) yield piece.subarray(0, at);
+      piece = part.length < pieceBytes ? Buffer.allocUnsafeSlow(pieceBytes) : none;
+      at = 0;
+    }
+    if (piece.length === 0) yield part;
+    else at += part.copy(piece, at);
+  }
+  if (at > 0) yield piece.subarray(0, at);
 }
 
 /** An exposition in one piece. */

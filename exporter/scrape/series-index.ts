@@ -1,12 +1,17 @@
+/** Up to as many are looked through one by one: most families have fewer, and the table would cost more than it saves. */
+const few = 5;
+const noSlots = new Int32Array(0);
+const fnvBasis = 0x811c9dc5 | 0;
+
 /**
  * Which series stand in a Buffer of lines: a hash table over the bytes of their labels, exact (equal hashes are
  * compared byte by byte). A Set of strings would take several times as long and keep every string alive.
  */
 export class SeriesIndex {
-  /** Number of an entry plus one; 0 is free. A power of two, at most half full. */
-  #slots = new Int32Array(16);
-  /** Three numbers per entry: hash, begin, end. */
-  #entries = new Int32Array(24);
+  /** Number of an entry plus one; 0 is free. A power of two, at most half full; none while they are few. */
+  #slots: Int32Array = noSlots;
+  /** Three numbers per entry: hash, begin, end. Up to 64 bytes are on the heap of V8, where they cost next to nothing. */
+  #entries = new Int32Array(few * 3);
   #count = 0;
 
   get size(): number {
@@ -15,8 +20,40 @@ export class SeriesIndex {
 
   /** False when the same bytes are there already. */
   add(bytes: Uint8Array, begin: number, end: number, hash = hashOf(bytes, begin, end)): boolean {
+    if (this.#slots.length === 0) {
+      if (this.#isAmongFew(bytes, hash, bytes, begin, end)) return false;
+      this.#append(hash, begin, end);
+      if (this.#count > few) this.#rehash(16);
+      return true;
+    }
     const slot = this.#find(bytes, hash, bytes, begin, end);
     if (this.#slots[slot] !== 0) return false;
+    this.#append(hash, begin, end);
+    this.#slots[slot] = this.#count;
+    if (this.#count * 2 > this.#slots.length) this.#rehash(this.#slots.length * 2);
+    return true;
+  }
+
+  /** Has the other one, over its own bytes, a series that is also here? */
+  overlaps(bytes: Uint8Array, other: SeriesIndex, otherBytes: Uint8Array): boolean {
+    for (let at = 0; at < other.#count * 3; at += 3) {
+      const [hash, begin, end] = [other.#entries[at] ?? 0, other.#entries[at + 1] ?? 0, other.#entries[at + 2] ?? 0];
+      if (this.#has(bytes, hash, otherBytes, begin, end)) return true;
+    }
+    return false;
+  }
+
+  #has(own: Uint8Array, hash: number, bytes: Uint8Array, begin: number, end: number): boolean {
+    if (this.#slots.length === 0) return this.#isAmongFew(own, hash, bytes, begin, end);
+    return this.#slots[this.#find(own, hash, bytes, begin, end)] !== 0;
+  }
+
+  #isAmongFew(own: Uint8Array, hash: number, bytes: Uint8Array, begin: number, end: number): boolean {
+    for (let at = 0; at < this.#count * 3; at += 3) if (this.#same(own, at, hash, bytes, begin, end)) return true;
+    return false;
+  }
+
+  #append(hash: number, begin: number, end: number): void {
     const at = this.#count * 3;
     if (at === this.#entries.length) {
       const larger = new Int32Array(at * 2);
@@ -27,18 +64,6 @@ export class SeriesIndex {
     this.#entries[at + 1] = begin;
     this.#entries[at + 2] = end;
     this.#count += 1;
-    this.#slots[slot] = this.#count;
-    if (this.#count * 2 > this.#slots.length) this.#grow();
-    return true;
-  }
-
-  /** Has the other one, over its own bytes, a series that is also here? */
-  overlaps(bytes: Uint8Array, other: SeriesIndex, otherBytes: Uint8Array): boolean {
-    for (let i = 0; i < other.#count; i++) {
-      const [hash = 0, begin = 0, end = 0] = other.#entries.subarray(i * 3, i * 3 + 3);
-      if (this.#slots[this.#find(bytes, hash, otherBytes, begin, end)] !== 0) return true;
-    }
-    return false;
   }
 
   /** The slot of these bytes, or the free one where they belong. */
@@ -59,9 +84,9 @@ export class SeriesIndex {
     return true;
   }
 
-  #grow(): void {
-    this.#slots = new Int32Array(this.#slots.length * 2);
-    const mask = this.#slots.length - 1;
+  #rehash(length: number): void {
+    this.#slots = new Int32Array(length);
+    const mask = length - 1;
     for (let i = 0; i < this.#count; i++) {
       let slot = slotOf(this.#entries[i * 3] ?? 0, mask);
       while (this.#slots[slot] !== 0) slot = (slot + 1) & mask;
@@ -70,7 +95,10 @@ export class SeriesIndex {
   }
 }
 
-const fnvBasis = 0x811c9dc5 | 0;
+/** Of a family without labels: nothing tells its one series apart. Nothing is added to them. */
+export const noSeries = new SeriesIndex();
+export const oneSeries = new SeriesIndex();
+oneSeries.add(new Uint8Array(0), 0, 0);
 
 /** FNV-1a, 32 bit. @param before the hash of what stands in front of these bytes */
 export function hashOf(bytes: Uint8Array, begin: number, end: number, before = fnvBasis): number {

@@ -65,6 +65,8 @@ export class Sweep {
   readonly #chosen: readonly BoundCollector[];
   readonly #abort = new AbortController();
   readonly #outcomes = new Map<string, Outcome>();
+  /** What they yielded, by family: to look for each among all others would take longer than to write it. */
+  readonly #settled = new Map<string, { readonly collector: string; readonly block: Block }[]>();
   /** Facts of the collectors that have ended well, for those of the same target that end later. */
   readonly #board = new FactBoard();
   #answered = false;
@@ -232,7 +234,13 @@ export class Sweep {
   }
 
   #settle(outcome: Outcome): void {
-    this.#outcomes.set(outcome.collector, outcome);
+    const { collector, blocks } = outcome;
+    this.#outcomes.set(collector, outcome);
+    for (const block of blocks) {
+      const same = this.#settled.get(block.header.name);
+      if (same === undefined) this.#settled.set(block.header.name, [{ collector, block }]);
+      else same.push({ collector, block });
+    }
     const { others, clock } = this.#parts.deps;
     others?.facts.share(outcome.board, clock.monoMs());
   }
@@ -241,10 +249,9 @@ export class Sweep {
   #finish(writer: SampleWriter): Block[] {
     const blocks = writer.finish();
     for (const block of blocks) {
-      for (const [name, other] of this.#outcomes) {
-        const same = other.blocks.find((b) => b.header.name === block.header.name);
-        if (same === undefined || !shareSeries(same, block)) continue;
-        throw new Error(`${block.header.name}: collector ${name} has emitted a series of the same labels`);
+      for (const { collector, block: other } of this.#settled.get(block.header.name) ?? []) {
+        if (!shareSeries(other, block)) continue;
+        throw new Error(`${block.header.name}: collector ${collector} has emitted a series of the same labels`);
       }
     }
     return blocks;

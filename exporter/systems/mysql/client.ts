@@ -9,7 +9,7 @@ import type { TargetClient } from '../../system.ts';
 import { addressText, type MysqlAddress } from './address.ts';
 import { authPluginsFor, certificateName, sslOf } from './client-auth.ts';
 import { guardConnection } from './client-guard.ts';
-import { castCell, connected, rowsOf, type Row } from './client-rows.ts';
+import { connected, rowsOf, type Row } from './client-rows.ts';
 import { mysqlError } from './facts-errors.ts';
 import { atLeast, parseVersion, type Version } from './facts-version.ts';
 
@@ -68,7 +68,6 @@ export async function openMysql(opening: MysqlOpening, call: Call): Promise<Mysq
     bigNumberStrings: true,
     dateStrings: true,
     disableEval: true, // no code is made of the names of columns
-    typeCast: castCell,
     flags: ['-LOCAL_FILES'],
     ...(opening.auth?.user === undefined ? {} : { user: opening.auth.user }),
     ...(password === undefined ? {} : { password }),

@@ -179,8 +179,10 @@ export const infoCounters = {
 export type InfoField = keyof typeof infoGauges | keyof typeof infoCounters;
 
 export function isInfoField(field: string): field is InfoField {
-  return Object.hasOwn(infoGauges, field) || Object.hasOwn(infoCounters, field);
+  return fields.has(field);
 }
+
+const fields: ReadonlySet<string> = new Set([...Object.keys(infoGauges), ...Object.keys(infoCounters)]);
 
 /** A field that is served in another unit is divided by this. */
 export const infoDivisors: Readonly<Partial<Record<InfoField, number>>> = { latest_fork_usec: 1e6 };

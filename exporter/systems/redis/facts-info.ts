@@ -1,6 +1,7 @@
 // What one INFO reply says of a server beyond replication: https://redis.io/docs/latest/commands/info/
 import { TargetError } from '../../runtime/errors.ts';
 import { infoDivisors, isInfoField, type InfoField } from './facts-info-fields.ts';
+import { readOnce } from './facts-shared.ts';
 
 export interface RedisInfo {
   /** standalone, cluster or sentinel. */
@@ -47,7 +48,7 @@ type Section = ReadonlyMap<string, string>;
 const lists = ['commandstats', 'errorstats', 'latencystats', 'keyspace', 'modules', 'sentinel', 'cluster info'];
 
 /** @throws TargetError `protocol` when it is not what INFO says */
-export function redisInfoOf(text: string): RedisInfo {
+export const redisInfoOf = readOnce((text: string): RedisInfo => {
   const sections = sectionsOf(text);
   const fields = new Map<string, string>();
   for (const [name, section] of sections) {
@@ -71,7 +72,7 @@ export function redisInfoOf(text: string): RedisInfo {
     keyspace: keyspaceOf(sections.get('keyspace')),
     sentinel: sections.get('sentinel'),
   };
-}
+});
 
 /** `# Section` headings, then `field:value`, CRLF. Headings are taken in lower case. */
 function sectionsOf(text: string): ReadonlyMap<string, Section> {

@@ -1,10 +1,11 @@
 // The fields of an INFO reply.
+import { readOnce } from './facts-shared.ts';
 
 /** By name, as written; a section is a field of its own, `# keyspace`. */
 export type RedisFields = ReadonlyMap<string, string>;
 
 /** https://redis.io/docs/latest/commands/info/: `field:value` lines under `# Section` headings, CRLF. */
-export function parseInfo(text: string): RedisFields {
+export const parseInfo = readOnce((text: string): RedisFields => {
   const fields = new Map<string, string>();
   for (const line of text.split(/\r?\n/)) {
     if (line.startsWith('# ')) {
@@ -15,7 +16,7 @@ export function parseInfo(text: string): RedisFields {
     if (at > 0) fields.set(line.slice(0, at), line.slice(at + 1));
   }
   return fields;
-}
+});
 
 export function textOf(fields: RedisFields, name: string): string | undefined {
   const value = fields.get(name);
