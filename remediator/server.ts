@@ -24,6 +24,7 @@ export function createApp({ webhook, api, metrics, refresh, unready, log }: Cont
     response.set('X-Content-Type-Options', 'nosniff').set('Cache-Control', 'no-store');
     next();
   });
+  app.options('/-/reload', wrongMethod); // Express would answer this one with 200
   app.use(webhook);
   app.use(api);
   app.get('/-/healthy', (_request, response) => {
@@ -38,6 +39,7 @@ export function createApp({ webhook, api, metrics, refresh, unready, log }: Cont
     await refresh();
     response.set('Content-Type', metrics.contentType).send(await metrics.text());
   });
+  app.all(['/-/healthy', '/-/ready', '/metrics', '/-/reload'], wrongMethod);
   app.use((request: Request, response: Response) => {
     if (!request.readableEnded) response.set('Connection', 'close');
     response.status(404).type('text/plain').send('there is nothing here\n');
@@ -48,4 +50,10 @@ export function createApp({ webhook, api, metrics, refresh, unready, log }: Cont
     else response.status(500).type('text/plain').send('internal error; see the log\n');
   });
   return app;
+}
+
+function wrongMethod(request: Request, response: Response): void {
+  if (!request.readableEnded) response.set('Connection', 'close');
+  response.set('Allow', request.path === '/-/reload' ? 'POST' : 'GET, HEAD');
+  response.status(405).type('text/plain').send('another method is wanted here\n');
 }

@@ -97,6 +97,10 @@ export function bounded(listener: RequestListener, limits: ServerLimits): Reques
     };
     response.once('close', over);
     socket.once('close', over);
+    // Answered before its body was there: the rest is not read, however much it is.
+    response.once('finish', () => {
+      if (!request.complete) socket.destroySoon();
+    });
     listener(request, response);
   };
 }

@@ -4,20 +4,26 @@ import type { IncomingMessage, RequestListener } from 'node:http';
 /** A name, an address or nothing, and a port; never a user. Underscores: Docker and Kubernetes have such names. */
 const hostAndPort = /^(?:\[[0-9a-fA-F:.]+\]|[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?)?(?::\d{1,5})?$/;
 
-/** Answers such requests with 400, before anybody is asked for a password. */
+/** Answers such requests with 400 or 413, before anybody is asked for a password. */
 export function wellFormed(inner: RequestListener): RequestListener {
   return (request, response) => {
-    const why = shapeFault(request);
+    const { method = '' } = request;
+    const isBodyOfNone = (method === 'GET' || method === 'HEAD') && bringsBody(request);
+    const why = isBodyOfNone ? 'no body is taken here' : shapeFault(request);
     if (why === undefined) {
       inner(request, response);
       return;
     }
-    response.statusCode = 400;
+    response.statusCode = isBodyOfNone ? 413 : 400;
     response.setHeader('Content-Type', 'text/plain; charset=utf-8');
     response.setHeader('X-Content-Type-Options', 'nosniff');
     response.setHeader('Connection', 'close');
     response.end(`${why}\n`);
   };
+}
+
+export function bringsBody({ headers }: IncomingMessage): boolean {
+  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
 }
 
 /** @returns what is wrong with the request line or the Host header */
