@@ -64,6 +64,11 @@ interface CollectorSpec<Client, C extends z.ZodType, F extends Families, S, O ex
   readonly help: string;
   /** Off unless the inventory turns it on (`collectors: {name: {}}`). Default on. */
   readonly defaultOn?: boolean;
+  /**
+   * What it knows only by having watched: two exporters differ in it, and a new one begins anew. Left out where every
+   * sweep stands for itself, and where nothing but a cache is kept.
+   */
+  readonly keeps?: string;
   readonly config: C;
   readonly families: F;
   /** Names that only the target knows. A declared family may not bear one of them in the same sweep. */
@@ -112,6 +117,7 @@ export interface Collector<Client> {
   readonly name: string;
   readonly help: string;
   readonly defaultOn: boolean;
+  readonly keeps: string | undefined;
   readonly config: z.ZodType;
   readonly families: Families;
   readonly open: OpenFamilies;
@@ -132,6 +138,7 @@ export function collectorOf<Client>() {
       name: spec.name,
       help: spec.help,
       defaultOn: spec.defaultOn ?? true,
+      keeps: spec.keeps,
       config: spec.config,
       families: spec.families,
       open: spec.open ?? {},

@@ -1,6 +1,8 @@
 // Looks at each target once, as a scrape would, and tells people what a scrape only counts: why, and what mends it.
 import type { Call, CollectorCall } from './collector.ts';
 import type { Inventory, Target } from './config/inventory.ts';
+import { placesOf } from './doctor/places.ts';
+import type { CollectorReport, TargetReport } from './doctor/report.ts';
 import { FactBoard, SharedFacts } from './facts.ts';
 import type { Families, Sample } from './families.ts';
 import type { Finding } from './findings.ts';
@@ -8,25 +10,7 @@ import type { Clock } from './runtime/clock.ts';
 import { pause, until, within } from './runtime/deadline.ts';
 import { sourcesOf } from './scrape/rounds.ts';
 import { failureOf, type Failure } from './scrape/sweep.ts';
-import type { BoundCollector, BoundTarget, TargetClient } from './system.ts';
-
-export interface CollectorReport {
-  readonly collector: string;
-  /** Undefined when it succeeded. */
-  readonly failure: Failure | undefined;
-  readonly series: number;
-  /** Numeric families without a sample whose state family says why. */
-  readonly absent: readonly { readonly family: string; readonly because: string }[];
-}
-
-export interface TargetReport {
-  readonly target: string;
-  readonly kind: string;
-  /** Undefined when it answered. */
-  readonly down: Failure | undefined;
-  readonly collectors: readonly CollectorReport[];
-  readonly findings: readonly Finding[];
-}
+import type { BoundCollector, BoundTarget, Place, TargetClient } from './system.ts';
 
 interface Examining {
   readonly clock: Clock;
@@ -67,9 +51,13 @@ export async function examineAll(inventory: Inventory, how: Examining): Promise<
     const isLate = (looks: readonly Look[] = []): boolean => looks.some(({ failure }) => failure?.class === 'deadline');
     const again = opened.filter((_, i) => !isLate(first[i]));
     await pause(betweenMs, signal).catch(() => undefined);
+    const places = placesOf(inventory);
     const second = new Map((await look(again, signal)).map((looks, i) => [again[i], looks]));
     return await Promise.all(
-      opened.map((one, i) => reportOf(one, second.get(one) ?? first[i] ?? [], { signal, clock })),
+      opened.map((one, i) => {
+        const place = places.get(one.target.name);
+        return reportOf(one, second.get(one) ?? first[i] ?? [], { signal, clock, place });
+      }),
     );
   } finally {
     await Promise.all(opened.map(async ({ client }) => client?.[Symbol.asyncDispose]()));
@@ -144,14 +132,14 @@ async function lookBy(collector: BoundCollector, client: TargetClient, call: Col
 async function reportOf(
   { target, bound, down, client }: Opened,
   looks: readonly Look[],
-  call: Call,
+  { place, ...call }: Call & { readonly place: Place | undefined },
 ): Promise<TargetReport> {
   const samples = looks.flatMap((look) => look.samples); // a state family may be another collector's
   const collectors = looks.map(({ collector, failure, samples: { length: series } }) => {
-    const families = target.system.collectors.find(({ name }) => name === collector)?.families ?? {};
-    return { collector, failure, series, absent: absentOf(families, samples) };
+    const { families = {}, keeps } = target.system.collectors.find(({ name }) => name === collector) ?? {};
+    return { collector, failure, series, absent: absentOf(families, samples), keeps };
   });
-  const examined = client === undefined ? [] : await findingsOf(bound.examine(client, call), call.signal);
+  const examined = client === undefined ? [] : await findingsOf(bound.examine(client, call, place), call.signal);
   return {
     target: target.name,
     kind: target.kind,
@@ -240,70 +228,4 @@ async function findingsOf(examination: Promise<readonly Finding[]>, signal: Abor
     const { class: found, why } = failureOf(error, signal);
     return [{ check: 'examination', ok: 'unknown', text: `${found}: ${why}` }];
   }
-}
-
-/** Is there something that a person should mend? */
-export function isHealthy(reports: readonly TargetReport[]): boolean {
-  return reports.every(
-    ({ down, collectors, findings }) =>
-      down === undefined &&
-      collectors.every(({ failure }) => failure === undefined) &&
-      findings.every(({ ok }) => ok !== false),
-  );
-}
-
-/** For eyes: what is wrong first, with what mends it. What is well, and which series are absent, only when asked for. */
-export function doctorText(reports: readonly TargetReport[], isVerbose = false): string {
-  const [wrong, well] = [reports.filter((r) => !isHealthy([r])), reports.filter((r) => isHealthy([r]))];
-  const lines = [...wrong, ...well].flatMap((report) => targetLines(report, isVerbose));
-  if (lines.some((line) => /\bGRANT\b/.test(line))) {
-    lines.push(
-      'Run a GRANT on the source, or on a replica after SET sql_log_bin = 0: else it is an errant transaction there.',
-    );
-  }
-  const more = isVerbose ? '' : '; --verbose shows what is well too';
-  lines.push(
-    wrong.length === 0
-      ? `nothing wrong was found with ${count(reports)}${more}`
-      : `${String(wrong.length)} of ${count(reports)} need somebody: ${wrong.map((r) => r.target).join(', ')}${more}`,
-  );
-  return `${lines.join('\n')}\n`;
-}
-
-function count({ length }: readonly unknown[]): string {
-  return `${String(length)} target${length === 1 ? '' : 's'}`;
-}
-
-function targetLines({ target, kind, down, collectors, findings }: TargetReport, isVerbose: boolean): string[] {
-  const lines = findingLines(findings.filter(({ ok }) => ok === false));
-  for (const { collector, failure } of collectors) {
-    if (failure !== undefined) lines.push(`  FAILED  collector ${collector}, ${failure.class}: ${failure.why}`);
-  }
-  lines.push(...findingLines(findings.filter(({ ok }) => ok === 'unknown')));
-  const isWell = lines.length === 0;
-  if (isVerbose) {
-    lines.push(...findingLines(findings.filter(({ ok }) => ok === true)));
-    for (const { collector, failure, series, absent } of collectors) {
-      if (failure === undefined) lines.push(`  ok      collector ${collector}: ${String(series)} series`);
-      lines.push(...absentLines(absent));
-    }
-  }
-  const says = down === undefined ? (isWell ? 'well' : 'answers') : `DOWN, ${down.class}: ${down.why}`;
-  return [`${target} (${kind}): ${says}`, ...lines];
-}
-
-function findingLines(findings: readonly Finding[]): string[] {
-  return findings.flatMap(({ check, ok, text, fix }) => [
-    `  ${ok === true ? 'ok     ' : ok === false ? 'WRONG  ' : 'unknown'} ${check}: ${text}`,
-    ...(fix === undefined ? [] : [`          to mend it: ${fix}`]),
-  ]);
-}
-
-/** Families that are absent for the same reason share a line. */
-function absentLines(absent: CollectorReport['absent']): string[] {
-  return [...new Set(absent.map((a) => a.because))].map((because) => {
-    const names = absent.filter((a) => a.because === because).map(({ family }) => family);
-    const shown = names.length > 4 ? [...names.slice(0, 3), `${String(names.length - 3)} more`] : names;
-    return `          absent: ${shown.join(', ')}: ${because}`;
-  });
 }

@@ -9,4 +9,6 @@ export interface Finding {
   readonly text: string;
   /** What mends it: an exact statement, a setting, or a step. */
   readonly fix?: string;
+  /** Of what is wrong: `critical` when alerts or repairs fail or mislead by it. */
+  readonly severity?: 'critical' | 'warning';
 }

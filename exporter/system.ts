@@ -10,8 +10,13 @@ export const targetName = z
   .max(100)
   .regex(/^[A-Za-z0-9][A-Za-z0-9._:/@-]*$/, 'letters, digits and . _ : / @ -, beginning with a letter or digit');
 
-const labelName = z.string().regex(/^[a-zA-Z_][a-zA-Z0-9_]*$/, 'a Prometheus label name');
 const reserved = new Set(['target', 'instance', 'job', 'exporter', 'pipeline', 'severity', 'state', '__name__']);
+const labelName = z
+  .string()
+  .regex(/^[a-zA-Z_][a-zA-Z0-9_]*$/, 'a Prometheus label name')
+  .refine((name) => !reserved.has(name) && !name.startsWith('__'), {
+    error: `another one; taken are ${[...reserved].join(', ')} and __*`,
+  });
 
 const limit = z.union([z.number(), z.literal('off')]);
 
@@ -24,12 +29,7 @@ const common = {
   tls: tlsField.optional(),
   /** Series that one sweep of this target may yield; the rest is left out and counted. */
   series_limit: z.int().min(1).optional(),
-  labels: z
-    .record(labelName, z.string())
-    .default({})
-    .refine((l) => !Object.keys(l).some((k) => reserved.has(k) || k.startsWith('__')), {
-      message: `other label names; taken are ${[...reserved].join(', ')} and __*`,
-    }),
+  labels: z.record(labelName, z.string()).default({}),
 };
 
 /** A connection to one target, kept from sweep to sweep while it is healthy. */
@@ -70,6 +70,13 @@ export interface Reference {
   readonly kind: string;
 }
 
+/** Where a target stands in the pipelines, for what only matters there. */
+export interface Place {
+  readonly isSource: boolean;
+  /** CDC processes that read its binary log. */
+  readonly readers: readonly string[];
+}
+
 interface SystemSpec<Client extends TargetClient, T extends z.ZodType> {
   readonly kind: string;
   readonly help: string;
@@ -90,6 +97,7 @@ interface SystemSpec<Client extends TargetClient, T extends z.ZodType> {
     client: Client,
     call: Call,
     collectors: Readonly<Record<string, unknown>>,
+    place: Place | undefined,
   ) => Promise<readonly Finding[]>;
 }
 
@@ -104,7 +112,7 @@ export interface BoundCollector {
 
 export interface BoundTarget {
   readonly open: (call: Call) => Promise<TargetClient>;
-  readonly examine: (client: TargetClient, call: Call) => Promise<readonly Finding[]>;
+  readonly examine: (client: TargetClient, call: Call, place?: Place) => Promise<readonly Finding[]>;
   readonly collectors: readonly BoundCollector[];
 }
 
@@ -120,6 +128,7 @@ export interface System {
     readonly name: string;
     readonly help: string;
     readonly defaultOn: boolean;
+    readonly keeps: string | undefined;
     readonly families: Families;
     readonly open: OpenFamilies;
   }[];
@@ -171,7 +180,7 @@ export function defineSystem<Client extends TargetClient, T extends z.ZodType>(s
       };
       return {
         open: (call) => spec.open(opening, call),
-        examine: async (client, call) => (await spec.examine?.(client as Client, call, written)) ?? [],
+        examine: async (client, call, place) => (await spec.examine?.(client as Client, call, written, place)) ?? [],
         collectors: spec.collectors
           .filter((c) => written[c.name] !== false && (c.defaultOn || written[c.name] !== undefined))
           .map((c) => {

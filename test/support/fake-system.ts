@@ -131,6 +131,7 @@ export function fakeSystem(scripts: Readonly<Record<string, Script>>, kind = 'fa
       collector({
         name: 'other',
         help: 'Collects another number.',
+        keeps: 'what it has seen',
         config: z.strictObject({}),
         families: otherFamilies,
         state: () => ({}),

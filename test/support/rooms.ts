@@ -44,6 +44,34 @@ export const rooms: readonly (readonly [room: string, files: RegExp, mayImport: 
     /^exporter\/scrape\//,
     ['exporter/known', 'exporter/runtime', 'exporter/contract', 'exporter/config'],
   ],
+  ['exporter/promql', /^exporter\/promql\.ts$/, []],
+  // What people bring with them, read and judged by the catalogue: it connects to nothing.
+  [
+    'exporter/adopt',
+    /^exporter\/adopt\//,
+    [
+      'exporter/promql',
+      'exporter/runtime',
+      'exporter/contract',
+      'exporter/catalogue',
+      'exporter/registry',
+      'exporter/config',
+      'exporter/facts',
+    ],
+  ],
+  // Looks at everything from outside, as a person would, and reads only.
+  [
+    'exporter/doctor',
+    /^exporter\/doctor\//,
+    [
+      'exporter/known',
+      'exporter/runtime',
+      'exporter/contract',
+      'exporter/config',
+      'exporter/scrape',
+      'exporter/facts',
+    ],
+  ],
   ['exporter', /^exporter\/[^/]+\.ts$/, ['exporter/*']],
   // Planner and guards see types and data only: no store, no client, no clock.
   ['remediator/policy', /^remediator\/(planner|guard|model)\.ts$|^remediator\/guards\//, ['exporter/known']],
@@ -68,7 +96,7 @@ export const rooms: readonly (readonly [room: string, files: RegExp, mayImport: 
       'exporter/runtime',
     ],
   ],
-  ['checks', /^(rules|dashboards)\//, ['exporter/catalogue', 'exporter/contract', 'remediator/catalogue']],
+  ['checks', /^(rules|dashboards)\//, ['exporter/catalogue', 'exporter/contract', 'exporter/promql', 'remediator/catalogue']],
   ['lab', /^deploy\/lab\//, ['exporter/runtime', 'remediator/supervisor-program']],
   // The demo drives the lab from outside, as a person would: by HTTP, SQL and the programs' own commands.
   ['demo', /^deploy\/demo\//, ['lab', 'exporter/runtime']],

@@ -1,16 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { catalogue } from '../../exporter/catalogue.ts';
-import {
-  doctorText,
-  examineAll,
-  isHealthy,
-  reasonFamilies,
-  wrongAboveZero,
-  wrongIn,
-  wrongStates,
-  type TargetReport,
-} from '../../exporter/doctor.ts';
+import { examineAll, reasonFamilies, wrongAboveZero, wrongIn, wrongStates } from '../../exporter/doctor.ts';
+import { doctorText, isHealthy, type TargetReport } from '../../exporter/doctor/report.ts';
 import type { Sample } from '../../exporter/families.ts';
 import { systemClock } from '../../exporter/runtime/clock.ts';
 import { TargetError } from '../../exporter/runtime/errors.ts';
@@ -29,7 +21,7 @@ test('a target that is well', async () => {
   );
   assert.equal(
     doctorText(reports, true),
-    'a (fake): well\n  ok      version: Fake 1\n  ok      collector value: 3 series\n  ok      collector other: 1 series\nnothing wrong was found with 1 target\n',
+    'a (fake): well\n  ok      version: Fake 1\n  ok      collector value: 3 series\n  ok      collector other: 1 series\n          holds state: what it has seen\nnothing wrong was found with 1 target\n',
   );
   assert.equal(a.connections, 0, 'its connection is closed');
 });
@@ -58,6 +50,7 @@ test('a collector that fails: its class and reason, and which families are absen
     failure: { class: 'denied', why: 'no right. To allow it: GRANT X' },
     series: 2,
     absent: [{ family: 'fake_value', because: 'fake_state is {"state":"unknown"}' }],
+    keeps: undefined,
   });
   assert.match(doctorText(reports), / {2}FAILED {2}collector value, denied: no right\. To allow it: GRANT X\n/);
   assert.match(doctorText(reports), /\nRun a GRANT on the source, or on a replica after SET sql_log_bin = 0: /);

@@ -55,6 +55,7 @@ const examineMs = 3_000;
 export const backupFiles = collectorOf<BackupClient>()({
   name: 'backup_files',
   help: 'Whether the newest backup is complete, by reading it to its end, and when the last complete one was made.',
+  keeps: 'verdicts on the files it has read to their end; over a restart in its state_file',
   config: z.strictObject({
     /** Backups are read no faster than this. */
     verify_rate: verifyRate.prefault('50MB'),

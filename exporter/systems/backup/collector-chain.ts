@@ -30,6 +30,7 @@ const notConfigured: Chain = { state: 'not_configured', reason: 'none', why: 'no
 export const backupChain = collectorOf<BackupClient>()({
   name: 'backup_chain',
   help: 'Whether incremental backups and archived binary logs go on without a gap, and up to which moment one can come back.',
+  keeps: 'how files grew: which one is still being written',
   config: z.strictObject({}),
   families: chainFamilies,
   state: (): State => ({ growth: new GrowthMemory(), links: new LinkMemory() }),

@@ -19,6 +19,7 @@ interface State {
 export const backupListing = collectorOf<BackupClient>()({
   name: 'backup_listing',
   help: 'How many backups there are, their size against the ones before, their interval, and what is being written.',
+  keeps: 'how files grew: which one is being written, and which one hangs',
   config: z.strictObject({
     /** The newest is `small` at this share of the median of the `last` before it, or under it; `large` from `above` on. */
     size_band: z

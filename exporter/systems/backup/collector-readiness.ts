@@ -45,6 +45,7 @@ const staleMs = 60_000;
 export const backupReady = collectorOf<BackupClient>()({
   name: 'backup_ready',
   help: 'Whether the next backup has what it needs: room, grants of its account, no long transaction and no lock wait on the source.',
+  keeps: 'how files grew, and what the last look beside the scrapes found',
   config: readinessConfig,
   families: readinessFamilies,
   state: (): State => ({ growth: new GrowthMemory(), account: undefined }),

@@ -33,6 +33,7 @@ const config = z.strictObject({
 export const restoreTest = collectorOf<BackupClient>()({
   name: 'restore_test',
   help: 'Restores the newest complete dump into a server of its own, on schedule, and counts what came back.',
+  keeps: 'the outcome of the last test restore; over a restart in its state_file',
   defaultOn: false,
   config,
   families: restoreFamilies,

@@ -23,6 +23,7 @@ const openMs = 5_000;
 export const canaryCollector = collectorOf<CanaryClient>()({
   name: 'canary',
   help: 'A token written at one end and looked for at the others, beside the scrapes.',
+  keeps: 'tokens on their way: each exporter writes and looks for its own',
   config: z.strictObject({}),
   families: canaryFamilies,
   state: (): CanaryMemory => ({ track: undefined, ends: [] }),

@@ -33,6 +33,7 @@ export function stateCollectorOf<Client extends CdcClient>(): Collector<Client> 
   return collectorOf<Client>()({
     name: 'state',
     help: 'State, lag and queue of the CDC process, and whether it reads what its source writes.',
+    keeps: 'the position before: whether it moves, and how long the queue has waited',
     config: z.strictObject({}),
     families: stateFamilies,
     state: (): State => ({ mark: undefined, queue: new QueueAge(), partial: undefined }),

@@ -31,6 +31,7 @@ const openMs = 5_000;
 export const consistencyCollector = collectorOf<ConsistencyClient>()({
   name: 'consistency',
   help: 'Rows of a copy against its source, or a sample of keys, compared beside the scrapes.',
+  keeps: 'how far the comparison has come and what it found; over a restart in its state_file',
   config: z.strictObject({}),
   families: consistencyFamilies,
   state: (): Held => ({ memory: undefined, plan: undefined }),

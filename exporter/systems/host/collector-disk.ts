@@ -12,6 +12,7 @@ type FolderEmit = Emit<typeof folderFamilies>;
 export const hostDisk = collectorOf<HostClient>()({
   name: 'disk',
   help: 'Free space and inodes of the folders named, and when they are full.',
+  keeps: 'how folders filled up: the time until they are full',
   config: z.strictObject({}),
   families: folderFamilies,
   state: (): FolderMemory => new Map(),

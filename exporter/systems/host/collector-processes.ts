@@ -12,6 +12,7 @@ type ProcessEmit = Emit<typeof processFamilies>;
 export const hostProcesses = collectorOf<HostClient>()({
   name: 'processes',
   help: 'The watched processes: state, start, memory, processor time, open files, threads.',
+  keeps: 'counters of processes that have ended',
   config: z.strictObject({}),
   families: processFamilies,
   state: () => ({ memory: new ProcessMemory(), counters: new Map<string, GroupCounters>() }),

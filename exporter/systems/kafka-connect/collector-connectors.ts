@@ -17,6 +17,7 @@ interface Memory {
 export const kafkaConnectors = collectorOf<KafkaConnectClient>()({
   name: 'kafka_connectors',
   help: 'State of every connector of Kafka Connect and of its tasks, by one request.',
+  keeps: 'the connectors last seen, whose state is served while the workers are away',
   config: z.strictObject({}),
   families: kafkaConnectFamilies,
   state: (): Memory => ({ seen: new Map() }),

@@ -20,6 +20,7 @@ function optionsOf(config: Selection & { readonly last_stable_offset: boolean })
 export const kafkaLag = collectorOf<KafkaClient>()({
   name: 'kafka_lag',
   help: 'Brokers, partitions and the lag of every consumer group, in records and in seconds.',
+  keeps: 'offsets and commits of earlier sweeps: lag in seconds, and since when a commit has not moved',
   config: z.strictObject({
     ...selectionFields,
     /** topic: one series in the place of one per partition, with an empty `partition`. */

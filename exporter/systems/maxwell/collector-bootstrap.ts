@@ -23,6 +23,7 @@ interface State {
 export const bootstrapCollector = collectorOf<MaxwellClient>()({
   name: 'bootstrap',
   help: 'Bootstraps that are running or requested, from the tables of Maxwell.',
+  keeps: 'the progress before: since when a bootstrap stands still',
   config: z.strictObject({
     /** Without a new row for this long, a bootstrap that runs has stalled. */
     stalled_after: durationMs.default(60_000),

@@ -30,6 +30,7 @@ interface State {
 export const httpCollector = collectorOf<MaxwellClient>()({
   name: 'http',
   help: 'Messages, rows and reader lag from the HTTP metrics of Maxwell.',
+  keeps: 'failures counted over restarts of Maxwell',
   config: z.strictObject({
     /** Serve what Maxwell tells under its own names too (MaxwellMetrics_replication_lag), for rules that know those. */
     own_names: z.boolean().default(false),

@@ -85,6 +85,7 @@ interface State {
 export const logCollector = collectorOf<MaxwellClient>()({
   name: 'log',
   help: 'Events by class from the log of Maxwell, read over rotation and truncation, and how its last life has ended.',
+  keeps: 'how far the log is read and what was counted in it; over a restart in log_state_file',
   config: z.strictObject({
     /** Read in one sweep at most. A Maxwell that cannot reconnect was seen to write some 0.4 MB a second (1.44.1). */
     max_bytes: z.int().min(65_536).max(268_435_456).default(8_388_608),

@@ -51,6 +51,7 @@ interface State {
 export const positionCollector = collectorOf<MaxwellClient>()({
   name: 'position',
   help: 'State, layers of health, position and lag of Maxwell, and whether its source still has what it needs.',
+  keeps: 'positions before: whether it moves, went back, or has a second writer',
   config: z.strictObject({}),
   families,
   state: (): State => ({

@@ -24,6 +24,7 @@ const settingsEveryMs = 60_000;
 export const binlogCollector = collectorOf<MysqlClient>()({
   name: 'binlog',
   help: 'Number, size, growth and retention of the binary logs.',
+  keeps: 'how the binary logs grew: their growth, age and reach',
   config: z.strictObject({}),
   families: binlogFamilies,
   state: (): State => ({ watch: new BinlogWatch(), history: new BinlogHistory(), read: undefined, server: undefined }),

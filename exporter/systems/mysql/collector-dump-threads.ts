@@ -22,6 +22,7 @@ interface State {
 export const dumpThreadsCollector = collectorOf<MysqlClient>()({
   name: 'dump_threads',
   help: 'Who reads the binary log: replicas and CDC processes.',
+  keeps: 'readers that were seen earlier and have gone',
   config: z.strictObject({}),
   families: readerFamilies,
   state: (): State => ({ users: new Map(), readers: new Map() }),

@@ -26,6 +26,7 @@ const keptReadings = 3;
 export const gtidCollector = collectorOf<MysqlClient>()({
   name: 'gtid',
   help: 'Missing and errant transactions of a replica by GTID; needs it and its source in the inventory’s pipelines.',
+  keeps: 'earlier readings, so that a transaction on its way is never called errant',
   config: z.strictObject({}),
   families: gtidFamilies,
   state: (): State => ({ cache: new Map(), earlier: [] }),

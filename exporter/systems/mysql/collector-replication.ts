@@ -60,6 +60,7 @@ const nobody: ChannelName = { channel_name: '', connection_name: '' };
 export const replicationCollector = collectorOf<MysqlClient>()({
   name: 'replication',
   help: 'State, lag and all numbers of each replication channel.',
+  keeps: 'the channels last seen, whose state is served while the server is away',
   config: z.strictObject({}),
   families: replicationFamilies,
   open: openStatusFamilies,

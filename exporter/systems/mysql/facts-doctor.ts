@@ -3,6 +3,7 @@ import type { Call } from '../../collector.ts';
 import type { Finding } from '../../findings.ts';
 import { messageOf, TargetError } from '../../runtime/errors.ts';
 import { known, mapKnown, unknown, type Known } from '../../runtime/known.ts';
+import type { Place } from '../../system.ts';
 import type { MysqlClient } from './client.ts';
 import { positionStatement } from './facts-binlogs.ts';
 import { cdcFindings, defaultNeeds, readBinlogFilters, readReaderGrants, type CdcNeeds } from './facts-cdc.ts';
@@ -24,6 +25,7 @@ export async function examineMysql(
   client: MysqlClient,
   call: Call,
   needs: CdcNeeds = defaultNeeds,
+  place?: Place,
 ): Promise<readonly Finding[]> {
   const server = await readServer(client, call);
   const grants = await readOwnGrants(client, call);
@@ -42,8 +44,16 @@ export async function examineMysql(
     ...replicationFindings(channels),
     ...grantFindings(client, grants),
     clockFinding(await readClockOffset(client, call)),
-    ...cdcFindings(source, needs),
+    ...cdcFindings(source, needs).map((finding) => placed(finding, place)),
   ];
+}
+
+/** A setting that readers need is a fault where there are readers. The pipelines say where; without them, everywhere. */
+function placed(finding: Finding, place: Place | undefined): Finding {
+  if (place === undefined || finding.ok !== false) return finding;
+  if (place.readers.length > 0) return { ...finding, text: `${finding.text} (read by ${place.readers.join(', ')})` };
+  if (place.isSource) return finding;
+  return { ...finding, ok: 'unknown', text: `${finding.text}; nobody in this inventory reads its changes` };
 }
 
 async function readChannels(client: MysqlClient, call: Call): Promise<Known<readonly ReplicaChannel[]>> {

@@ -21,8 +21,8 @@ export const mysql = defineSystem({
   thresholds: { mysql_replication_lag_seconds: 'lag of a replica, in seconds' },
   up: mysqlUp,
   open: async (opening, call) => (await import('./client.ts')).openMysql(opening, call),
-  examine: async (client, call, { cdc_ready: written }) =>
-    (await import('./facts-doctor.ts')).examineMysql(client, call, cdcNeedsOf(written)),
+  examine: async (client, call, { cdc_ready: written }, place) =>
+    (await import('./facts-doctor.ts')).examineMysql(client, call, cdcNeedsOf(written), place),
   collectors: [
     replicationCollector,
     performanceCollector,

@@ -18,6 +18,7 @@ import { configFamilies } from './families-config.ts';
 export const replicationConfig = collectorOf<RedisClient>()({
   name: 'replication_config',
   help: 'Settings against what replication needs.',
+  keeps: 'the rate of the stream, which the backlog is held against',
   config: configOptions,
   families: configFamilies,
   state: () => new StreamRateMemory(),

@@ -36,6 +36,7 @@ interface State {
 export const logCollector = collectorOf<RedisClient>()({
   name: 'log',
   help: 'What the log of the server tells of replication, by class; needs log_file.',
+  keeps: 'how far the log is read, and what was counted in it',
   config: z.strictObject({
     /** Read in one sweep at most. */
     max_bytes: z.int().min(65_536).max(268_435_456).default(8_388_608),

@@ -13,6 +13,7 @@ type DatasetEmit = Emit<typeof datasetFamilies>;
 export const datasetCollector = collectorOf<RedisClient>()({
   name: 'dataset',
   help: 'Whether the data set has shrunk at once, on a primary or on a replica, and by what.',
+  keeps: 'earlier sizes of the data set: whether it shrank, and how often',
   config: z.strictObject({
     /** How far back the largest data set counts, and how long a loss is told. */
     window: durationMs.default(1_800_000),

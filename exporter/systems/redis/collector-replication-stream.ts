@@ -11,6 +11,7 @@ type StreamEmit = Emit<typeof streamFamilies>;
 export const replicationStream = collectorOf<RedisClient>()({
   name: 'replication_stream',
   help: 'The replication stream in seconds: write rate, backlog and headroom at that rate; full and partial copies.',
+  keeps: 'the last minute of the stream: its rate, and what is made of it',
   config: z.strictObject({}),
   families: streamFamilies,
   state: () => new StreamRateMemory(),

@@ -21,6 +21,7 @@ type RedisEmit = Emit<typeof redisFamilies>;
 export const redisReplication = collectorOf<RedisClient>()({
   name: 'redis_replication',
   help: 'Role, replication link, offsets and lag, from one INFO.',
+  keeps: 'how the stream grew: lags in seconds',
   config: z.strictObject({}),
   families: redisFamilies,
   state: () => new StreamMemory(),

@@ -40,13 +40,14 @@ const config = z
     /** Of each group, those with the most pending messages; 0 for none. */
     max_consumers: z.int().min(0).default(100),
   })
-  .refine((c) => c.streams.length + c.patterns.length > 0, 'name streams or patterns'); // prettier-ignore
+  .refine((c) => c.streams.length + c.patterns.length > 0, 'streams or patterns, with at least one'); // prettier-ignore
 
 type Config = z.output<typeof config>;
 
 export const redisStreams = collectorOf<RedisClient>()({
   name: 'redis_streams',
   help: 'Streams that are named, or match a pattern: length, groups, what was not delivered, what was not acknowledged.',
+  keeps: 'the streams that a search beside the scrapes has found',
   defaultOn: false,
   config,
   families: streamFamilies,
