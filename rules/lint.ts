@@ -1,8 +1,9 @@
 // What must hold for the shipped rules beyond what promtool checks. Each check returns one line per problem.
 import { durationMs } from '../exporter/fields.ts';
+import { parsePromql, selectorsOf, type Expression } from '../exporter/promql.ts';
 import type { Alert, Bundle } from './bundle.ts';
 import { inventoryLabels, labelsIn, transportLabels, type Metric } from './metrics.ts';
-import { analyse, parsePromql, selectorsOf, windowsMs, type Analysis, type Expression } from './promql.ts';
+import { analyse, windowsMs, type Analysis } from './promql.ts';
 
 export type Metrics = ReadonlyMap<string, Metric>;
 

@@ -1,84 +1,17 @@
-// What a PromQL expression reads and which labels it yields. promtool judges whether it is right; this answers what
-// promtool does not: which metric, which window, which labels.
-import { parser } from '@prometheus-io/lezer-promql';
+// Which windows and labels an expression has: what the rules are checked for. promtool judges whether it is right.
 import { durationMs } from '../exporter/fields.ts';
-
-type SyntaxNode = ReturnType<typeof parser.parse>['topNode'];
-
-export interface Matcher {
-  readonly label: string;
-  readonly op: string;
-  readonly value: string;
-}
-
-export interface Selector {
-  readonly metric: string;
-  readonly matchers: readonly Matcher[];
-  /** Functions and operators around it, innermost first: how a counter is used. */
-  readonly inside: readonly string[];
-}
-
-export interface Expression {
-  readonly text: string;
-  readonly root: SyntaxNode;
-}
-
-/** Throws where the grammar finds an error. */
-export function parsePromql(text: string): Expression {
-  const root = parser.parse(text).topNode;
-  const cursor = root.cursor();
-  do {
-    if (cursor.type.isError) {
-      throw new Error(`PromQL syntax error at character ${cursor.from}: ${text.slice(cursor.from, cursor.from + 30)}`);
-    }
-  } while (cursor.next());
-  return { text, root };
-}
-
-function children(node: SyntaxNode): SyntaxNode[] {
-  const found: SyntaxNode[] = [];
-  for (let child = node.firstChild; child !== null; child = child.nextSibling) found.push(child);
-  return found;
-}
-
-function descendants(node: SyntaxNode, name: string): SyntaxNode[] {
-  return children(node).flatMap((child) => [...(child.name === name ? [child] : []), ...descendants(child, name)]);
-}
-
-function textOf(expression: Expression, node: SyntaxNode): string {
-  return expression.text.slice(node.from, node.to);
-}
-
-/** PromQL strings are Go's; the few escapes that occur in label values are JSON's too. */
-function unquote(literal: string): string {
-  if (literal.startsWith('`')) return literal.slice(1, -1);
-  const inner = literal.slice(1, -1);
-  return JSON.parse(`"${literal.startsWith("'") ? inner.replaceAll('"', '\\"') : inner}"`) as string;
-}
-
-export function selectorsOf(expression: Expression): Selector[] {
-  return descendants(expression.root, 'VectorSelector').map((node) => selectorAt(expression, node));
-}
-
-function selectorAt(expression: Expression, node: SyntaxNode): Selector {
-  const identifier = node.getChild('Identifier');
-  if (identifier === null) throw new Error(`a selector without a metric name: ${textOf(expression, node)}`);
-  const inside: string[] = [];
-  for (let up = node.parent; up !== null; up = up.parent) {
-    if (up.name === 'FunctionCall') inside.push(functionName(expression, up));
-    if (up.name === 'AggregateExpr') inside.push(aggregateName(expression, up));
-  }
-  const matchers = descendants(node, 'UnquotedLabelMatcher').map((m) => {
-    const [label, op, value] = children(m);
-    if (label === undefined || op === undefined || value === undefined) throw new Error('a matcher has three parts');
-    return {
-      label: textOf(expression, label),
-      op: textOf(expression, op),
-      value: unquote(textOf(expression, value)),
-    };
-  });
-  return { metric: textOf(expression, identifier), matchers, inside };
-}
+import {
+  aggregateName,
+  children,
+  descendants,
+  functionName,
+  isOperand,
+  selectorAt,
+  textOf,
+  unquote,
+  type Expression,
+  type SyntaxNode,
+} from '../exporter/promql.ts';
 
 /** Every range, as written: `[5m]` is 300000. Offsets are none. */
 export function windowsMs(expression: Expression): number[] {
@@ -210,35 +143,6 @@ export function analyse(expression: Expression, labelsOf: (metric: string) => Re
   };
 
   return { labels: walk(last(children(expression.root).filter((child) => isOperand(child)))), groupings };
-}
-
-const operandNames = new Set([
-  'VectorSelector',
-  'MatrixSelector',
-  'SubqueryExpr',
-  'OffsetExpr',
-  'StepInvariantExpr',
-  'AggregateExpr',
-  'BinaryExpr',
-  'FunctionCall',
-  'ParenExpr',
-  'UnaryExpr',
-  'NumberDurationLiteral',
-  'StringLiteral',
-]);
-
-function isOperand(node: SyntaxNode): boolean {
-  return operandNames.has(node.name);
-}
-
-function functionName(expression: Expression, node: SyntaxNode): string {
-  const identifier = node.getChild('FunctionIdentifier');
-  return identifier === null ? '' : textOf(expression, identifier);
-}
-
-function aggregateName(expression: Expression, node: SyntaxNode): string {
-  const op = node.getChild('AggregateOp');
-  return op === null ? '' : textOf(expression, op).toLowerCase();
 }
 
 function difference(set: ReadonlySet<string>, without: readonly string[]): ReadonlySet<string> {

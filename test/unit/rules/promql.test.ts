@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { analyse, parsePromql, selectorsOf, windowsMs } from '../../../rules/promql.ts';
+import { parsePromql, selectorsOf } from '../../../exporter/promql.ts';
+import { analyse, windowsMs } from '../../../rules/promql.ts';
 
 const labels: Readonly<Record<string, readonly string[]>> = {
   a: ['target', 'instance', 'state'],

@@ -1,0 +1,195 @@
+// `adopt`: reads what people have for other exporters, and says of each expression what becomes of it with pipemedic.
+import type { Inventory } from '../config/inventory.ts';
+import { dashboardIn, queriesOf } from './dashboards.ts';
+import { isObject, listOf, textOf, type Found, type Part } from './found.ts';
+import { judge, metricsOf } from './judge.ts';
+import { peerOfJob } from './knowledge.ts';
+import { inputsOf, openFile, parse, type Opened } from './read.ts';
+import type { FileReport, Judged } from './report.ts';
+import { isRuleGroups, linesOfExpr, rulesOf } from './rule-files.ts';
+import { jobsOf, scrapeConfigsIn, type Job } from './scrape-configs.ts';
+import { targetsOf, type Setting } from './setting.ts';
+import { summaryOf, type Summary } from './summary.ts';
+import { isServed, worst, type Reason } from './verdict.ts';
+
+export interface AdoptReport {
+  readonly files: readonly FileReport[];
+  /** Met in folders, and nothing that is judged here. */
+  readonly passedOver: readonly string[];
+  readonly summary: Summary;
+}
+
+interface Content {
+  readonly kind: FileReport['kind'];
+  readonly parts: readonly Part[];
+  readonly jobs: readonly Job[];
+}
+
+/** @param names files, folders and patterns */
+export async function adopt(
+  names: readonly string[],
+  options: { readonly inventory?: Inventory | undefined } = {},
+): Promise<AdoptReport> {
+  const { inputs, problems } = await inputsOf(names);
+  const read: { file: string; content: Content }[] = problems.map(({ file, text }) => ({ file, content: broken(text) }));
+  const passedOver: string[] = [];
+  for (const { file, isNamed } of inputs) {
+    const opened = await openFile(file);
+    const content = typeof opened === 'string' ? broken(opened) : contentOf(opened);
+    if (content !== undefined) read.push({ file, content });
+    else if (isNamed) {
+      read.push({ file, content: broken('neither rules, nor a dashboard, nor a Prometheus configuration') });
+    } else passedOver.push(file);
+  }
+  return reportOf(read, passedOver, options.inventory);
+}
+
+function broken(problem: string): Content {
+  return { kind: 'unreadable', parts: [{ expressions: [], problems: [problem], notes: [] }], jobs: [] };
+}
+
+/** What is in the documents of one file; undefined when it is nothing that is judged. */
+export function contentOf({ text, documents }: Opened, depth = 0): Content | undefined {
+  const unfolded = documents.flatMap((document) =>
+    isObject(document) && Array.isArray(document['items']) && textOf(document['kind'])?.endsWith('List') === true
+      ? listOf(document['items'])
+      : [document],
+  );
+  const groups = unfolded.flatMap((document) => {
+    const inner = isObject(document) && !isRuleGroups(document) ? document['spec'] : document;
+    return isRuleGroups(inner) ? [inner] : [];
+  });
+  if (groups.length > 0) {
+    const lines = linesOfExpr(text);
+    const counts = groups.map((group) =>
+      listOf(group['groups']).reduce<number>((sum, g) => sum + (isObject(g) ? listOf(g['rules']).length : 0), 0),
+    );
+    const fits = counts.reduce((sum, count) => sum + count, 0) === lines.length;
+    let from = 0;
+    const parts = groups.map((group, i) => {
+      const own = fits ? lines.slice(from, from + (counts[i] ?? 0)) : undefined;
+      from += counts[i] ?? 0;
+      return rulesOf(group, own);
+    });
+    return { kind: 'rules', parts, jobs: [] };
+  }
+  const configs = unfolded.flatMap((document) => {
+    const found = scrapeConfigsIn(document);
+    return found === undefined ? [] : [found];
+  });
+  if (configs.length > 0) {
+    const found = configs.map(jobsOf);
+    const files = unfolded.flatMap((document) => (isObject(document) ? listOf(document['rule_files']) : [])).map(String);
+    const notes = files.length === 0 ? [] : [`rule files are not followed; name them too: ${files.join(' ')}`];
+    const part: Part = { expressions: [], problems: found.flatMap((f) => f.problems), notes };
+    return { kind: 'scrape configuration', parts: [part], jobs: found.flatMap((f) => f.jobs) };
+  }
+  const dashboards = unfolded.flatMap((document) => {
+    const found = dashboardIn(document);
+    return found === undefined ? [] : [found];
+  });
+  if (dashboards.length > 0) return { kind: 'dashboard', parts: dashboards.map(queriesOf), jobs: [] };
+  return depth === 0 ? configMapIn(unfolded) : undefined;
+}
+
+/** A ConfigMap of Kubernetes holds files as texts. */
+function configMapIn(documents: readonly unknown[]): Content | undefined {
+  const texts = documents
+    .filter(isObject)
+    .filter((document) => document['kind'] === 'ConfigMap' && isObject(document['data']))
+    .flatMap((document) => Object.entries(document['data'] as Readonly<Record<string, unknown>>));
+  const found = texts.flatMap(([name, text]): Content[] => {
+    if (typeof text !== 'string') return [];
+    const opened = parse(text);
+    if (typeof opened === 'string') return [broken(`${name}: ${opened}`)];
+    const content = contentOf(opened, 1);
+    // lines are those of the inner text
+    return content === undefined ? [] : [content];
+  });
+  const [first] = found;
+  if (first === undefined) return undefined;
+  const parts = found
+    .flatMap((content) => content.parts)
+    .map((part) => ({ ...part, expressions: part.expressions.map((e) => ({ ...e, line: undefined })) }));
+  return { kind: first.kind, parts, jobs: found.flatMap((content) => content.jobs) };
+}
+
+function reportOf(
+  read: readonly { readonly file: string; readonly content: Content }[],
+  passedOver: readonly string[],
+  inventory: Inventory | undefined,
+): AdoptReport {
+  const found = read.flatMap(({ content }) => content.parts.flatMap((part) => part.expressions));
+  const jobs = read.flatMap(({ content }) => content.jobs);
+  const setting = settingOf(found, jobs, inventory);
+  const judgements = new Map<string, ReturnType<typeof judge>>();
+  const judged = ({ promql, ...rest }: Found): Judged => {
+    const judgement = judgements.get(promql) ?? judge(promql, setting);
+    judgements.set(promql, judgement); // bundles repeat themselves
+    const { reasons, metrics } = judgement;
+    return { ...rest, verdict: worst(reasons), reasons, metrics };
+  };
+  const files = read.map(
+    ({ file, content: { kind, parts, jobs: own } }): FileReport => ({
+      file,
+      kind,
+      expressions: parts.flatMap((part) => part.expressions.map(judged)),
+      jobs: own,
+      problems: parts.flatMap((part) => part.problems),
+      notes: parts.flatMap((part) => part.notes),
+    }),
+  );
+  return { files, passedOver, summary: summaryOf(files, setting) };
+}
+
+function settingOf(found: readonly Found[], jobs: readonly Job[], inventory: Inventory | undefined): Setting {
+  const records = new Map<string, Found[]>();
+  for (const expression of found) {
+    if (expression.record === undefined) continue;
+    records.set(expression.record, [...(records.get(expression.record) ?? []), expression]);
+  }
+  const known = new Map<string, Reason[]>();
+  const sourcesOf = (name: string, seen: ReadonlySet<string> = new Set()): readonly string[] => {
+    const rules = seen.has(name) ? undefined : records.get(name);
+    if (rules === undefined) return [name];
+    const deeper = new Set([...seen, name]);
+    return [...new Set(rules.flatMap((rule) => metricsOf(rule.promql)).flatMap((metric) => sourcesOf(metric, deeper)))];
+  };
+  const made = new Map<string, readonly string[]>();
+  const setting: Setting = {
+    sourcesOf: (name) => {
+      const before = made.get(name) ?? sourcesOf(name);
+      made.set(name, before);
+      return before;
+    },
+    inventory: inventory === undefined ? undefined : targetsOf(inventory),
+    recorded: (name) => {
+      const rules = records.get(name);
+      if (rules === undefined) return undefined;
+      const before = known.get(name);
+      if (before !== undefined) return before;
+      known.set(name, []); // one that reads itself adds nothing
+      const reasons = rules.flatMap((rule) => judge(rule.promql, setting).reasons);
+      // a record is as good as what it is made of; what it says of labels is said at the rule itself
+      const through = reasons
+        .filter(({ verdict }) => verdict !== 'note' && verdict !== 'raw')
+        .map((reason): Reason => ({ ...reason, text: `${name} is recorded in these files: ${reason.text}` }))
+        .slice(0, 3);
+      known.set(name, through);
+      return through;
+    },
+    peerOfJob: (job) => jobs.find((j) => j.job === job)?.peer ?? peerOfJob(job, []),
+    ownJobs: jobs.filter(({ door }) => door !== undefined).map(({ job }) => job),
+  };
+  return setting;
+}
+
+/** 0: all is served. 1: something is not. 2: something could not be read. */
+export function exitStatusOf({ files, summary }: AdoptReport): 0 | 1 | 2 {
+  if (files.length === 0 || files.some((file) => file.problems.length > 0)) return 2;
+  const isRaw = summary.doors.some(({ door }) => door === 'raw');
+  const isDone = files.every((file) =>
+    file.expressions.every(({ verdict }) => isServed(verdict) && !(isRaw && verdict === 'raw')),
+  );
+  return isDone ? 0 : 1;
+}

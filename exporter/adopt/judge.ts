@@ -1,0 +1,259 @@
+// One expression: its selectors, and how they are put together.
+import {
+  aggregateName,
+  children,
+  descendants,
+  functionName,
+  isOperand,
+  parsePromql,
+  selectorAt,
+  textOf,
+  unquote,
+  type Expression,
+  type SyntaxNode,
+} from '../promql.ts';
+import { messageOf } from '../runtime/errors.ts';
+import { knownOf, type Known } from './knowledge.ts';
+import { selectorReasons } from './selector-reasons.ts';
+import type { Setting } from './setting.ts';
+import { distinct, isServed, worst, type Reason } from './verdict.ts';
+
+export interface Judgement {
+  readonly reasons: readonly Reason[];
+  /** Names that it reads, each once. */
+  readonly metrics: readonly string[];
+}
+
+/** Never throws: what cannot be read is a verdict too. */
+export function judge(promql: string, setting: Setting): Judgement {
+  let expression: Expression;
+  try {
+    // Prometheus 3 has another name for it (https://prometheus.io/docs/prometheus/latest/migration/)
+    expression = parsePromql(promql.replaceAll(/\bholt_winters(?=\s*\()/g, 'double_exponential_smoothing'));
+  } catch (error) {
+    return { reasons: [{ verdict: 'unclear', text: messageOf(error).replaceAll(/\s+/g, ' ') }], metrics: [] };
+  }
+  const metrics = selectorNames(expression, expression.root);
+  return { reasons: distinct(reasonsOf(expression, expression.root, setting)), metrics };
+}
+
+/** Names that it reads; none when it cannot be read. */
+export function metricsOf(promql: string): readonly string[] {
+  try {
+    const expression = parsePromql(promql);
+    return selectorNames(expression, expression.root);
+  } catch {
+    return [];
+  }
+}
+
+function selectorNames(expression: Expression, node: SyntaxNode): string[] {
+  const selectors = node.name === 'VectorSelector' ? [node] : descendants(node, 'VectorSelector');
+  const names = selectors.map((selector) => selectorAt(expression, selector).metric);
+  return [...new Set(names)].filter((name) => name !== '');
+}
+
+function reasonsOf(expression: Expression, node: SyntaxNode, setting: Setting): Reason[] {
+  if (node.name === 'VectorSelector') return selectorReasons(selectorAt(expression, node), setting);
+  if (node.name === 'BinaryExpr') return binaryReasons(expression, node, setting);
+  const below = children(node).flatMap((child) => reasonsOf(expression, child, setting));
+  if (node.name === 'AggregateExpr') return [...below, ...aggregateReasons(expression, node, setting)];
+  if (node.name === 'FunctionCall') return [...below, ...callReasons(expression, node, setting)];
+  return below;
+}
+
+function labelsIn(expression: Expression, node: SyntaxNode | null): string[] {
+  return node === null ? [] : descendants(node, 'LabelName').map((label) => textOf(expression, label));
+}
+
+/** Names under a node that pipemedic serves about targets. */
+function targetNames(expression: Expression, node: SyntaxNode, setting: Setting): (Known & { readonly is: 'served' })[] {
+  return selectorNames(expression, node)
+    .flatMap((name) => setting.sourcesOf(name))
+    .map(knownOf)
+    .filter((known) => known.is === 'served' && known.level === 'target') as (Known & { readonly is: 'served' })[];
+}
+
+const crossed = 'on the bare /metrics every target has the address of the exporter as its instance';
+const keep = 'scrape through /probe, or keep the line that copies target to instance';
+
+function binaryReasons(expression: Expression, node: SyntaxNode, setting: Setting): Reason[] {
+  const [left, right] = children(node).filter((child) => isOperand(child));
+  if (left === undefined || right === undefined) return [];
+  const [a, b] = [reasonsOf(expression, left, setting), reasonsOf(expression, right, setting)];
+  if (node.getChild('Or') !== null) return alternatives(a, b);
+  return [
+    ...a,
+    ...b,
+    ...matchingReasons(expression, node, [left, right], setting),
+    ...comparisonReasons(expression, left, right),
+  ];
+}
+
+/** `old_name or new_name`: one side is enough. */
+function alternatives(a: readonly Reason[], b: readonly Reason[]): Reason[] {
+  const spare = (reasons: readonly Reason[]): Reason[] =>
+    reasons.map((reason) =>
+      reason.verdict === 'renamed' || reason.verdict === 'not_served' || reason.verdict === 'off'
+        ? { verdict: 'note', text: `${reason.text}; the other side of \`or\` is served` }
+        : reason,
+    );
+  const hasData = (reasons: readonly Reason[]): boolean => isServed(worst(reasons)) || worst(reasons) === 'breaks';
+  if (hasData(a) && !hasData(b)) return [...a, ...spare(b)];
+  if (hasData(b) && !hasData(a)) return [...spare(a), ...b];
+  return [...a, ...b];
+}
+
+function matchingReasons(
+  expression: Expression,
+  node: SyntaxNode,
+  [left, right]: readonly [SyntaxNode, SyntaxNode],
+  setting: Setting,
+): Reason[] {
+  const sides = [targetNames(expression, left, setting), targetNames(expression, right, setting)];
+  const clause = node.getChild('MatchingModifierClause');
+  const lists = clause === null ? [] : children(clause).filter((child) => child.name === 'GroupingLabels');
+  const labels = labelsIn(expression, lists[0] ?? null);
+  const written = clause === null ? '' : textOf(expression, clause).replaceAll(/\s+/g, ' ');
+  if (clause?.getChild('On') != null) {
+    if (!labels.includes('instance') || labels.includes('target') || sides.every((side) => side.length === 0)) return [];
+    const isSet = ['And', 'Unless', 'Or'].some((name) => node.getChild(name) !== null);
+    const effect = isSet ? 'it would join one target with another' : 'it would be an error for all targets';
+    const reasons: Reason[] = [{ verdict: 'raw', text: `${written}: ${crossed}; ${effect}`, fix: keep }];
+    const foreign = [left, right].map((side) => selectorNames(expression, side)
+        .flatMap((name) => setting.sourcesOf(name))
+        .filter((name) => !isOurs(name)),
+    );
+    for (const [i, names] of foreign.entries()) {
+      const served = sides[1 - i] ?? [];
+      if (names.length === 0 || served.length === 0 || (sides[i] ?? []).length > 0) continue;
+      reasons.push({
+        verdict: 'note',
+        text: `${written} joins with ${names.join(', ')} of another exporter: both must have the same instance`,
+        fix: 'set instance: at the target in the inventory to what the other one has',
+      });
+    }
+    return reasons;
+  }
+  if (clause?.getChild('Ignoring') != null && labels.includes('instance') && !labels.includes('target')) {
+    if (sides.some((side) => side.length === 0)) return [];
+    return [
+      {
+        verdict: 'breaks',
+        text: `${written}: series of pipemedic have the label target too, so those of two targets do not match`,
+        fix: 'ignore target too',
+      },
+    ];
+  }
+  return [];
+}
+
+function isOurs(name: string): boolean {
+  return knownOf(name).is === 'served';
+}
+
+function aggregateReasons(expression: Expression, node: SyntaxNode, setting: Setting): Reason[] {
+  const modifier = node.getChild('AggregateModifier');
+  if (modifier === null || targetNames(expression, node, setting).length === 0) return [];
+  const labels = labelsIn(expression, modifier);
+  const written = `${aggregateName(expression, node)} ${textOf(expression, modifier).replaceAll(/\s+/g, ' ')}`;
+  if (!labels.includes('instance') || labels.includes('target')) return [];
+  if (modifier.getChild('By') !== null) {
+    return [{ verdict: 'raw', text: `${written}: ${crossed}, so all of them would be one`, fix: keep }];
+  }
+  // whoever drops `exporter`, as the shipped rules do, has been written for pipemedic's labels
+  if (labels.includes('exporter')) return [];
+  return [
+    {
+      verdict: 'breaks',
+      text: `${written} leaves the label target, which both doors add: what went over all servers is one for each`,
+      fix: 'add target to the list, or write by (…)',
+    },
+  ];
+}
+
+function callReasons(expression: Expression, node: SyntaxNode, setting: Setting): Reason[] {
+  const name = functionName(expression, node);
+  if ((name !== 'label_replace' && name !== 'label_join') || targetNames(expression, node, setting).length === 0) return [];
+  const texts = descendants(node, 'StringLiteral')
+    .filter((literal) => literal.parent?.parent?.from === node.from)
+    .map((literal) => unquote(textOf(expression, literal)));
+  const sources = name === 'label_replace' ? texts.slice(2, 3) : texts.slice(2);
+  // a target made of instance, as the shipped rules do, is for other exporters beside pipemedic
+  if (!sources.includes('instance') || texts[0] === 'target') return [];
+  return [
+    {
+      verdict: 'raw',
+      text: `${name} reads instance: ${crossed}; else it is the name of the target, without a port`,
+      fix: `${keep}; set instance: at the target in the inventory if its form matters`,
+    },
+  ];
+}
+
+/** Families that say -1 elsewhere and are absent here (exporter/README.md), and what to do about it. */
+const sentinels: ReadonlyMap<string, string> = new Map([
+  ...['kafka_consumergroup_lag', 'kafka_consumergroup_lag_sum'].map(
+    (name) => [name, 'write kafka_consumergroup_uncommitted_partitions > 0'] as const,
+  ),
+  ...['jvm_memory_max_bytes', 'jvm_memory_bytes_max', 'jvm_memory_pool_max_bytes', 'jvm_memory_pool_bytes_max'].map(
+    (name) => [name, 'leave it out: a maximum that does not exist has no sample'] as const,
+  ),
+]);
+
+const flipped: Readonly<Record<string, string>> = { '<': '>', '>': '<', '<=': '>=', '>=': '<=' };
+
+function comparisonReasons(expression: Expression, left: SyntaxNode, right: SyntaxNode): Reason[] {
+  const operator = expression.text.slice(left.to, right.from).replaceAll(/#[^\n]*/g, '').trim();
+  const written = /^(==|!=|<=|>=|<|>)/.exec(operator)?.[0];
+  if (written === undefined) return [];
+  const [number, side, op] = isNumber(expression, right)
+    ? [numberOf(expression, right), left, written]
+    : [numberOf(expression, left), right, flipped[written] ?? written];
+  if (number === undefined) return [];
+  const holds = (value: number): boolean =>
+    ({ '==': value === number, '<': value < number, '<=': value <= number })[op] ?? false;
+  const reasons: Reason[] = [];
+  const names = selectorNames(expression, side);
+  for (const name of names) {
+    const sentinel = sentinels.get(name);
+    if (sentinel === undefined || !holds(-1) || holds(0)) continue;
+    reasons.push({
+      verdict: 'breaks',
+      metric: name,
+      text: `${op} ${number} is never true: where others say -1 for unknown, ${name} is absent`,
+      fix: sentinel,
+    });
+  }
+  if (!holds(0) && !(op === '!=' && number === 1)) return reasons;
+  const aggregate = outermost(side);
+  if (aggregate?.name === 'AggregateExpr' && aggregateName(expression, aggregate) === 'count') {
+    reasons.push({ verdict: 'note', text: `count(…) ${op} ${number} is never true: nothing to count gives no result` });
+  }
+  for (const name of names) {
+    const known = knownOf(name);
+    if (known.is !== 'served' || known.state === undefined || known.state === 'pipemedic_collector_success') continue;
+    reasons.push({
+      verdict: 'note',
+      metric: name,
+      text: `${name} is absent, not 0, while it is unknown: ${known.state} says so and why`,
+    });
+  }
+  return reasons;
+}
+
+function outermost(node: SyntaxNode): SyntaxNode | null {
+  let inner: SyntaxNode | null = node;
+  while (inner?.name === 'ParenExpr') inner = inner.firstChild;
+  return inner;
+}
+
+function isNumber(expression: Expression, node: SyntaxNode): boolean {
+  return numberOf(expression, node) !== undefined;
+}
+
+function numberOf(expression: Expression, node: SyntaxNode): number | undefined {
+  const inner = node.name === 'UnaryExpr' ? (node.lastChild ?? node) : node;
+  if (inner.name !== 'NumberDurationLiteral') return undefined;
+  const value = Number(textOf(expression, node).replaceAll(/\s+/g, ''));
+  return Number.isNaN(value) ? undefined : value;
+}

@@ -1,0 +1,133 @@
+// Files, folders and patterns, as documents. Whatever is wrong with one is told with its place, and the others are read.
+import { glob, open, stat } from 'node:fs/promises';
+import { join, relative, resolve } from 'node:path';
+import { CORE_SCHEMA, loadAll, mergeTag, YAMLException } from 'js-yaml';
+import { messageOf } from '../runtime/errors.ts';
+
+/** More is no rule file and no dashboard that a person keeps. */
+const maxBytes = 32 * 1024 * 1024;
+const maxFiles = 5_000;
+/** Rule files share labels by them; a bomb needs few, and what it unfolds to is bounded where it is walked. */
+const maxAliases = 20_000;
+
+const schema = CORE_SCHEMA.withTags(mergeTag);
+
+export interface Input {
+  readonly file: string;
+  /** Named by the user, not met in a folder: it must be something that can be read. */
+  readonly isNamed: boolean;
+}
+
+export interface Opened {
+  readonly text: string;
+  readonly documents: readonly unknown[];
+}
+
+/** @returns the files of all names, and the names that stand for nothing */
+export async function inputsOf(
+  names: readonly string[],
+): Promise<{ readonly inputs: readonly Input[]; readonly problems: readonly { file: string; text: string }[] }> {
+  const inputs = new Map<string, Input>();
+  const problems: { file: string; text: string }[] = [];
+  const add = (file: string, isNamed: boolean): void => {
+    if (inputs.size < maxFiles) inputs.set(file, { file, isNamed: isNamed || (inputs.get(file)?.isNamed ?? false) });
+  };
+  for (const name of names) {
+    try {
+      const found = await stat(name).catch(() => undefined);
+      if (found?.isDirectory() === true) for (const file of await filesIn(name)) add(file, false);
+      else if (found?.isFile() === true) add(name, true);
+      else if (found !== undefined) problems.push({ file: name, text: 'neither a file nor a folder' });
+      else {
+        const matches: string[] = [];
+        for await (const file of glob(name)) matches.push(file);
+        if (matches.length === 0) problems.push({ file: name, text: 'there is no such file, and no file that fits' });
+        for (const file of matches.sort()) {
+          if ((await stat(file)).isFile()) add(file, true);
+          else for (const inner of await filesIn(file)) add(inner, false);
+        }
+      }
+    } catch (error) {
+      problems.push({ file: name, text: messageOf(error) });
+    }
+  }
+  if (inputs.size >= maxFiles) problems.push({ file: names.join(' '), text: `more than ${maxFiles} files` });
+  return { inputs: [...inputs.values()], problems };
+}
+
+async function filesIn(folder: string): Promise<string[]> {
+  const files: string[] = [];
+  for await (const entry of glob('**/*.{yml,yaml,json,rules}', { cwd: folder, withFileTypes: true })) {
+    const file = join(folder, relative(resolve(folder), join(entry.parentPath, entry.name)));
+    if (entry.isFile() && !file.includes('node_modules/') && files.push(file) >= maxFiles) break;
+  }
+  return files.sort();
+}
+
+/** @returns what is wrong, as text with the place */
+export async function openFile(file: string): Promise<Opened | string> {
+  let bytes: Uint8Array;
+  try {
+    await using handle = await open(file);
+    const { size } = await handle.stat();
+    if (size > maxBytes) return `${size} bytes; more than ${maxBytes} are not read`;
+    bytes = await handle.readFile();
+  } catch (error) {
+    return `cannot be read: ${messageOf(error)}`;
+  }
+  let text: string;
+  try {
+    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    return `not UTF-8${placeOfBadByte(bytes)}`;
+  }
+  return parse(text);
+}
+
+export function parse(text: string): Opened | string {
+  if (/^\s*[[{]/.test(text.slice(0, 1000))) {
+    try {
+      return { text, documents: [JSON.parse(text) as unknown] };
+    } catch (error) {
+      // YAML may begin so too
+      const asYaml = parseYaml(text);
+      return typeof asYaml === 'string' ? `neither JSON (${jsonReason(error)}) nor YAML (${asYaml})` : asYaml;
+    }
+  }
+  return parseYaml(text);
+}
+
+/** V8 repeats a piece of the text, which may be long. */
+function jsonReason(error: unknown): string {
+  return messageOf(error).replaceAll(/\s+/g, ' ').slice(0, 150);
+}
+
+function parseYaml(text: string): Opened | string {
+  try {
+    return { text, documents: loadAll(text, { schema, maxAliases }) };
+  } catch (error) {
+    if (error instanceof YAMLException) {
+      const place = error.mark === undefined ? '' : ` in line ${error.mark.line + 1}`;
+      const templated = text.includes('{{') ? ' (a template must be rendered first)' : '';
+      return `not YAML${place}: ${error.reason}${templated}`;
+    }
+    return `not YAML: ${messageOf(error)}`;
+  }
+}
+
+function placeOfBadByte(bytes: Uint8Array): string {
+  const decoder = new TextDecoder('utf-8', { fatal: true });
+  let line = 1;
+  let from = 0;
+  for (let i = 0; i <= bytes.length; i += 1) {
+    if (i < bytes.length && bytes[i] !== 10) continue;
+    try {
+      decoder.decode(bytes.subarray(from, i));
+    } catch {
+      return ` in line ${line}`;
+    }
+    from = i + 1;
+    line += 1;
+  }
+  return '';
+}

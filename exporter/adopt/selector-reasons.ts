@@ -1,0 +1,237 @@
+// One selector: who serves the name, and whether its matchers find the series of pipemedic.
+import type { Matcher, Selector } from '../promql.ts';
+import { knownOf, namesBeginning, type Known, type Origin } from './knowledge.ts';
+import { peerOf } from './peers.ts';
+import type { Setting } from './setting.ts';
+import { variableName } from './template.ts';
+import type { Reason } from './verdict.ts';
+
+/** Labels that Prometheus, its configuration or pipemedic's doors put on a series. */
+const added = new Set(['job', 'instance', 'target', 'cluster', '__name__', 'exporter']);
+
+/** A matcher that leaves every choice open: a variable of Grafana, `.*`, nothing. */
+function isOpen({ op, value }: Matcher): boolean {
+  return op.startsWith('!') ? value === '' : /^[.*+()?|]*$/.test(value);
+}
+
+export function selectorReasons(selector: Selector, setting: Setting): Reason[] {
+  const { metric, matchers } = selector;
+  if (metric === '') return namelessReasons(matchers, setting);
+  if (metric.includes(variableName)) {
+    // alone it is a number or an interval; with matchers it is a name
+    if (matchers.length === 0 && metric.startsWith(variableName)) return [];
+    return [{ verdict: 'unclear', text: 'the name of the metric depends on a variable of the dashboard' }];
+  }
+  const recorded = setting.recorded(metric);
+  if (recorded !== undefined) return recorded;
+  const known = knownOf(metric);
+  return [...nameReasons(metric, known, selector, setting), ...matcherReasons(metric, known, selector, setting)];
+}
+
+function nameReasons(metric: string, known: Known, { inside, matchers }: Selector, setting: Setting): Reason[] {
+  const forever = inside.some((name) => name.startsWith('absent'))
+    ? '; absent() of it is true for ever once that is switched off'
+    : '';
+  switch (known.is) {
+    case 'served':
+      return onReasons(metric, known.origins, setting);
+    case 'prometheus':
+      return metric === 'up' ? upReasons(matchers, inside, setting) : [];
+    case 'renamed': {
+      const { name, instead, but } = known.alias;
+      return [
+        {
+          verdict: 'renamed',
+          metric,
+          text: `${name} has another name here${but === undefined ? '' : ` (${but})`}${forever}`,
+          fix: `write ${instead}${known.peer?.name === 'Maxwell' ? ', or keep its names with collectors: {http: {own_names: true}} of the maxwell target' : ''}`,
+        },
+      ];
+    }
+    case 'elsewhere':
+      return [{ verdict: 'not_served', metric, text: `${metric} is not served: ${known.peer.name} has it${forever}` }];
+    case 'unknown':
+      return [
+        {
+          verdict: 'not_served',
+          metric,
+          text: metric.includes(':')
+            ? `${metric} is the name of a recording rule that is not in these files${forever}`
+            : `${metric} is not served, and no exporter is known that has it${forever}`,
+          ...(metric.includes(':') ? { fix: 'name the file with its rule too' } : {}),
+        },
+      ];
+  }
+}
+
+function writtenOf({ collector, option }: Origin): string {
+  return `collectors: {${collector}: {${option ?? ''}}}`;
+}
+
+/** What must be switched on, by the inventory if there is one, by the defaults otherwise. */
+function onReasons(metric: string, origins: readonly Origin[], { inventory }: Setting): Reason[] {
+  if (origins.length === 0) return [];
+  const kinds = [...new Set(origins.map((origin) => origin.kind))];
+  if (inventory === undefined) {
+    const first = origins[0];
+    if (first === undefined || origins.some((o) => o.defaultOn && o.option === undefined)) return [];
+    const text = `${metric} needs ${first.option === undefined ? `the collector ${first.collector}, which is off by default` : 'an option'}`;
+    return [{ verdict: 'note', metric, text, fix: `at the ${first.kind} target: ${writtenOf(first)}`, isNeed: true }];
+  }
+  const targets = inventory.filter((target) => kinds.includes(target.kind));
+  if (targets.length === 0) {
+    return [
+      {
+        verdict: 'off',
+        metric,
+        text: `${metric} needs a target of kind ${kinds.join(' or ')}, and the inventory has none`,
+        fix: `add a target of kind ${kinds.join(' or ')}`,
+        isNeed: true,
+      },
+    ];
+  }
+  const isOn = targets.some((target) =>
+    origins.some(
+      (o) =>
+        o.kind === target.kind &&
+        (o.collector === '' || target.collectors.includes(o.collector)) &&
+        (o.option === undefined || target.hasOption(o.collector, metric)),
+    ),
+  );
+  if (isOn) return [];
+  const origin = origins.find((o) => targets.some((target) => target.kind === o.kind));
+  if (origin === undefined) return []; // the targets are those of the origins' kinds
+  const names = targets.filter((target) => target.kind === origin.kind).map((target) => target.name);
+  const what = origin.option === undefined ? `the collector ${origin.collector}, which is off` : 'an option';
+  return [
+    {
+      verdict: 'off',
+      metric,
+      text: `${metric} needs ${what} at ${names.join(', ')}`,
+      fix: `${writtenOf(origin)} at ${names.join(', ')}`,
+      isNeed: true,
+    },
+  ];
+}
+
+/** `up` tells of a scrape: with one exporter for everything it says nothing of a server. */
+function upReasons(matchers: readonly Matcher[], inside: readonly string[], setting: Setting): Reason[] {
+  const job = matchers.find((m) => m.label === 'job' && !m.op.startsWith('!'));
+  if (job === undefined || isOpen(job) || /pipemedic/.test(job.value)) return [];
+  const peer = setting.peerOfJob(job.value);
+  if (peer === undefined) {
+    return [{ verdict: 'note', text: `up of the job ${job.value} is Prometheus' own: it goes on while that job is scraped` }];
+  }
+  if (peer.fate === 'stays') return [];
+  const name = { mysqld_exporter: 'mysql_up', redis_exporter: 'redis_up' }[peer.name];
+  const own = name ?? (peer.kind === 'kafka' ? 'kafka_up' : 'pipemedic_target_up');
+  const forever = inside.includes('absent') ? ', and absent() of it is true for ever' : '';
+  return [
+    {
+      verdict: 'breaks',
+      metric: 'up',
+      text: `up{job${job.op}"${job.value}"} goes with the scrape job of ${peer.name}${forever}; up of pipemedic tells that the exporter answers, not the server`,
+      fix: `write ${own} == 0 (pipemedic_target_up for a target of any kind), and up{job=~"pipemedic.*"} for the exporter`,
+    },
+  ];
+}
+
+function matcherReasons(metric: string, known: Known, { matchers }: Selector, setting: Setting): Reason[] {
+  if (known.is !== 'served') return [];
+  const isOfTarget = known.level === 'target';
+  return matchers.flatMap((matcher): Reason[] => {
+    const { label, op, value } = matcher;
+    if (isOpen(matcher) || op.startsWith('!') || label === '__name__') return [];
+    const written = `${label}${op}"${value}"`;
+    if (label === 'job') {
+      if (/pipemedic/.test(value) || setting.ownJobs.some((job) => job === value)) return [];
+      return [
+        {
+          verdict: 'breaks',
+          metric,
+          text: `${written}: the job is pipemedic's, whatever it was before`,
+          fix: `leave the matcher out, or give the series the old job: metric_relabel_configs: [{source_labels: [__name__], regex: '${prefixOf(metric)}.*', target_label: job, replacement: ${plain(value)}}]`,
+        },
+      ];
+    }
+    if (label === 'instance' && isOfTarget) return instanceReasons(metric, matcher, setting);
+    if (added.has(label) || known.labels === undefined || known.labels.includes(label)) return [];
+    if (label === 'quantile' || label === 'le') return [];
+    return labelReasons(metric, written, label, known, setting);
+  });
+}
+
+function instanceReasons(metric: string, { op, value }: Matcher, { inventory }: Setting): Reason[] {
+  const isThere = inventory?.some((target) => (target.instance ?? target.name) === value) ?? false;
+  if (isThere && op === '=') return [{ verdict: 'raw', text: `instance="${value}": on the bare /metrics it is the exporter's address` }];
+  return [
+    {
+      verdict: 'breaks',
+      metric,
+      text: `instance${op}"${value}": instance is the name of the target here`,
+      fix: `write the name, or keep the old one: instance: ${plain(value)} at the target in the inventory`,
+    },
+  ];
+}
+
+/** A label that no family has comes from the user's own scrape configuration, and can come from the inventory. */
+function labelReasons(
+  metric: string,
+  written: string,
+  label: string,
+  known: Extract<Known, { is: 'served' }>,
+  { inventory }: Setting,
+): Reason[] {
+  if (known.level !== 'target') return [{ verdict: 'breaks', metric, text: `${written}: ${metric} has no label ${label}` }];
+  const isThere = inventory?.some((target) => label in target.labels) ?? false;
+  if (isThere) return [];
+  return [
+    {
+      verdict: inventory === undefined ? 'note' : 'off',
+      metric,
+      text: `${written}: ${metric} has no label ${label} of its own, so it came from your scrape configuration`,
+      fix: `labels: {${label}: …} at the target in the inventory, or among the labels of the scrape job`,
+      isNeed: true,
+    },
+  ];
+}
+
+/** `{__name__=~"mysql_.*"}`, `{job="x"}`. */
+function namelessReasons(matchers: readonly Matcher[], setting: Setting): Reason[] {
+  const names = matchers.find(({ label }) => label === '__name__');
+  if (names === undefined) {
+    return [{ verdict: 'unclear', text: 'it names no metric: what it finds depends on everything that is scraped' }];
+  }
+  const alternatives = names.value.replace(/^\^?\(?/, '').replace(/\)?\$?$/, '').split('|');
+  const fix = 'compare what it finds before and after, or write the names';
+  return alternatives.flatMap((text): Reason[] => {
+    if (names.op === '=~' && /^[a-zA-Z_:][\w:]*$/.test(text)) {
+      return selectorReasons({ metric: text, matchers: matchers.filter((m) => m !== names), inside: [] }, setting);
+    }
+    const prefix = /^([a-zA-Z_:][\w:]*)\.[*+]$/.exec(text)?.[1];
+    if (prefix === undefined || names.op !== '=~') {
+      return [{ verdict: 'unclear', text: `__name__${names.op}"${text}" picks names by a pattern`, fix }];
+    }
+    const count = namesBeginning(prefix);
+    if (count === 0) {
+      const peer = peerOf(`${prefix}x`);
+      return [{ verdict: 'not_served', text: `no name served here begins with ${prefix}${peer === undefined ? '' : `: ${peer.name} has them`}` }];
+    }
+    return [
+      {
+        verdict: 'breaks',
+        text: `__name__=~"${text}" picks names by a pattern: ${count} names here begin so, some that the other exporter has not and not all that it has`,
+        fix,
+      },
+    ];
+  });
+}
+
+function prefixOf(metric: string): string {
+  return /^[a-z]+_/.exec(metric)?.[0] ?? metric;
+}
+
+/** Words as they stand, anything else quoted. */
+function plain(value: string): string {
+  return /^[\w.:-]+$/.test(value) ? value : JSON.stringify(value);
+}

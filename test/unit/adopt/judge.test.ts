@@ -1,0 +1,186 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { judge } from '../../../exporter/adopt/judge.ts';
+import type { Setting } from '../../../exporter/adopt/setting.ts';
+import { peerOfJob } from '../../../exporter/adopt/knowledge.ts';
+import { worst, type Verdict } from '../../../exporter/adopt/verdict.ts';
+
+const alone: Setting = {
+  inventory: undefined,
+  recorded: () => undefined,
+  sourcesOf: (name) => [name],
+  peerOfJob: (job) => peerOfJob(job, []),
+  ownJobs: [],
+};
+
+const told = (expr: string, setting = alone): string =>
+  judge(expr, setting)
+    .reasons.map(({ verdict, text, fix }) => `${verdict}: ${text}${fix === undefined ? '' : ` -> ${fix}`}`)
+    .join('\n');
+
+const cases: readonly (readonly [expr: string, verdict: Verdict, says?: RegExp])[] = [
+  // names that are served as they were
+  ['mysql_slave_status_seconds_behind_master > 30', 'served'],
+  ['mysql_slave_status_seconds_behind_source - mysql_slave_status_sql_delay', 'served'],
+  ['rate(mysql_global_status_slow_queries[5m]) > 0', 'served'],
+  ['redis_memory_used_bytes / redis_memory_max_bytes > 0.9', 'served'],
+  ['sum by (consumergroup, topic) (kafka_consumergroup_lag) > 1000', 'served'],
+  ['jvm_memory_used_bytes{area="heap"} / jvm_memory_max_bytes{area="heap"}', 'served'],
+  ['jvm_memory_bytes_used{area="heap"}', 'served'],
+  ['rate(jvm_gc_collection_seconds_sum[5m])', 'served'],
+  ['debezium_metrics_MilliSecondsBehindSource{plugin="mysql"} > 1000', 'served'],
+  ['node_memory_Buffers_bytes', 'served'],
+  ['vector(1)', 'served'],
+  ['ALERTS{alertstate="firing"}', 'served'],
+  ['redis_up{job=~".+"}', 'served'],
+  ['redis_up{job!=""}', 'served'],
+  ['pipemedic_remediator_switch_state{state="off"} == 1', 'served'],
+  ['up{job=~"pipemedic.*"} == 0', 'served'],
+  ['{__name__="mysql_up"} == 0', 'served'],
+  ['{"mysql_up"} == 0', 'served'],
+  ['{__name__=~"mysql_up|redis_up"} == 0', 'served'],
+  ['holt_winters(mysql_global_status_threads_running[1h], 0.5, 0.5)', 'served'],
+  // what must be on is told, and is no fault without an inventory
+  ['mysql_heartbeat_stored_timestamp_seconds', 'served', /note: .* off by default -> .*heartbeat/],
+  ['mysql_global_status_innodb_mutex_os_waits', 'served', /global_status: \{also: \[innodb_mutex_os_waits\]\}/],
+  ['MaxwellMetrics_transaction_row_count_count', 'served', /own_names: true/],
+  // another name
+  ['kafka_consumergroup_uncommitted_offsets > 100', 'renamed', /write kafka_consumergroup_lag$/],
+  ['max by (group) (kafka_consumergroup_group_lag_seconds)', 'renamed', /label group is consumergroup/],
+  ['MaxwellMetrics_replication_lag > 5000', 'renamed', /maxwell_replication_lag_milliseconds.*own_names/],
+  ['mysqld_exporter_build_info', 'renamed'],
+  ['jvm_threads_live_threads > 300', 'renamed', /jvm_threads_current/],
+  ['kminion_kafka_consumer_group_topic_lag', 'renamed'],
+  ['burrow_kafka_consumer_partition_lag', 'renamed'],
+  // somebody else's, or nobody's
+  ['mysql_info_schema_table_size > 1e9', 'not_served', /mysqld_exporter has it/],
+  ['redis_exporter_scrapes_total', 'not_served', /redis_exporter has it/],
+  ['kafka_server_brokertopicmetrics_bytesin_total', 'not_served', /jmx_exporter in Kafka/],
+  ['kafka_connect_worker_connector_count', 'not_served', /jmx_exporter in Kafka/],
+  ['node_network_receive_bytes_total', 'not_served', /node_exporter/],
+  ['container_memory_usage_bytes', 'not_served', /cAdvisor/],
+  ['shop_orders_total', 'not_served', /no exporter is known/],
+  ['instance:nobody_records:this', 'not_served', /recording rule that is not in these files/],
+  ['absent(mysql_info_schema_table_size)', 'not_served', /true for ever/],
+  // one side of `or` is enough
+  ['jvm_memory_used_bytes or base_memory_usedHeap_bytes', 'served', /note: .*the other side of `or` is served/],
+  ['kminion_exporter_up or kafka_brokers', 'served', /note/],
+  ['shop_a or shop_b', 'not_served'],
+  ['mysql_up == 0 unless shop_orders_total', 'not_served'],
+  // the bare /metrics
+  ['mysql_up == 0 and on (instance) mysql_version_info', 'raw', /join one target with another/],
+  ['redis_up * on(instance) group_left(role) redis_instance_info', 'raw', /error for all targets/],
+  ['sum by (instance) (rate(mysql_global_status_questions[5m]))', 'raw', /all of them would be one/],
+  ['label_replace(redis_up, "host", "$1", "instance", "(.+):.*")', 'raw', /without a port/],
+  ['label_join(redis_up, "x", "-", "instance", "role")', 'raw'],
+  ['label_replace(mysql_up, "target", "$1", "instance", "(.+)")', 'served'],
+  ['sum by (instance, target) (redis_connected_clients)', 'served'],
+  ['sum by (instance) (node_network_receive_bytes_total)', 'not_served'],
+  // extra labels
+  ['count without (instance, job) (redis_connected_slaves)', 'breaks', /leaves the label target/],
+  ['max without (instance, job, exporter) (mysql_up)', 'served'],
+  ['count without (instance, target) (redis_connected_slaves)', 'served'],
+  ['redis_connected_slaves - ignoring (instance) redis_connected_clients', 'breaks', /ignore target too/],
+  ['node_uname_info * on (instance) mysql_up', 'not_served', /both must have the same instance/],
+  // labels of the scrape
+  ['mysql_up{job="mysql"} == 0', 'breaks', /the job is pipemedic's.*target_label: job/],
+  ['redis_up{job=~"redis.*"}', 'breaks'],
+  ['mysql_up{instance="db1:9104"} == 0', 'breaks', /instance: db1:9104 at the target/],
+  ['redis_up{namespace="prod"}', 'served', /note: .*namespace.*labels: \{namespace: …\}/],
+  ['pipemedic_target_info{role="x"}', 'breaks', /has no label role/],
+  // up
+  ['up{job="mysql"} == 0', 'breaks', /write mysql_up == 0/],
+  ['absent(up{job=~"redis_exporter"})', 'breaks', /redis_up.*|true for ever/],
+  ['up{job="kafka-exporter"} == 0', 'breaks', /kafka_up/],
+  ['up{job="node"} == 0', 'served'],
+  ['up{job="shop"} == 0', 'served', /goes on while that job is scraped/],
+  ['up == 0', 'served'],
+  // absent where others say -1 or 0
+  ['kafka_consumergroup_lag == -1', 'breaks', /never true.*uncommitted_partitions/],
+  ['kafka_consumergroup_lag < 0', 'breaks'],
+  ['0 > sum(kafka_consumergroup_lag_sum)', 'breaks'],
+  ['kafka_consumergroup_lag > -1', 'served'],
+  ['kafka_consumergroup_lag < 5', 'served'],
+  ['kafka_consumergroup_lag == 0', 'served'],
+  ['jvm_memory_max_bytes == -1', 'breaks'],
+  ['mysql_slave_status_slave_io_running == 0', 'served', /note: .*absent, not 0/],
+  ['count(redis_instance_info{role="master"}) == 0', 'served', /note: .*never true/],
+  // patterns over names
+  ['{__name__=~"mysql_global_status_.*"}', 'breaks', /picks names by a pattern/],
+  ['{__name__=~"node_network_.+"}', 'not_served', /node_exporter/],
+  ['{__name__=~".*_up"}', 'unclear', /by a pattern/],
+  ['{__name__=~"(a+)+$"}', 'unclear'],
+  ['{job="x"}', 'unclear', /names no metric/],
+  // no PromQL
+  ['sum(mysql_up', 'unclear', /syntax error at character/],
+  ['sum(rate({app="x"} |= "error" [5m]))', 'unclear'],
+  ['grafana_variable_metric{x="y"}', 'unclear', /variable of the dashboard/],
+  ['mysql_grafana_variable_name', 'unclear'],
+  ['mysql_up > grafana_variable_threshold', 'served'],
+];
+
+for (const [expr, verdict, says] of cases) {
+  test(`${verdict}: ${expr}`, () => {
+    const { reasons } = judge(expr, alone);
+    assert.equal(worst(reasons), verdict, told(expr));
+    if (says !== undefined) assert.match(told(expr), says);
+  });
+}
+
+test('a name is told of once, and every name that is read is told', () => {
+  const { metrics, reasons } = judge('shop_a + shop_a / ignoring (x) (shop_b or mysql_up)', alone);
+  assert.deepEqual(metrics, ['shop_a', 'shop_b', 'mysql_up']);
+  assert.equal(reasons.filter(({ text }) => text.startsWith('shop_a')).length, 1);
+});
+
+test('nothing that a file holds stops the judge', () => {
+  const deep = 20_000;
+  for (const expr of [
+    `${'('.repeat(deep)}mysql_up${')'.repeat(deep)}`,
+    `${'-'.repeat(deep)}mysql_up`,
+    `${'sum('.repeat(deep)}`,
+    `mysql_up${' + mysql_up'.repeat(deep / 10)}`,
+    `mysql_up{${'a="b",'.repeat(deep / 10)}}`,
+    '"'.repeat(deep),
+    '{'.repeat(deep),
+    '\u0000\ufffd\u{1f600}',
+    '-+'.repeat(deep / 2),
+    'a[5m:'.repeat(deep / 5),
+    '',
+  ]) {
+    assert.ok(judge(expr, alone).reasons.length >= 0);
+  }
+});
+
+test('names of files are judged against the inventory when there is one', () => {
+  const setting: Setting = {
+    ...alone,
+    inventory: [
+      {
+        name: 'db1',
+        kind: 'mysql',
+        instance: 'db1.example:9104',
+        labels: { env: 'prod' },
+        collectors: ['replication', 'global_status'],
+        hasOption: (collector, metric) => collector === 'global_status' && metric.endsWith('_handler_rollback'),
+      },
+    ],
+  };
+  for (const [expr, verdict, says] of [
+    ['mysql_up == 0', 'served'],
+    ['mysql_slave_status_slave_io_running == 0', 'served'],
+    ['mysql_global_status_uptime < 60', 'served'],
+    ['mysql_global_status_handler_rollback', 'served'],
+    ['mysql_global_status_something_else', 'off', /also: \[something_else\].* at db1/],
+    ['mysql_heartbeat_now_timestamp_seconds', 'off', /collector heartbeat, which is off at db1/],
+    ['redis_up == 0', 'off', /needs a target of kind redis/],
+    ['mysql_up{instance="db1.example:9104"}', 'raw'],
+    ['mysql_up{instance="db2.example:9104"}', 'breaks'],
+    ['mysql_up{env="prod"}', 'served'],
+    ['mysql_up{team="a"}', 'off', /labels: \{team: …\}/],
+    ['redis_up or mysql_up', 'served'],
+  ] as const) {
+    assert.equal(worst(judge(expr, setting).reasons), verdict, `${expr}\n${told(expr, setting)}`);
+    if (says !== undefined) assert.match(told(expr, setting), says);
+  }
+});
