@@ -27,6 +27,8 @@ export interface Session {
 
 /** A statement of the store is small; one that takes longer has met a server in trouble. */
 const statementMs = 10_000;
+/** As long as a lease: whoever was silent for that has lost it. A session that was idle so long is opened anew. */
+const longestSilenceSeconds = 30;
 
 /** Of the server, https://dev.mysql.com/doc/mysql-errors/9.0/en/server-error-reference.html */
 const constraintErrors = new Set([1048, 1062, 1364]);
@@ -125,9 +127,11 @@ export async function openSession(place: MysqlPlace): Promise<Session> {
     });
     // Strict: what is too long is an error and is not cut. Without NO_BACKSLASH_ESCAPES, on which mysql2's quoting rests.
     // UTC: UNIX_TIMESTAMP() of a local time is ambiguous when the clocks go back.
+    // A remediator that stands still within a transaction (SIGSTOP, a paused machine) keeps the leases that it has locked
+    // from everybody else until the server ends its session: by default after 8 hours.
     await session.write(
       `SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', time_zone = '+00:00', autocommit = 1,
-         innodb_lock_wait_timeout = 2`,
+         innodb_lock_wait_timeout = 2, wait_timeout = LEAST(@@GLOBAL.wait_timeout, ${longestSilenceSeconds})`,
       [],
     );
     await session.write('SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED', []);

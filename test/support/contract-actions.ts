@@ -49,8 +49,9 @@ async function applied(asking: Promise<Answered>): Promise<Applied> {
   }
 }
 
-export function contractAction(fencing: Class): Action<ContractWorld> {
-  const common = { fencing, deadlineMs: 150, verifyMs: 1_000, settleMs: 50, maxAttempts: 2 } as const;
+/** @param deadlineMs of a call: what a lease must be longer than */
+export function contractAction(fencing: Class, deadlineMs = 150): Action<ContractWorld> {
+  const common = { fencing, deadlineMs, verifyMs: 1_000, settleMs: 50, maxAttempts: 2 } as const;
   const steps = ({ socket, beforeCall }: ContractWorld): readonly Step<Before>[] => {
     const fenced = fencing === 'cas';
     /** Raises the fence first where there is one. */

@@ -1,20 +1,21 @@
-// One life of a remediator's runner, as a process that may be killed or stopped anywhere: takes up what is open, and ends
-// when no run is. Its options are one argument of JSON.
+// One life of a remediator's runner on a target of contract-target.ts, as a process that may be killed or stopped anywhere.
+// Its options are one argument of JSON.
 import { join } from 'node:path';
-import { createLog } from '../../exporter/runtime/log.ts';
-import { openLedger } from '../../remediator/clock.ts';
-import { newHolder } from '../../remediator/holder.ts';
 import type { Policy } from '../../remediator/guard.ts';
-import { createRunner } from '../../remediator/runner.ts';
-import { leaseTiming } from '../../remediator/runner/lease.ts';
-import { openSqlite } from '../../remediator/store/sqlite.ts';
 import { contractAction, type Class } from './contract-actions.ts';
+import { conductToEnd, openStore, type LeaseTimes, type StorePlace } from './life.ts';
 
 export interface Life {
   readonly dir: string;
   readonly socket: string;
   readonly fencing: Class;
   readonly policy: Policy;
+  /** Left out: a file in the folder. */
+  readonly store?: StorePlace;
+  /** Of which a run is claimed, unless one was claimed before. */
+  readonly episodeId?: string;
+  /** Longer ones than those below. */
+  readonly times?: { readonly deadlineMs: number; readonly lease: LeaseTimes };
   /** Stops itself (SIGSTOP) before it opens the store, to be traced from there on. */
   readonly stopFirst?: boolean;
   /** Stops itself right before the first call of this step. */
@@ -30,17 +31,14 @@ export function storeOf(dir: string): string {
   return join(dir, 'store.db');
 }
 
-async function live({ dir, socket, fencing, policy, stopFirst, stopBefore, killBefore }: Life): Promise<void> {
+async function live(life: Life): Promise<void> {
+  const { dir, socket, fencing, policy, stopFirst, stopBefore, killBefore } = life;
   if (stopFirst === true) process.kill(process.pid, 'SIGSTOP');
-  const store = openSqlite({ file: storeOf(dir) });
-  const clock = await openLedger(store, 3_600_000);
+  await using at = await openStore(life.store ?? { file: storeOf(dir) });
   let stopped = false;
-  const runner = createRunner({
-    store,
-    clock,
-    log: createLog('life', 'warn'),
-    holder: newHolder(),
-    actions: [contractAction(fencing)],
+  await conductToEnd({
+    at,
+    action: contractAction(fencing, life.times?.deadlineMs),
     world: {
       socket,
       beforeCall: (step) => {
@@ -50,21 +48,14 @@ async function live({ dir, socket, fencing, policy, stopFirst, stopBefore, killB
         process.kill(process.pid, 'SIGSTOP');
       },
     },
+    target: 'svc1',
+    params: {},
+    policy,
+    episodeId: life.episodeId ?? '',
     evidenceDir: join(dir, 'evidence'),
-    policies: () => [policy],
-    paused: () => Promise.resolve(undefined),
-    alertFreshMs: 3_600_000,
-    ended: () => Promise.resolve(),
-    lease: { ...leaseTiming(clock), ...lifeLease },
+    lease: life.times?.lease ?? lifeLease,
+    logLevel: 'warn',
   });
-  const alive = setInterval(() => undefined, 1_000); // what it waits for may be without a timer that holds the process
-  while ((await store.activeRuns()).length > 0) {
-    await runner.resume();
-    await runner.idle();
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  clearInterval(alive);
-  await store[Symbol.asyncDispose]();
 }
 
 const [, file, options] = process.argv;
