@@ -28,12 +28,14 @@ export const authField = z
   );
 export type Auth = z.output<typeof authField>;
 
-export const tlsField = z.strictObject({
-  ca_file: absolutePath.optional(),
-  cert_file: absolutePath.optional(),
-  key_file: absolutePath.optional(),
-  server_name: host.optional(),
-});
+export const tlsField = z
+  .strictObject({
+    ca_file: absolutePath.optional(),
+    cert_file: absolutePath.optional(),
+    key_file: absolutePath.optional(),
+    server_name: host.optional(),
+  })
+  .refine((t) => (t.cert_file === undefined) === (t.key_file === undefined), 'cert_file and key_file, or neither');
 export type Tls = z.output<typeof tlsField>;
 
 const units: Readonly<Record<string, number>> = {

@@ -1,3 +1,4 @@
+import type { Path, Problem } from './places.ts';
 import type { PipelineConfig } from './schema.ts';
 
 export interface Member {
@@ -7,11 +8,22 @@ export interface Member {
 }
 
 /** A place in the file that names a target, with the kinds that may stand there. */
-interface Role {
-  readonly path: string;
+export interface Role {
+  readonly path: Path;
   readonly target: string;
   readonly kinds: readonly string[];
 }
+
+/** A target that another one names in its address. */
+export interface Named {
+  readonly path: Path;
+  /** As the system that declares it says it: `write.target`. */
+  readonly declared: string;
+  readonly target: string;
+}
+
+/** Target -> what it cannot work without -> the place that says so. */
+export type Edges = ReadonlyMap<string, ReadonlyMap<string, Path>>;
 
 /**
  * Who cannot work while whom is down. This is availability, not the way of the data: the CDC process needs the source
@@ -20,48 +32,47 @@ interface Role {
  */
 export function dependenciesOf(
   pipelines: readonly PipelineConfig[],
-  references: ReadonlyMap<string, readonly string[]>,
-): { members: Member[]; edges: ReadonlyMap<string, ReadonlySet<string>>; roles: Role[] } {
+  references: ReadonlyMap<string, readonly Named[]>,
+): { members: Member[]; edges: Edges; roles: Role[] } {
   const members: Member[] = [];
   const roles: Role[] = [];
-  const edges = new Map<string, Set<string>>();
-  const depends = (target: string, upstream: string): void => {
-    const set = edges.get(target) ?? new Set();
-    edges.set(target, set.add(upstream));
+  const edges = new Map<string, Map<string, Path>>();
+  const depends = (target: string, upstream: string, path: Path): void => {
+    const needs = edges.get(target) ?? new Map<string, Path>();
+    edges.set(target, needs);
+    if (!needs.has(upstream)) needs.set(upstream, path);
   };
   // A Maxwell whose tables lie on another server cannot work without that one either.
-  for (const [target, upstreams] of references) for (const upstream of upstreams) depends(target, upstream);
+  for (const [target, named] of references) for (const { target: upstream, path } of named) depends(target, upstream, path); // prettier-ignore
   for (const [i, p] of pipelines.entries()) {
-    const take = (role: Member['role'], target: string, path: string, kinds: readonly string[]): void => {
+    const take = (role: Member['role'], target: string, where: Path, kinds: readonly string[]): Path => {
       if (!members.some((m) => m.pipeline === p.name && m.target === target && m.role === role)) {
         members.push({ pipeline: p.name, target, role });
       }
-      roles.push({ path: `pipelines[${String(i)}].${path}`, target, kinds });
+      const path = ['pipelines', i, ...where];
+      roles.push({ path, target, kinds });
+      return path;
     };
-    take('source', p.source, 'source', ['mysql']);
+    take('source', p.source, ['source'], ['mysql']);
     for (const [j, replica] of p.replicas.entries()) {
-      take('replica', replica, `replicas[${String(j)}]`, ['mysql']);
-      depends(replica, p.source);
+      depends(replica, p.source, take('replica', replica, ['replicas', j], ['mysql']));
     }
     if (p.cdc !== undefined) {
-      take('cdc', p.cdc, 'cdc', ['maxwell', 'cdc-service', 'debezium']);
-      depends(p.cdc, p.source);
+      depends(p.cdc, p.source, take('cdc', p.cdc, ['cdc'], ['maxwell', 'cdc-service', 'debezium']));
     }
     if (p.bus !== undefined) {
-      take('bus', p.bus.target, 'bus.target', ['kafka']);
-      if (p.cdc !== undefined) depends(p.cdc, p.bus.target);
+      const path = take('bus', p.bus.target, ['bus', 'target'], ['kafka']);
+      if (p.cdc !== undefined) depends(p.cdc, p.bus.target, path);
     }
     if (p.cache !== undefined) {
-      take('cache_primary', p.cache.primary, 'cache.primary', ['redis']);
+      take('cache_primary', p.cache.primary, ['cache', 'primary'], ['redis']);
       for (const [j, replica] of p.cache.replicas.entries()) {
-        take('cache_replica', replica, `cache.replicas[${String(j)}]`, ['redis']);
-        depends(replica, p.cache.primary);
+        depends(replica, p.cache.primary, take('cache_replica', replica, ['cache', 'replicas', j], ['redis']));
       }
     }
-    if (p.canary !== undefined) take('canary', p.canary, 'canary', ['canary']);
+    if (p.canary !== undefined) take('canary', p.canary, ['canary'], ['canary']);
     for (const [j, backup] of p.backups.entries()) {
-      take('backup', backup, `backups[${String(j)}]`, ['backup']);
-      depends(backup, p.source);
+      depends(backup, p.source, take('backup', backup, ['backups', j], ['backup']));
     }
   }
   return { members, edges, roles };
@@ -70,35 +81,36 @@ export function dependenciesOf(
 /** A canary measures its pipeline only when it goes in at the source and is looked for where the pipeline ends. */
 export function wrongCanaries(
   pipelines: readonly PipelineConfig[],
-  references: ReadonlyMap<string, readonly { readonly path: string; readonly target: string }[]>,
-): string[] {
-  return pipelines.flatMap(({ canary, source, cache }, i) => {
+  references: ReadonlyMap<string, readonly Named[]>,
+): Problem[] {
+  return pipelines.flatMap(({ canary, source, cache }, i): Problem[] => {
     const named = canary === undefined ? undefined : references.get(canary);
     if (canary === undefined || named === undefined) return [];
-    const path = `pipelines[${String(i)}].canary`;
-    const written = named.find((reference) => reference.path === 'write.target')?.target;
+    const path = ['pipelines', i, 'canary'];
+    const written = named.find(({ declared }) => declared === 'write.target')?.target;
     if (written === undefined) return []; // of another kind, which is told elsewhere
     if (written !== source) {
-      return [`${path}: ${canary} is written to ${written}, not to the source. Name one that is written to ${source}`];
+      const reason = `${canary} is written to ${written}, not to the source. Name one that is written to ${source}`;
+      return [{ path, reason }];
     }
     if (cache === undefined) return [];
     const ends = [cache.primary, ...cache.replicas];
-    const isSeen = named.some((reference) => reference.path !== 'write.target' && ends.includes(reference.target));
-    if (isSeen) return [];
-    return [`${path}: ${canary} is looked for at no end of the pipeline. Add to its seen_at one of ${ends.join(', ')}`];
+    if (named.some(({ declared, target }) => declared !== 'write.target' && ends.includes(target))) return [];
+    const reason = `${canary} is looked for at no end of the pipeline. Add to its seen_at one of ${ends.join(', ')}`;
+    return [{ path, reason }];
   });
 }
 
 /** Transitive closure, or the first circle found. */
 export function closureOf(
-  edges: ReadonlyMap<string, ReadonlySet<string>>,
+  edges: Edges,
 ): { upstreams: ReadonlyMap<string, ReadonlySet<string>> } | { cycle: readonly string[] } {
   const closure = new Map<string, ReadonlySet<string>>();
   const walk = (node: string, path: readonly string[]): readonly string[] | undefined => {
     if (path.includes(node)) return [...path.slice(path.indexOf(node)), node];
     if (closure.has(node)) return undefined;
     const all = new Set<string>();
-    for (const next of edges.get(node) ?? []) {
+    for (const next of edges.get(node)?.keys() ?? []) {
       const cycle = walk(next, [...path, node]);
       if (cycle !== undefined) return cycle;
       all.add(next);

@@ -1,10 +1,14 @@
 import { graphFamilies } from '../graph.ts';
 import { ConfigError } from '../runtime/errors.ts';
-import type { BoundTarget, Reference, Referenced, System } from '../system.ts';
+import type { BoundTarget, Referenced, System } from '../system.ts';
 import type { Auth, Tls } from '../fields.ts';
 import { configSchemaOf, type PipelineConfig } from './schema.ts';
-import { closureOf, dependenciesOf, wrongCanaries, type Member } from './graph.ts';
-import { problemsOf } from './problems.ts';
+import { closureOf, dependenciesOf, wrongCanaries, type Member, type Named } from './graph.ts';
+import type { LeftOut } from './include.ts';
+import { nowhere, pathOf, placeText, type Path, type Places, type Problem } from './places.ts';
+import { issuesOf } from './problems.ts';
+import { listed } from './suggest.ts';
+import { sharedFiles } from './written-files.ts';
 
 /** One target, as written and as parsed. */
 export interface Target {
@@ -20,6 +24,10 @@ export interface Target {
   readonly auth: Auth | undefined;
   readonly tls: Tls | undefined;
   readonly system: System;
+  /** `conf.d/db.yml:12`; undefined when the inventory was made by a program. */
+  readonly readFrom: () => string | undefined;
+  /** A place below it, for people: `conf.d/db.yml:12: targets[2] (db1).auth.password_file`. */
+  readonly placeOf: (...below: Path) => string;
   readonly bind: () => BoundTarget;
 }
 
@@ -38,6 +46,19 @@ export interface Inventory {
   readonly upstreams: ReadonlyMap<string, ReadonlySet<string>>;
   /** The remediator's block, not looked at here. */
   readonly remediation: unknown;
+  /** In the order in which they count; none when the document was made by a program. */
+  readonly files: readonly InventoryFile[];
+  /** What folders and globs hold besides. */
+  readonly leftOut: readonly LeftOut[];
+}
+
+export interface InventoryFile {
+  readonly name: string;
+  /** Where it really lies, when its name is a link. */
+  readonly linkTo: string | undefined;
+  /** How many it adds. */
+  readonly targets: number;
+  readonly pipelines: number;
 }
 
 interface ParsedTarget {
@@ -65,46 +86,72 @@ interface WrittenTarget {
 /**
  * @param document what the YAML holds
  * @param source names the file in errors
- * @throws ConfigError with every problem found: path, reason, fix
+ * @param places where in which file the parts of the document stand
+ * @throws ConfigError with every problem found: place, path, reason, fix
  */
-export function inventoryOf(document: unknown, source: string, systems: readonly System[]): Inventory {
+export function inventoryOf(
+  document: unknown,
+  source: string,
+  systems: readonly System[],
+  places: Places = nowhere,
+): Inventory {
   const schema = configSchemaOf(systems);
   const parsed = schema.safeParse(document);
-  if (!parsed.success) throw new ConfigError(source, problemsOf(parsed.error, schema, document));
+  const refuse = (problems: readonly Problem[]): never => {
+    const lines = problems.map(({ path, reason }) => `${placeText(path, document, places)}: ${reason}`);
+    throw new ConfigError(source, [...new Set(lines)]);
+  };
+  if (!parsed.success) return refuse(issuesOf(parsed.error, schema, document));
   const { targets: written } = document as { targets: readonly WrittenTarget[] };
   // The schema has accepted exactly this shape; the union's output type forgets all but `kind`.
   const read = parsed.data.targets as unknown as readonly ParsedTarget[];
-  const { targets, references, problems } = targetsOf(read, written, systems);
+  const placeOf = (path: Path): string => placeText(path, document, places);
+  const { targets, references, problems } = targetsOf(read, written, systems, { placeOf, at: places.at });
   const { pipelines, remediation } = parsed.data;
-  const names = new Map([...references].map(([target, named]) => [target, named.map((r) => r.target)]));
-  const { members, edges, roles } = dependenciesOf(pipelines, names);
+  const { members, edges, roles } = dependenciesOf(pipelines, references);
   for (const { path, target, kinds } of roles) problems.push(...wrongReference(path, target, kinds, targets));
-  problems.push(...wrongCanaries(pipelines, references));
-  const seen = new Set<string>();
+  problems.push(...wrongCanaries(pipelines, references), ...wrongWriters(targets, references));
+  problems.push(...sharedFiles(written, placeOf));
+  const seen = new Map<string, Path>();
   for (const [i, { name }] of pipelines.entries()) {
-    if (seen.has(name)) problems.push(`pipelines[${String(i)}].name: ${name} is there twice. Give each its own name`);
-    seen.add(name);
+    const path = ['pipelines', i, 'name'];
+    problems.push(...twice(path, name, seen.get(name), 'pipeline', placeOf));
+    if (!seen.has(name)) seen.set(name, path);
   }
   const closure = closureOf(edges);
   if ('cycle' in closure) {
-    problems.push(
-      `pipelines: ${closure.cycle.join(' -> ')} is a circle: each would wait for the other. Take one role out`,
-    );
-    throw new ConfigError(source, problems);
+    const [from = '', to = ''] = closure.cycle;
+    const reason = `${closure.cycle.join(' -> ')} is a circle: each would wait for the other. Take one role out`;
+    return refuse([...problems, { path: edges.get(from)?.get(to) ?? ['pipelines'], reason }]);
   }
-  if (problems.length > 0) throw new ConfigError(source, problems);
-  return { targets, pipelines, members, upstreams: closure.upstreams, remediation };
+  if (problems.length > 0) return refuse(problems);
+  return { targets, pipelines, members, upstreams: closure.upstreams, remediation, files: [], leftOut: [] };
+}
+
+function twice(
+  path: Path,
+  name: string,
+  before: Path | undefined,
+  what: string,
+  placeOf: (path: Path) => string,
+): Problem[] {
+  if (before === undefined) return [];
+  return [
+    { path, reason: `${name} is the name of ${placeOf(before.slice(0, 2))} too. Give each ${what} its own name` },
+  ];
 }
 
 function targetsOf(
   parsed: readonly ParsedTarget[],
   written: readonly WrittenTarget[],
   systems: readonly System[],
-): { targets: ReadonlyMap<string, Target>; references: ReadonlyMap<string, readonly Reference[]>; problems: string[] } {
-  const problems: string[] = [];
+  { placeOf, at }: Pick<Places, 'at'> & { readonly placeOf: (path: Path) => string },
+): { targets: ReadonlyMap<string, Target>; references: ReadonlyMap<string, readonly Named[]>; problems: Problem[] } {
+  const problems: Problem[] = [];
   const targets = new Map<string, Target>();
-  const references = new Map<string, readonly Reference[]>();
-  const checks: (() => readonly string[])[] = [];
+  const references = new Map<string, readonly Named[]>();
+  const paths = new Map<string, Path>();
+  const checks: (() => readonly Problem[])[] = [];
   const resolve = (name: string): Referenced => {
     const target = targets.get(name);
     if (target === undefined) throw new Error(`no target ${name}`); // references are checked before anything is opened
@@ -115,16 +162,16 @@ function targetsOf(
     const raw = written[i];
     const system = systems.find((s) => s.kind === target.kind);
     if (raw === undefined || system === undefined) throw new Error(`target ${target.name} was not parsed`);
-    const path = `targets[${String(i)}]`;
-    if (targets.has(target.name)) {
-      problems.push(`${path}.name: ${target.name} is there twice. Give each target its own name`);
-      continue;
-    }
-    problems.push(...takenLabels(`${path}.labels`, target.labels, system));
-    const named = system.references(raw);
-    for (const r of named) {
-      checks.push(() => wrongReference(`${path}.address.${r.path}`, r.target, [r.kind], targets));
-    }
+    const path = ['targets', i];
+    const before = paths.get(target.name);
+    problems.push(...twice([...path, 'name'], target.name, before, 'target', placeOf));
+    if (before !== undefined) continue;
+    paths.set(target.name, path);
+    problems.push(...takenLabels([...path, 'labels'], target.labels, system));
+    const named = system
+      .references(raw)
+      .map((r) => ({ ...r, declared: r.path, path: [...path, 'address', ...pathOf(r.path)] }));
+    for (const r of named) checks.push(() => wrongReference(r.path, r.target, [r.kind], targets));
     references.set(target.name, named);
     targets.set(target.name, {
       name: target.name,
@@ -138,6 +185,8 @@ function targetsOf(
       auth: target.auth,
       tls: target.tls,
       system,
+      readFrom: () => at(path),
+      placeOf: (...below) => placeOf([...path, ...below]),
       bind: () => system.bind(raw, resolve),
     });
   }
@@ -150,7 +199,7 @@ function sourceText({ name, kind, address, auth, tls, collectors }: WrittenTarge
 }
 
 /** A label of the inventory stands on every series of the target: one that a family has itself would be there twice. */
-function takenLabels(path: string, labels: Readonly<Record<string, string>>, system: System): string[] {
+function takenLabels(path: Path, labels: Readonly<Record<string, string>>, system: System): Problem[] {
   const open = system.collectors.flatMap((c) => Object.values(c.open));
   const families = [
     ...system.collectors.flatMap((c) => Object.values(c.families)),
@@ -160,7 +209,28 @@ function takenLabels(path: string, labels: Readonly<Record<string, string>>, sys
   return Object.keys(labels).flatMap((label) => {
     const family = families.find((f) => f.level === 'target' && f.labels.includes(label));
     if (family === undefined) return [];
-    return [`${path}.${label}: ${family.name} has a label of this name. Choose another name`];
+    return [{ path: [...path, label], reason: `${family.name} has a label of this name. Choose another name` }];
+  });
+}
+
+/**
+ * Who writes comes in with an account of its own, never with that of the target: without one, MySQL would be asked as
+ * nobody, and a Redis that wants a password would refuse.
+ */
+function wrongWriters(
+  targets: ReadonlyMap<string, Target>,
+  references: ReadonlyMap<string, readonly Named[]>,
+): Problem[] {
+  return [...references].flatMap(([name, named]) => {
+    const writer = targets.get(name);
+    return named.flatMap(({ declared, path, target }) => {
+      const written = targets.get(target);
+      if (writer === undefined || written === undefined || declared !== 'write.target') return [];
+      const isWanted = written.kind === 'mysql' ? writer.auth?.user === undefined : written.auth !== undefined && writer.auth === undefined; // prettier-ignore
+      if (!isWanted) return [];
+      const reason = `${name} writes to ${target} with an account of its own, and has none. Write auth: {user: …, password_file: …}`;
+      return [{ path: [...path.slice(0, 2), 'auth'], reason }];
+    });
   });
 }
 
@@ -175,17 +245,19 @@ function thresholdsOf(written: ParsedTarget['thresholds']): Threshold[] {
 }
 
 function wrongReference(
-  path: string,
+  path: Path,
   name: string,
   kinds: readonly string[],
   targets: ReadonlyMap<string, Target>,
-): string[] {
+): Problem[] {
   const target = targets.get(name);
-  if (target === undefined) {
-    return [
-      `${path}: there is no target ${name}. Add it under targets, or name one of: ${[...targets.keys()].join(', ')}`,
-    ];
+  const wanted = kinds.join(' or ');
+  if (target !== undefined) {
+    if (kinds.includes(target.kind)) return [];
+    const reason = `${name} is of kind ${target.kind}, wanted is ${wanted}. Name a target of that kind`;
+    return [{ path, reason }];
   }
-  if (kinds.includes(target.kind)) return [];
-  return [`${path}: ${name} is of kind ${target.kind}, wanted is ${kinds.join(' or ')}. Name a target of that kind`];
+  const fitting = [...targets.values()].filter(({ kind }) => kinds.includes(kind)).map((t) => t.name);
+  const others = fitting.length === 0 ? '' : `, or name one of kind ${wanted}: ${listed(fitting, name)}`;
+  return [{ path, reason: `there is no target ${name}. Add it under targets${others}` }];
 }

@@ -1,21 +1,27 @@
-import { z } from 'zod';
+import type { z } from 'zod';
+import { pathText, valueAt, type Path, type Problem } from './places.ts';
+import { keysAt, optionsAt } from './schema-walk.ts';
+import { listed, nearest } from './suggest.ts';
 
 /** zod's issues, one line each: the path as it stands in the file, the reason, the fix. */
 export function problemsOf(error: z.ZodError, schema: z.ZodType, document: unknown): string[] {
+  return issuesOf(error, schema, document).map(({ path, reason }) => `${pathText(path) || 'the file'}: ${reason}`);
+}
+
+/** zod's issues in words. */
+export function issuesOf(error: z.ZodError, schema: z.ZodType, document: unknown): Problem[] {
   return flatten(error.issues).flatMap((issue) => {
-    const path = z.core.toDotPath(issue.path) || 'the file';
-    if (issue.code === 'unrecognized_keys') {
-      const known = keysAt(schema, issue.path, document);
-      return issue.keys.map(
-        (key) => `${[...(issue.path.length > 0 ? [path] : []), key].join('.')}: ${unknownKey(key, known)}`,
-      );
-    }
-    return [`${path}: ${reasonOf(issue, schema, document)}`];
+    const path = pathOf(issue);
+    if (issue.code !== 'unrecognized_keys') return [{ path, reason: reasonOf(issue, schema, document) }];
+    return issue.keys.map((key) => ({ path: [...path, key], reason: unknownKey(key, path, schema, document) }));
   });
 }
 
 type Issue = z.core.$ZodIssue;
-type Path = readonly PropertyKey[];
+
+function pathOf({ path }: Issue): Path {
+  return path.map((key) => (typeof key === 'symbol' ? String(key) : key));
+}
 
 /** Of a union's alternatives the one that was meant: the one that got farthest. Its paths begin at the union's. */
 function flatten(issues: readonly Issue[]): Issue[] {
@@ -36,52 +42,57 @@ function flatten(issues: readonly Issue[]): Issue[] {
   });
 }
 
-/** In the place of `auth` a password may stand by mistake: it is not said again. */
+/** Where a password may stand by mistake, in place of a mapping, a file or a variable that holds it: it is not said again. */
+const secretKeys: ReadonlySet<unknown> = new Set(['auth', 'password_file', 'password_env']);
+
 function reasonOf(issue: Issue, schema: z.ZodType, document: unknown): string {
-  const written = valueAt(document, issue.path);
+  const written = valueAt(document, pathOf(issue));
   const told = openReasonOf(issue, schema, document);
-  return issue.path.at(-1) === 'auth' && typeof written === 'string'
-    ? told.replaceAll(show(written), 'what stands here')
+  return secretKeys.has(issue.path.at(-1)) && typeof written === 'string'
+    ? told.replaceAll(show(written), 'this value')
     : told;
 }
 
 function openReasonOf(issue: Issue, schema: z.ZodType, document: unknown): string {
-  const written = valueAt(document, issue.path);
+  const path = pathOf(issue);
+  const written = valueAt(document, path);
   switch (issue.code) {
-    case 'invalid_type': {
-      const wanted = issue.message.startsWith('Invalid input') ? article(issue.expected) : issue.message; // zod's own words
-      if (written === undefined) return `missing. Add it: ${wanted}`;
-      return typeof written === 'object'
-        ? `${show(written)} cannot stand here. Write ${wanted}`
-        : `${show(written)} is ${article(typeof written)}. Write ${wanted}`;
+    case 'invalid_type':
+      return wrongType(issue, written);
+    case 'invalid_value': {
+      const told = written === undefined ? 'missing' : `${show(written)} is not known`;
+      return `${told}. ${choiceOf(written, issue.values.map(String))}`;
     }
-    case 'invalid_value':
-      return `${show(written)} is not known. Write ${issue.values.map(String).join(' or ')}`;
     case 'invalid_union': {
-      const kinds = optionsAt(schema, issue.path.slice(0, -1), document);
+      const kinds = optionsAt(schema, path.slice(0, -1), document);
       if (issue.discriminator !== undefined && kinds.length > 0) {
-        return `${written === undefined ? 'missing' : `${show(written)} is not known`}. Write one of: ${kinds.join(', ')}`;
+        return `${written === undefined ? 'missing' : `${show(written)} is not known`}. ${choiceOf(written, kinds)}`;
       }
-      const wanted = issue.errors
-        .flat()
-        .map((i) =>
-          i.code === 'invalid_type'
-            ? article(i.expected)
-            : i.code === 'invalid_value'
-              ? i.values.map(String).join(' or ')
-              : i.message,
-        );
-      return `${show(written)} cannot stand here. Write ${[...new Set(wanted)].join(' or ')}`;
+      return noneOf(issue, written);
     }
     case 'too_small':
-      return `${sizeOf(issue.origin, written, ['few', 'small'])}. Write at least ${String(issue.minimum)}`;
+      return wrongSize(
+        issue.origin,
+        written,
+        `${issue.inclusive === false ? 'more than' : 'at least'} ${String(issue.minimum)}`,
+        ['few', 'short', 'small'],
+      );
     case 'too_big':
-      return `${sizeOf(issue.origin, written, ['many', 'large'])}. Write at most ${String(issue.maximum)}`;
+      return wrongSize(
+        issue.origin,
+        written,
+        `${issue.inclusive === false ? 'less than' : 'at most'} ${String(issue.maximum)}`,
+        ['many', 'long', 'large'],
+      );
     case 'invalid_key':
-      return `${show(issue.path.at(-1))} cannot be a name here. Write ${issue.issues.map((i) => i.message).join(', ')}`;
+      return `${show(path.at(-1))} cannot be a name here. Write ${issue.issues.map(wantedKey).join(', ')}`;
     case 'invalid_format':
-    case 'custom':
-      return `${show(written)} cannot stand here. Write ${issue.message}`;
+    case 'custom': {
+      if (written === undefined) return `missing. Write ${issue.message}`;
+      // The parts are right in themselves, so it is not their kind that is wrong
+      const told = typeof written === 'object' && written !== null ? 'this does not fit together' : undefined;
+      return `${told ?? `${show(written)} cannot stand here`}. Write ${issue.message}`;
+    }
     case 'not_multiple_of':
     case 'invalid_element':
     case 'unrecognized_keys':
@@ -89,25 +100,105 @@ function openReasonOf(issue: Issue, schema: z.ZodType, document: unknown): strin
   }
 }
 
-function unknownKey(key: string, known: readonly string[]): string {
-  if (known.length === 0) return 'no such key. Take it out';
-  const near = known.find((k) => k.toLowerCase().replace(/[-_]/g, '') === key.toLowerCase().replace(/[-_]/g, ''));
-  return near === undefined
-    ? `no such key. Take it out, or write one of: ${known.join(', ')}`
-    : `no such key. Write ${near}`;
+function wrongType(issue: z.core.$ZodIssueInvalidType, written: unknown): string {
+  const isOurs = !issue.message.startsWith('Invalid input'); // else zod's own words
+  const wanted = isOurs ? issue.message : article(issue.expected);
+  if (issue.expected === 'never') return `${show(written)} cannot stand here. Take it out`;
+  if (written === undefined) return `missing. Add it: ${wanted}`;
+  if (typeof written === 'object' || typeof written === 'boolean') {
+    const quoted = typeof written === 'boolean' && !isOurs && issue.expected === 'string' ? ', in quotes' : '';
+    return `${show(written)} cannot stand here. Write ${wanted}${quoted}`;
+  }
+  const hint = isOurs ? '' : quotesHint(issue.expected, written);
+  return `${show(written)} is ${article(typeof written)}. Write ${wanted}${hint}`;
 }
 
-/** Never a whole block: a mapping under a wrong key may hold anything. */
+/** YAML takes 1.10 for a number and "3306" for text. */
+function quotesHint(expected: string, written: unknown): string {
+  if (expected === 'string') return ', in quotes';
+  const isNumber = typeof written === 'string' && /^-?\d+(\.\d+)?$/.test(written);
+  return isNumber && ['number', 'int'].includes(expected) ? ', without quotes' : '';
+}
+
+function noneOf(issue: z.core.$ZodIssueInvalidUnion, written: unknown): string {
+  const wanted = new Set(
+    issue.errors
+      .flat()
+      .map((i) =>
+        i.code === 'invalid_type'
+          ? article(i.expected)
+          : i.code === 'invalid_value'
+            ? i.values.map(String).join(' or ')
+            : i.message,
+      ),
+  );
+  // The switch of a collector
+  if (written === true && wanted.has('false') && wanted.has('a mapping')) {
+    return 'true cannot stand here. Write {} to switch it on, or false to switch it off';
+  }
+  const told = written === undefined ? 'missing' : `${show(written)} cannot stand here`;
+  return `${told}. Write ${[...wanted].join(' or ')}`;
+}
+
+function choiceOf(written: unknown, values: readonly string[]): string {
+  const near = typeof written === 'string' ? nearest(written, values) : undefined;
+  if (near !== undefined) return `Write ${near}${values.length > 1 ? `; there are ${listed(values, near)}` : ''}`;
+  return values.length > 2 ? `Write one of: ${listed(values, String(written))}` : `Write ${values.join(' or ')}`;
+}
+
+/** What a name should be. */
+function wantedKey(issue: Issue): string {
+  if (issue.code === 'too_small') return `at least ${characters(issue.minimum)}`;
+  if (issue.code === 'too_big') return `at most ${characters(issue.maximum)}`;
+  return issue.message;
+}
+
+const secretWords = /^(pass(word|wd|phrase)?|pwd|secret|token)$/i;
+
+function unknownKey(key: string, path: Path, schema: z.ZodType, document: unknown): string {
+  const known = keysAt(schema, path, document);
+  if (known.length === 0) return 'no such key. Take it out';
+  if (secretWords.test(key) && known.includes('password_file')) {
+    return 'no such key: a secret never stands in here. Put it into a file of its own, and write password_file';
+  }
+  const written = valueAt(document, path);
+  const free = known.filter((k) => typeof written !== 'object' || written === null || !Object.hasOwn(written, k));
+  const near = nearest(key, free);
+  if (near !== undefined) return `no such key. Write ${near}`;
+  const below = known.find((k) => keysAt(schema, [...path, k], document).includes(key));
+  if (below !== undefined) return `no such key here. Put it under ${below}`;
+  const above = path.slice(0, -1);
+  if (typeof path.at(-1) === 'string' && keysAt(schema, above, document).includes(key)) {
+    return `no such key here. Put it beside ${String(path.at(-1))}, not under it`;
+  }
+  return `no such key. Take it out, or write one of: ${known.join(', ')}`;
+}
+
+/** Never a whole block: a mapping under a wrong key may hold anything. Nor who logs in, and with what: `user:secret@host`. */
 function show(value: unknown): string {
-  if (typeof value === 'string') return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value);
+  if (typeof value === 'string') {
+    const open = value.slice(value.lastIndexOf('@') + 1);
+    const shown = open.length < value.length ? `…@${open}` : value;
+    return JSON.stringify(shown.length > 60 ? `${shown.slice(0, 60)}…` : shown);
+  }
   if (typeof value === 'number' || typeof value === 'boolean') return String(value);
   if (value === null || value === undefined) return 'an empty value';
   return Array.isArray(value) ? 'a list' : 'a mapping';
 }
 
-function sizeOf(origin: string, value: unknown, [few, small]: readonly [string, string]): string {
-  if (origin === 'array') return `too ${few} entries`;
-  return origin === 'string' ? `${show(value)} has too ${few} characters` : `${show(value)} is too ${small}`;
+function wrongSize(
+  origin: string,
+  value: unknown,
+  wanted: string,
+  [few, short, small]: readonly [string, string, string],
+): string {
+  if (origin === 'array') return `too ${few} entries. Write ${wanted}`;
+  if (origin === 'string') return `${show(value)} is too ${short}. Write ${characters(wanted)}`;
+  return `${show(value)} is too ${small}. Write ${wanted}`;
+}
+
+function characters(limit: string | number | bigint): string {
+  return `${String(limit)} character${/(^|\s)1$/.test(String(limit)) ? '' : 's'}`;
 }
 
 const articles: Readonly<Record<string, string>> = {
@@ -122,65 +213,4 @@ const articles: Readonly<Record<string, string>> = {
 
 function article(type: string): string {
   return articles[type] ?? type;
-}
-
-function valueAt(document: unknown, path: Path): unknown {
-  return path.reduce<unknown>(
-    (at, key) =>
-      typeof at === 'object' && at !== null ? (at as Readonly<Record<PropertyKey, unknown>>)[key] : undefined,
-    document,
-  );
-}
-
-/** The keys that the schema knows at this place of this document. */
-function keysAt(schema: z.ZodType, path: Path, document: unknown): string[] {
-  return schemasAt(schema, path, document)
-    .flatMap((s) => (s instanceof z.ZodDiscriminatedUnion ? chosen(s, valueAt(document, path)) : [s]))
-    .flatMap((s) => (s instanceof z.ZodObject ? Object.keys(s.shape) : []));
-}
-
-/** The alternatives that this value names by its discriminator. */
-function chosen({ options, def }: z.ZodDiscriminatedUnion, value: unknown): unknown[] {
-  const kind = String(valueAt(value, [def.discriminator]));
-  return options.filter((option) => discriminators(option, def.discriminator).includes(kind));
-}
-
-/** The values that the discriminator of a union at this place may have. */
-function optionsAt(schema: z.ZodType, path: Path, document: unknown): string[] {
-  return schemasAt(schema, path, document).flatMap((s) =>
-    s instanceof z.ZodDiscriminatedUnion ? s.options.flatMap((o) => discriminators(o, s.def.discriminator)) : [],
-  );
-}
-
-function discriminators(option: unknown, key: string): string[] {
-  const field: unknown = option instanceof z.ZodObject ? (option.shape as Record<string, unknown>)[key] : undefined;
-  return field instanceof z.ZodLiteral ? [...field.values].map(String) : [];
-}
-
-function schemasAt(schema: unknown, path: Path, document: unknown): unknown[] {
-  const inner = unwrap(schema);
-  const [key, ...rest] = path;
-  if (inner instanceof z.ZodDiscriminatedUnion) {
-    if (key === undefined) return [inner];
-    return chosen(inner, document).flatMap((o) => schemasAt(o, path, document));
-  }
-  if (inner instanceof z.ZodUnion) return inner.options.flatMap((o: unknown) => schemasAt(o, path, document));
-  if (key === undefined) return [inner];
-  const below = valueAt(document, [key]);
-  if (inner instanceof z.ZodObject) return schemasAt((inner.shape as Record<PropertyKey, unknown>)[key], rest, below);
-  if (inner instanceof z.ZodArray) return schemasAt(inner.element, rest, below);
-  if (inner instanceof z.ZodRecord) return schemasAt(inner.valueType, rest, below);
-  return [];
-}
-
-function unwrap(schema: unknown): unknown {
-  if (
-    schema instanceof z.ZodOptional ||
-    schema instanceof z.ZodDefault ||
-    schema instanceof z.ZodNullable ||
-    schema instanceof z.ZodPrefault ||
-    schema instanceof z.ZodReadonly
-  )
-    return unwrap(schema.unwrap());
-  return schema instanceof z.ZodPipe ? unwrap(schema.in) : schema;
 }

@@ -40,6 +40,30 @@ const pipeline = z
   });
 export type PipelineConfig = z.output<typeof pipeline>;
 
+/** Files, folders and globs, relative to the file that they stand in. */
+export const includeField = z
+  .array(z.string({ error: 'the name of a file or folder, or a glob' }).min(1), {
+    error: 'a list of files, folders or globs',
+  })
+  .optional();
+
+const lists = {
+  include: includeField,
+  targets: z.array(z.unknown()).optional(),
+  pipelines: z.array(z.unknown()).optional(),
+};
+
+/** pipemedic.yml before the others are joined to it: whether they can be. */
+export const firstFile = z.object(lists);
+
+const byTarget = z.record(z.string(), z.unknown()).optional();
+
+/** A team's part has its own accounts for repairs, too. */
+export const includedFile = z.strictObject({
+  ...lists,
+  remediation: z.strictObject({ auth: byTarget, supervisors: byTarget }).optional(),
+});
+
 /** Validates only; each system parses its own targets again, typed. `remediation` is opaque here: its secrets are never read. */
 export function configSchemaOf(systems: readonly System[]): z.ZodType<{
   readonly targets: readonly { readonly kind: string }[];

@@ -153,17 +153,17 @@ test('check: the summary, or every problem and status 2', async (t) => {
   assert.equal(bad.out, '');
   assert.match(
     bad.err,
-    /^[^\n]+pipemedic\.yml is not usable:\n {2}- targets\[0\]\.colour: [^\n]+\n {2}- targets\[1\]\.name: [^\n]+\n$/,
+    /^[^\n]+pipemedic\.yml is not usable:\n {2}- [^\n]+pipemedic\.yml:2: targets\[0\] \(r1\)\.colour: [^\n]+\n {2}- [^\n]+:3: targets\[1\]\.name: [^\n]+\n$/,
   );
   const syntax = await finish(t, 'check', `--config.file=${await fileWith(t, 'targets: [\n')}`);
-  assert.match(syntax.err, /^[^\n]+ is not usable:\n {2}- not YAML in line \d+: [^\n]+\n$/);
+  assert.match(syntax.err, /^[^\n]+ is not usable:\n {2}- [^\n]+pipemedic\.yml:\d+: not YAML: [^\n]+\n$/);
   assert.equal(syntax.code, 2);
   const secret = await finish(
     t,
     'check',
     `--config.file=${await fileWith(t, `targets: [${redis('r1', ', auth: {password_file: /nonexistent}')}]`)}`,
   );
-  assert.match(secret.err, /target r1, auth\.password_file: ENOENT/);
+  assert.match(secret.err, /pipemedic\.yml:1: targets\[0\] \(r1\)\.auth\.password_file: ENOENT/);
   assert.equal(secret.code, 2);
 });
 

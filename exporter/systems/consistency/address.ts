@@ -61,15 +61,16 @@ export const consistencyAddress = z
     match: z.string().min(1).max(512).optional(),
   })
   .transform((a, context): ConsistencyPlan => {
-    const wrong = (message: string): typeof z.NEVER => {
-      context.addIssue({ code: 'custom', message });
+    const wrong = (message: string, ...path: string[]): typeof z.NEVER => {
+      context.addIssue({ code: 'custom', message, path });
       return z.NEVER;
     };
     const common = { copy: a.copy, everyMs: a.every, settleMs: a.settle, reportDir: a.report_dir };
     if (a.source !== undefined && a.primary === undefined) {
-      if (a.sample_keys !== undefined || a.match !== undefined) return wrong('sample_keys and match go with primary');
-      if (a.tables === undefined) return wrong('tables: which ones are compared');
-      if (a.source === a.copy) return wrong('copy: another target than source');
+      if (a.sample_keys !== undefined || a.match !== undefined)
+        return wrong('sample_keys and match only beside primary');
+      if (a.tables === undefined) return wrong('a list of the tables that are compared', 'tables');
+      if (a.source === a.copy) return wrong('another target than source', 'copy');
       return {
         kind: 'mysql',
         source: a.source,
@@ -85,9 +86,9 @@ export const consistencyAddress = z
     if (a.primary === undefined || a.source !== undefined) return wrong('either source (mysql) or primary (redis)');
     const forTables = [a.tables, a.map, a.chunk_rows, a.max_lag, a.max_load, a.state_file];
     if (forTables.some((given) => given !== undefined)) {
-      return wrong('tables, map, chunk_rows, max_lag, max_load and state_file go with source');
+      return wrong('tables, map, chunk_rows, max_lag, max_load and state_file only beside source');
     }
-    if (a.primary === a.copy) return wrong('copy: another target than primary');
+    if (a.primary === a.copy) return wrong('another target than primary', 'copy');
     return { kind: 'redis', primary: a.primary, ...common, sampleKeys: a.sample_keys ?? 1000, match: a.match };
   });
 

@@ -10,7 +10,7 @@ export const redisAddress = z
     log_file: absolutePath.optional(),
   })
   .refine((a) => (a.host === undefined) !== (a.socket === undefined), 'either host (and port) or socket')
-  .refine((a) => a.socket === undefined || a.port === undefined, 'a socket has no port');
+  .refine((a) => a.socket === undefined || a.port === undefined, 'a socket without a port, or host with one');
 export type RedisAddress = z.output<typeof redisAddress>;
 
 export const defaultPort = 6379;

@@ -6,7 +6,9 @@ import { inventoryOf, type Inventory } from '../../../exporter/config/inventory.
 import { ConfigError } from '../../../exporter/runtime/errors.ts';
 import { systems } from '../../../exporter/systems/index.ts';
 
-function read(canary: string, pipeline: string): Inventory {
+const account = ', auth: {user: u, password_file: /p}';
+
+function read(canary: string, pipeline: string, auth = account): Inventory {
   return inventoryOf(
     load(
       `targets:
@@ -15,7 +17,8 @@ function read(canary: string, pipeline: string): Inventory {
     - {name: redis1, kind: redis, address: {host: h}}
     - {name: redis2, kind: redis, address: {host: h}}
     - {name: redis3, kind: redis, address: {host: h}}
-    - {name: c, kind: canary, address: ${canary}}
+    - {name: c, kind: canary, address: ${canary}${auth}}
+    - {name: guarded, kind: redis, address: {host: h}, auth: {password_file: /q}}
     pipelines:
     - {name: p, objective: 30s, source: db1, replicas: [db2], ${pipeline}}`.replaceAll('\n    ', '\n'),
     ),
@@ -24,9 +27,9 @@ function read(canary: string, pipeline: string): Inventory {
   );
 }
 
-function problemsOf(canary: string, pipeline: string): readonly string[] {
+function problemsOf(canary: string, pipeline: string, auth = account): readonly string[] {
   try {
-    read(canary, pipeline);
+    read(canary, pipeline, auth);
   } catch (error) {
     assert.ok(error instanceof ConfigError, String(error));
     return error.problems;
@@ -54,35 +57,33 @@ for (const [what, canary, pipeline, expected] of [
     'not there',
     toRedis,
     'canary: x',
-    [
-      'pipelines[0].canary: there is no target x. Add it under targets, or name one of: db1, db2, redis1, redis2, redis3, c',
-    ],
+    ['pipelines[0] (p).canary: there is no target x. Add it under targets, or name one of kind canary: c'],
   ],
   [
     'of another kind',
     toRedis,
     'canary: db2',
-    ['pipelines[0].canary: db2 is of kind mysql, wanted is canary. Name a target of that kind'],
+    ['pipelines[0] (p).canary: db2 is of kind mysql, wanted is canary. Name a target of that kind'],
   ],
   [
     'written elsewhere',
     '{write: {target: redis1, key: k}, seen_at: [{target: redis2}]}',
     `${cache}, canary: c`,
-    ['pipelines[0].canary: c is written to redis1, not to the source. Name one that is written to db1'],
+    ['pipelines[0] (p).canary: c is written to redis1, not to the source. Name one that is written to db1'],
   ],
   [
     'not looked for at the end',
     '{write: {target: db1, table: d.t}, seen_at: [{target: redis3, key: k}]}',
     `${cache}, canary: c`,
-    ['pipelines[0].canary: c is looked for at no end of the pipeline. Add to its seen_at one of redis1, redis2'],
+    ['pipelines[0] (p).canary: c is looked for at no end of the pipeline. Add to its seen_at one of redis1, redis2'],
   ],
   [
     'its own references',
     '{write: {target: redis1, table: d.t}, seen_at: [{target: db9}]}',
     '',
     [
-      'targets[5].address.write.target: redis1 is of kind redis, wanted is mysql. Name a target of that kind',
-      'targets[5].address.seen_at[0].target: there is no target db9. Add it under targets, or name one of: db1, db2, redis1, redis2, redis3, c',
+      'targets[5] (c).address.write.target: redis1 is of kind redis, wanted is mysql. Name a target of that kind',
+      'targets[5] (c).address.seen_at[0].target: there is no target db9. Add it under targets, or name one of kind mysql: db1, db2',
     ],
   ],
 ] as const) {
@@ -90,3 +91,15 @@ for (const [what, canary, pipeline, expected] of [
     assert.deepEqual(problemsOf(canary, pipeline), expected);
   });
 }
+
+test('who writes has an account of its own: it never comes in with that of the target', () => {
+  const missing = (to: string): string =>
+    `targets[5] (c).auth: c writes to ${to} with an account of its own, and has none. Write auth: {user: …, password_file: …}`;
+  assert.deepEqual(problemsOf(toRedis, '', ''), [missing('db1')]);
+  assert.deepEqual(problemsOf(toRedis, '', ', auth: {password_file: /p}'), [missing('db1')]);
+  const onRedis = '{write: {target: redis1, key: k}, seen_at: [{target: redis2}]}';
+  assert.deepEqual(problemsOf(onRedis, '', ''), []); // that Redis asks nobody
+  const onGuarded = onRedis.replaceAll('redis1', 'guarded');
+  assert.deepEqual(problemsOf(onGuarded, '', ''), [missing('guarded')]);
+  assert.deepEqual(problemsOf(onGuarded, '', ', auth: {password_file: /p}'), []);
+});

@@ -1,127 +1,382 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { inventoryOf } from '../../../exporter/config/inventory.ts';
+import type { Inventory } from '../../../exporter/config/inventory.ts';
 import { loadInventory, readYaml } from '../../../exporter/config/loader.ts';
-import { missingSecrets } from '../../../exporter/config/secrets.ts';
+import { summaryOf } from '../../../exporter/config/summary.ts';
+import { linesOf } from '../../../exporter/config/yaml.ts';
 import { ConfigError } from '../../../exporter/runtime/errors.ts';
 import { fakeSystem } from '../../support/fake-system.ts';
 
-async function fileWith(t: TestContext, text: string): Promise<string> {
+/** Writes files into a folder of their own; the folder. */
+async function folderWith(t: TestContext, files: Readonly<Record<string, string>>): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'pipemedic-config-'));
   t.after(() => rm(folder, { recursive: true }));
-  const file = join(folder, 'pipemedic.yml');
-  await writeFile(file, text);
-  return file;
+  for (const [name, text] of Object.entries(files)) {
+    await mkdir(dirname(join(folder, name)), { recursive: true });
+    await writeFile(join(folder, name), text);
+  }
+  return folder;
 }
+
+const read = (folder: string): Promise<Inventory> => loadInventory(join(folder, 'pipemedic.yml'), [fakeSystem({})]);
+
+/** Without the folder in front of each name. */
+async function refused(folder: string): Promise<readonly string[]> {
+  try {
+    await read(folder);
+  } catch (error) {
+    assert.ok(error instanceof ConfigError, String(error));
+    return error.problems.map((problem) => problem.replaceAll(`${folder}/`, ''));
+  }
+  return assert.fail('it was taken');
+}
+
+const fake = (name: string, more = ''): string => `{name: ${name}, kind: fake, address: {id: x}${more}}`;
+const one = (name: string, more = ''): string => `targets: [${fake(name, more)}]\n`;
+const names = (inventory: Inventory): string => [...inventory.targets.keys()].join(' ');
 
 for (const [name, text, problem] of [
   [
     'a syntax error, with its line and without the lines around it',
     'a: 1\nsecret: geheim\nb: [1\nc: 2\n',
-    /^not YAML in line 4: [^\n]+\. Mend it there$/,
+    ':4: not YAML: deficient indentation. Close the bracket that is open, or indent what is in it',
   ],
-  ['a key twice', 'a: 1\na: 2\n', /^not YAML in line 2: [^\n]+\. Mend it there$/],
-  ['an empty file', '', /^not YAML[^\n]*: [^\n]*empty\. Mend it there$/],
-  ['two documents', 'a: 1\n---\nb: 2\n', /^not YAML[^\n]*: [^\n]+\. Mend it there$/],
+  ['a key twice', 'a: 1\nauth: geheim\nb: 2\nauth: 2\n', ':4: not YAML: the key auth is there twice. Take one out'],
+  ['a tab', 'a:\n\tb: 1\n', ':2: not YAML: a tab cannot indent. Write spaces'],
+  [
+    'a colon in text',
+    'a: b: geheim\n',
+    ':1: not YAML: bad indentation of a mapping entry. Write it below its neighbours, and text with ": " in it in quotes',
+  ],
+  [
+    'text that begins with *',
+    'a: *geheim\n',
+    ':1: not YAML: no anchor has this name. Put text that begins with * in quotes',
+  ],
+  [
+    'text that begins with !',
+    'a: !geheim x\n',
+    ':1: not YAML: there are no such tags here. Put text that begins with ! in quotes',
+  ],
+  ['an empty file', '# nothing\n', ': there is nothing in it. Write a mapping, or take the file away'],
+  ['two documents', 'a: 1\n---\nb: 2\n', ': there are several documents in it. Take out the line ---'],
 ] as const) {
   test(`refused: ${name}`, async (t) => {
-    const file = await fileWith(t, text);
-    await assert.rejects(readYaml(file), (error) => {
+    const folder = await folderWith(t, { 'pipemedic.yml': text });
+    assert.deepEqual(await refused(folder), [`pipemedic.yml${problem}`]);
+    await assert.rejects(readYaml(join(folder, 'pipemedic.yml')), (error) => {
       assert.ok(error instanceof ConfigError);
-      assert.equal(error.problems.length, 1);
-      assert.match(error.problems[0] ?? '', problem);
       assert.doesNotMatch(error.message, /geheim/);
-      assert.ok(error.message.startsWith(file));
-      return true;
+      return error.message.startsWith(folder);
     });
   });
 }
 
-test('a file that is not there', async () => {
+test('a file that is not there, is a folder, or is no text', async (t) => {
   await assert.rejects(readYaml('/nonexistent/pipemedic.yml'), /it cannot be read: ENOENT.*Name a readable file$/s);
+  await assert.rejects(readYaml('/tmp'), /it cannot be read: it is a folder\. Name a readable file$/);
+  await assert.rejects(readYaml('/dev/null'), /it cannot be read: it is no regular file\. Name a readable file$/);
+  const folder = await folderWith(t, {});
+  await writeFile(join(folder, 'pipemedic.yml'), Buffer.from('\ufefftargets: []', 'utf16le'));
+  assert.deepEqual(await refused(folder), ['it cannot be read: it is not UTF-8 text. Name a readable file']);
 });
 
 test('what YAML says', async (t) => {
-  assert.deepEqual(await readYaml(await fileWith(t, 'a: [1, x]\n')), { a: [1, 'x'] });
+  const folder = await folderWith(t, { 'a.yml': '\ufeffa: [1, x]\n' });
+  assert.deepEqual(await readYaml(join(folder, 'a.yml')), { a: [1, 'x'] });
 });
 
-test('secrets that are not there are named, one line each; those that are there are not read', async (t) => {
-  const file = await fileWith(t, 'geheim');
-  const of = (auth: object, tls: object = {}): Promise<readonly string[]> =>
-    missingSecrets(
-      inventoryOf({ targets: [{ name: 'a', kind: 'fake', address: { id: 'x' }, auth, tls }] }, 'x', [fakeSystem({})]),
-      { SET: 'geheim' },
-    );
-  assert.deepEqual(await of({ password_file: file }), []);
-  assert.deepEqual(await of({ password_env: 'SET' }), []);
-  assert.deepEqual(await of({ password_env: 'UNSET' }), [
-    'target a, auth.password_env: environment variable UNSET is not set. Set it, or use password_file',
+test('the line of a path: keys, entries, flow, quotes, anchors, block text, empty values', () => {
+  const line = linesOf(`# first
+a:
+- name: x
+  auth: &login {user: u,
+    password_file: p}
+-
+  "na me": y
+  auth: *login
+  text: |
+    one
+    two
+  none:
+  last: 1\r
+b:\r
+`);
+  for (const [path, expected] of [
+    [[], 2],
+    [['a'], 2],
+    [['a', 0], 3],
+    [['a', 0, 'name'], 3],
+    [['a', 0, 'auth', 'password_file'], 5],
+    [['a', 0, 'auth', 'nothing', 'there'], 4],
+    [['a', 1], 7],
+    [['a', 1, 'na me'], 7],
+    [['a', 1, 'auth'], 8],
+    [['a', 1, 'auth', 'password_file'], 5],
+    [['a', 1, 'text'], 9],
+    [['a', 1, 'none'], 12],
+    [['a', 1, 'last'], 13],
+    [['b'], 14],
+    [['b', 'below'], 14],
+    [['a', 9], 2],
+  ] as const) {
+    assert.equal(line(path), expected, path.join('.'));
+  }
+});
+
+test('included files add their targets and pipelines: own first, then by the list, in folders by name, with what they include', async (t) => {
+  const folder = await folderWith(t, {
+    'pipemedic.yml': `include: [b.yml, conf.d, 'teams/*/x.y*ml']\n${one('one')}remediation: {x: 1}`,
+    'b.yml': `include: [deep/c.yaml]\ntargets: [${fake('two')}, {name: three, kind: fake, address: {id: x, needs: one}}]`,
+    'deep/c.yaml': `include: [d.yml]\n${one('four')}`,
+    'deep/d.yml': one('five'), // relative to the file that names it
+    'conf.d/10-z.yml': one('eight'),
+    'conf.d/9-a.yml': one('nine'),
+    'conf.d/Z.yml': 'pipelines: []',
+    'conf.d/a.yml.bak': one('bad'),
+    'conf.d/a.yml~': one('bad'),
+    'conf.d/#a.yml#': one('bad'),
+    'conf.d/.a.yml.swp': one('bad'),
+    'conf.d/.hidden.yml': one('bad'),
+    'conf.d/README': 'hello',
+    'conf.d/more/deeper.yml': one('bad'),
+    'teams/b/x.yml': one('eleven'),
+    'teams/a/x.yaml': one('ten'),
+    'teams/.git/x.yml': one('bad'),
+  });
+  const inventory = await read(folder);
+  assert.equal(names(inventory), 'one two three four five eight nine ten eleven');
+  assert.deepEqual([...(inventory.upstreams.get('three') ?? [])], ['one']);
+  assert.deepEqual(inventory.remediation, { x: 1 });
+  const left = inventory.leftOut.map(({ name, why }) => `${name.slice(folder.length + 1)}: ${why}`);
+  const ending = 'its name does not end in .yml or .yaml';
+  assert.deepEqual(left, [
+    `conf.d/#a.yml#: ${ending}`,
+    'conf.d/.a.yml.swp: hidden',
+    'conf.d/.hidden.yml: hidden',
+    `conf.d/README: ${ending}`,
+    `conf.d/a.yml.bak: ${ending}`,
+    `conf.d/a.yml~: ${ending}`,
+    `conf.d/more: ${ending}`,
   ]);
-  const missing = await of({ password_file: `${file}.no` }, { ca_file: `${file}.ca`, key_file: file });
-  assert.deepEqual(
-    missing.map((m) => m.split(':')[0]),
-    ['target a, auth.password_file', 'target a, tls.ca_file'],
+  const summary = summaryOf(inventory, () => undefined).replaceAll(`${folder}/`, '');
+  assert.match(
+    summary,
+    /^read, in this order:\n {2}pipemedic\.yml: 1 target, 0 pipelines\n {2}b\.yml: 2 targets, 0 pipelines\n {2}deep\/c\.yaml: 1 target/,
+  );
+  assert.match(summary, /\n {2}left out: conf\.d\/\.hidden\.yml \(hidden\)\n/);
+  assert.match(summary, /\n9 targets, 0 pipelines\n {2}one: fake, pipemedic\.yml:2\n {2}two: fake, b\.yml:2\n/);
+});
+
+test('one file alone is shown without its places', async (t) => {
+  const inventory = await read(await folderWith(t, { 'pipemedic.yml': one('a') }));
+  assert.equal(
+    summaryOf(inventory, () => undefined),
+    '1 target, 0 pipelines\n  a: fake\n',
   );
 });
 
-const fake = (name: string, more = ''): string => `{name: ${name}, kind: fake, address: {id: x}${more}}`;
-
-/** Writes pipemedic.yml and its neighbours; the name of the first. */
-async function folderWith(t: TestContext, files: Readonly<Record<string, string>>): Promise<string> {
-  const file = await fileWith(t, files['pipemedic.yml'] ?? '');
-  for (const [name, text] of Object.entries(files)) await writeFile(join(dirname(file), name), text);
-  return file;
-}
-
-test('included files add their targets and pipelines, in order', async (t) => {
-  const file = await folderWith(t, {
-    'pipemedic.yml': `include: [a.yml, b.yml]\ntargets: [${fake('one')}]\nremediation: {x: 1}`,
-    'a.yml': `targets: [${fake('two')}, ${fake('three', ', labels: {team: a}')}]`,
-    'b.yml': `targets: [{name: four, kind: fake, address: {id: x, needs: one}}]\npipelines: []`,
+test('a problem names the file and the line, the place in that file, and the target', async (t) => {
+  const folder = await folderWith(t, {
+    'pipemedic.yml': `include: [a.yml, b.yml]\ntargets:\n- ${fake('one', ', colour: red')}`,
+    'a.yml': `targets:\n- ${fake('two')}\n- name: three\n  kind: fake\n  address:\n    id: 5`,
+    'b.yml': `targets:\n- {name: "f o", kind: fake, address: {id: x}}\npipelines:\n- name: p\n  source: one`,
   });
-  const inventory = await loadInventory(file, [fakeSystem({})]);
-  assert.deepEqual([...inventory.targets.keys()], ['one', 'two', 'three', 'four']);
-  assert.deepEqual([...(inventory.upstreams.get('four') ?? [])], ['one']);
-  assert.deepEqual(inventory.remediation, { x: 1 });
+  assert.deepEqual(await refused(folder), [
+    'pipemedic.yml:3: targets[0] (one).colour: no such key. Take it out, or write one of: name, instance, auth, tls, series_limit, labels, kind, address, thresholds, collectors',
+    'a.yml:6: targets[1] (three).address.id: 5 is a number. Write a string, in quotes',
+    'b.yml:2: targets[0].name: "f o" cannot stand here. Write letters, digits and . _ : / @ -, beginning with a letter or digit',
+    'b.yml:4: pipelines[0] (p).objective: missing. Add it: a duration such as 30s, 5m or 1h30m',
+  ]);
 });
 
-test('a problem of an included file names that file and the place in it', async (t) => {
-  const file = await folderWith(t, {
-    'pipemedic.yml': `include: [a.yml, b.yml]\ntargets: [${fake('one', ', colour: red')}]`,
-    'a.yml': `targets: [${fake('two')}, ${fake('three', ', colour: red')}]`,
-    'b.yml': `targets: [${fake('four', ', colour: red')}]`,
+test('what is there twice is told with both places', async (t) => {
+  const pipeline = 'pipelines: [{name: p, objective: 1s, source: a}]\n';
+  const folder = await folderWith(t, {
+    'pipemedic.yml': `include: [conf.d]\n\n${one('a')}${pipeline}`,
+    'conf.d/b.yml': `${one('b')}${pipeline}`,
+    'conf.d/c.yml': `targets:\n- ${fake('c')}\n- ${fake('a')}\n- ${fake('b')}`,
   });
-  const folder = dirname(file);
-  await assert.rejects(loadInventory(file, [fakeSystem({})]), (error) => {
-    assert.ok(error instanceof ConfigError);
-    assert.deepEqual(
-      error.problems.map((p) => p.split(': no such key')[0]),
-      ['targets[0].colour', `${folder}/a.yml: targets[1].colour`, `${folder}/b.yml: targets[0].colour`],
-    );
-    return true;
-  });
+  assert.deepEqual(
+    (await refused(folder)).filter((p) => p.includes(' is the name of ')),
+    [
+      'conf.d/c.yml:3: targets[1] (a).name: a is the name of pipemedic.yml:3: targets[0] (a) too. Give each target its own name',
+      'conf.d/c.yml:4: targets[2] (b).name: b is the name of conf.d/b.yml:1: targets[0] (b) too. Give each target its own name',
+      'conf.d/b.yml:2: pipelines[0] (p).name: p is the name of pipemedic.yml:4: pipelines[0] (p) too. Give each pipeline its own name',
+    ],
+  );
 });
 
-for (const [name, files, message] of [
-  ['no list', { 'pipemedic.yml': 'include: a.yml' }, /include: cannot stand so\. Write a list of file names/],
-  ['no such file', { 'pipemedic.yml': 'include: [a.yml]' }, /a\.yml is not usable:\n {2}- it cannot be read: ENOENT/],
+test('accounts and supervisors for repairs may stand beside their targets, each once', async (t) => {
+  const folder = await folderWith(t, {
+    'pipemedic.yml': `include: [a.yml, b.yml]\n${one('one')}remediation:\n  store: /s\n  auth: {one: {user: u}}`,
+    'a.yml': `${one('two')}remediation: {auth: {two: {user: v}}, supervisors: {two: {kind: x}}}`,
+    'b.yml': one('three'),
+  });
+  assert.deepEqual((await read(folder)).remediation, {
+    store: '/s',
+    auth: { one: { user: 'u' }, two: { user: 'v' } },
+    supervisors: { two: { kind: 'x' } },
+  });
+  await writeFile(join(folder, 'b.yml'), `remediation:\n  auth:\n    one: {}\n    two: {}\n`);
+  assert.deepEqual(await refused(folder), [
+    'b.yml:3: remediation.auth.one: it is in pipemedic.yml:5 too. Keep one of them',
+    'b.yml:4: remediation.auth.two: it is in a.yml:2 too. Keep one of them',
+  ]);
+});
+
+const ofPart = 'only auth and supervisors of it may stand in an included file. Put it where the rest is';
+const empty = 'there is no file ending in .yml or .yaml';
+for (const [name, files, ...problems] of [
   [
-    'an include of an include',
-    { 'pipemedic.yml': 'include: [a.yml]', 'a.yml': 'include: [b.yml]' },
-    /a\.yml is not usable:\n {2}- include: no such key/,
+    'no list',
+    { 'pipemedic.yml': 'include: a.yml' },
+    'pipemedic.yml:1: include: "a.yml" is a string. Write a list of files, folders or globs',
   ],
   [
-    'remediation in an include',
-    { 'pipemedic.yml': 'include: [a.yml]', 'a.yml': 'remediation: {}' },
-    /a\.yml is not usable:\n {2}- remediation: no such key/,
+    'no such file',
+    { 'pipemedic.yml': `${one('a')}include:\n- a.yml` },
+    /^pipemedic\.yml:3: include\[0\]: a\.yml cannot be read: ENOENT.*\. Name a file that is there$/,
   ],
-  ['no target anywhere', { 'pipemedic.yml': 'include: [a.yml]', 'a.yml': 'targets: []' }, /targets: too few entries/],
-  ['targets that are no list', { 'pipemedic.yml': 'include: []\ntargets: x' }, /targets\[0\]: "x" is a string/],
-] as const) {
+  [
+    'a file of another ending',
+    { 'pipemedic.yml': 'include: [a.json]', 'a.json': '{}' },
+    'pipemedic.yml:1: include[0]: the name of a.json does not end in .yml or .yaml. Give it another name',
+  ],
+  [
+    'an empty folder',
+    { 'pipemedic.yml': 'include: [conf.d]', 'conf.d/.x.yml': '', 'conf.d/y': '' },
+    `pipemedic.yml:1: include[0]: ${empty} in conf.d, only conf.d/.x.yml, conf.d/y. Put one there, or take the line out`,
+  ],
+  [
+    'a glob that nothing fits',
+    { 'pipemedic.yml': "include: ['a*.yml']" },
+    `pipemedic.yml:1: include[0]: ${empty} that fits a*.yml. Put one there, or take the line out`,
+  ],
+  [
+    'a circle',
+    { 'pipemedic.yml': 'include: [a.yml]', 'a.yml': '\ninclude: [b.yml]', 'b.yml': 'include: [a.yml]' },
+    'b.yml:1: include[0]: a.yml -> b.yml -> a.yml is a circle. Take it out, or put the parts into a folder of their own',
+  ],
+  [
+    'itself',
+    { 'pipemedic.yml': "include: ['*.yml']" },
+    'pipemedic.yml:1: include[0]: pipemedic.yml -> pipemedic.yml is a circle. Take it out, or put the parts into a folder of their own',
+  ],
+  [
+    'a file twice',
+    { 'pipemedic.yml': "include: [a.yml, '*a.yml']", 'a.yml': one('a') },
+    'pipemedic.yml:1: include[1]: a.yml was read for pipemedic.yml:1: include[0] already. Take one of them out',
+  ],
+  [
+    'a folder with the name of a file',
+    { 'pipemedic.yml': 'include: [conf.d]', 'conf.d/a.yml/b.yml': one('a') },
+    'pipemedic.yml:1: include[0]: conf.d/a.yml cannot be read: it is a folder. Let this user read it, or take it out',
+  ],
+  [
+    'a part of remediation that is not by target',
+    { 'pipemedic.yml': 'include: [a.yml]', 'a.yml': 'remediation: {store: /s}' },
+    `a.yml:1: remediation.store: ${ofPart}`,
+  ],
+  [
+    'a key of the first file with a slip',
+    { 'pipemedic.yml': 'include: [a.yml]', 'a.yml': 'taregts: []' },
+    'a.yml:1: taregts: no such key. Write targets',
+  ],
+  [
+    'every file that is wrong is told',
+    { 'pipemedic.yml': 'include: [a.yml, b.yml]', 'a.yml': 'a: [', 'b.yml': 'targets:' },
+    /^a\.yml:1: not YAML: /,
+    'b.yml:1: targets: an empty value cannot stand here. Write a list',
+  ],
+  [
+    'no target anywhere',
+    { 'pipemedic.yml': 'include: [a.yml]', 'a.yml': 'targets: []' },
+    'pipemedic.yml:1: targets: too few entries. Write at least 1',
+  ],
+  [
+    'targets that are no list',
+    { 'pipemedic.yml': 'targets: x' },
+    'pipemedic.yml:1: targets: "x" is a string. Write a list',
+  ],
+  [
+    'an empty include of an empty file',
+    { 'pipemedic.yml': 'include: [a.yml]', 'a.yml': '' },
+    'a.yml: there is nothing in it. Write a mapping, or take the file away',
+  ],
+] as readonly (readonly [string, Readonly<Record<string, string>>, ...(string | RegExp)[]])[]) {
   test(`refused include: ${name}`, async (t) => {
-    await assert.rejects(loadInventory(await folderWith(t, files), [fakeSystem({})]), message);
+    const found = await refused(await folderWith(t, files));
+    assert.equal(found.length, problems.length, found.join('\n'));
+    for (const [i, problem] of problems.entries()) {
+      if (typeof problem === 'string') assert.equal(found[i], problem);
+      else assert.match(found[i] ?? '', problem);
+    }
   });
 }
+
+test('a folder that may not be read', { skip: process.getuid?.() === 0 && 'root may read everything' }, async (t) => {
+  const folder = await folderWith(t, { 'pipemedic.yml': 'include: [conf.d]' });
+  await mkdir(join(folder, 'conf.d'), { mode: 0o000 });
+  assert.match((await refused(folder)).join(), /conf\.d cannot be read: EACCES.*\. Let this user read it$/);
+});
+
+/** As Kubernetes mounts a ConfigMap: each name is a link through ..data, which is swapped at once. */
+async function mounted(folder: string, revision: string, files: Readonly<Record<string, string>>): Promise<void> {
+  await mkdir(join(folder, revision), { recursive: true });
+  for (const [name, text] of Object.entries(files)) {
+    await writeFile(join(folder, revision, name), text);
+    await symlink(join('..data', name), join(folder, name)).catch(() => undefined);
+  }
+  await symlink(revision, join(folder, '..data_tmp'));
+  await rename(join(folder, '..data_tmp'), join(folder, '..data'));
+}
+
+test('links are followed and shown, and a folder that is swapped is read as one state', async (t) => {
+  const folder = await folderWith(t, { 'pipemedic.yml': 'include: [conf.d]' });
+  const parts = join(folder, 'conf.d');
+  await mounted(parts, '..one', { 'a.yml': one('a1'), 'b.yml': one('b1') });
+  const before = await read(folder);
+  assert.equal(names(before), 'a1 b1');
+  assert.deepEqual(
+    before.files.map(({ linkTo }) => linkTo?.slice(folder.length + 1)),
+    [undefined, 'conf.d/..one/a.yml', 'conf.d/..one/b.yml'],
+  );
+  assert.match(summaryOf(before, () => undefined), /conf\.d\/a\.yml -> .*\/conf\.d\/\.\.one\/a\.yml: 1 target,/); // prettier-ignore
+  assert.deepEqual(before.leftOut.map(({ why }) => why), ['hidden', 'hidden']); // prettier-ignore
+
+  // Swapped again and again while it is read: never a file of one revision beside one of another
+  let swaps = 0;
+  const swapping = (async () => {
+    for (; swaps < 60; swaps++) {
+      const is = String(swaps % 7);
+      await mounted(parts, `..r${String(swaps)}`, { 'a.yml': one(`a${is}`), 'b.yml': one(`b${is}`) });
+    }
+  })();
+  let taken = 0;
+  while (swaps < 60) {
+    const inventory = await read(folder).catch((error: unknown) => {
+      assert.match(String(error), /its files changed while they were read, 5 times/);
+      return undefined;
+    });
+    if (inventory === undefined) continue;
+    taken += 1;
+    const [a = '', b = ''] = names(inventory).split(' ');
+    assert.equal(a.slice(1), b.slice(1));
+  }
+  await swapping;
+  assert.equal(names(await read(folder)), 'a3 b3');
+  t.diagnostic(`${String(taken)} were taken in between`);
+});
+
+test('a link to nothing is told, not passed over', async (t) => {
+  const folder = await folderWith(t, { 'pipemedic.yml': 'include: [conf.d]', 'conf.d/a.yml': one('a') });
+  await symlink('nothing.yml', join(folder, 'conf.d', 'b.yml'));
+  assert.match(
+    (await refused(folder)).join(),
+    /^pipemedic\.yml:1: include\[0\]: conf\.d\/b\.yml cannot be read: ENOENT/,
+  );
+});

@@ -25,18 +25,18 @@ for (const [target, expected] of [
   [
     `kind: backup, address: {${folder}, source: r, archive: r}`,
     [
-      'targets[1].address.source: r is of kind redis, wanted is mysql. Name a target of that kind',
-      'targets[1].address.archive: r is of kind redis, wanted is backup. Name a target of that kind',
+      'targets[1] (t).address.source: r is of kind redis, wanted is mysql. Name a target of that kind',
+      'targets[1] (t).address.archive: r is of kind redis, wanted is backup. Name a target of that kind',
     ],
   ],
   [
     `kind: backup, address: {${folder}}, collectors: {backup_files: {verify_rate: 50}}`,
-    ['targets[1].collectors.backup_files.verify_rate: 50 is a number. Write bytes per second, such as 50MB'],
+    ['targets[1] (t).collectors.backup_files.verify_rate: 50 is a number. Write bytes per second, such as 50MB'],
   ],
   [
     "kind: kafka, address: {brokers: ['h:9092']}, collectors: {kafka_lag: {topics: {exclude: ['x([']}}}",
     [
-      'targets[1].collectors.kafka_lag.topics.exclude[0]: "x([" cannot stand here. Write a regular expression; this is none: /x([/: Unterminated character class',
+      'targets[1] (t).collectors.kafka_lag.topics.exclude[0]: "x([" cannot stand here. Write a regular expression; this is none: /x([/: Unterminated character class',
     ],
   ],
 ] as const) {
