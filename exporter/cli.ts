@@ -1,6 +1,4 @@
 import { parseArgs } from 'node:util';
-import { adopt, exitStatusOf } from './adopt/adopt.ts';
-import { adoptText } from './adopt/text.ts';
 import { catalogue, openCatalogue } from './catalogue.ts';
 import type { Inventory } from './config/inventory.ts';
 import { loadInventory } from './config/loader.ts';
@@ -174,6 +172,9 @@ async function adoptCommand(names: readonly string[], options: Options): Promise
   if (names.length === 0) throw new UsageError('adopt wants files: rules, dashboards, a Prometheus configuration');
   const config = options['config.file'];
   const inventory = config === undefined ? undefined : await loadInventory(config);
+  // the grammar of PromQL is nothing that `serve` should wait for
+  const { adopt, exitStatusOf } = await import('./adopt/adopt.ts');
+  const { adoptText } = await import('./adopt/text.ts');
   const report = await adopt(names, { inventory });
   print(options.json ? `${JSON.stringify(report, undefined, 2)}\n` : adoptText(report, options.verbose));
   process.exitCode = exitStatusOf(report);
