@@ -110,6 +110,7 @@ function madeUp(
     nextEvalMs: undefined,
     closedMs: undefined,
     outcome: undefined,
+    decisionsDropped: 0,
   };
 }
 

@@ -117,6 +117,10 @@ export interface ApprovalView {
   readonly role: string;
   /** The newest one for exactly this policy, action, parameters and evidence. */
   readonly latest: Pick<Approval, 'id' | 'state' | 'expiresMs' | 'decidedBy' | 'comment'> | undefined;
+  /** The newest one for another plan, and in what that was another one. */
+  readonly former:
+    | { readonly decidedBy: string | undefined; readonly wasRejected: boolean; readonly changes: readonly string[] }
+    | undefined;
 }
 
 /** Everything a guard may know. Gathered before, never by a guard. */

@@ -42,6 +42,8 @@ export interface Episode {
   readonly nextEvalMs: number | undefined;
   readonly closedMs: number | undefined;
   readonly outcome: EpisodeOutcome | undefined;
+  /** Decisions between its first and its newest ones that are no longer kept. */
+  readonly decisionsDropped: number;
 }
 export type EpisodeOutcome = 'healed' | 'repaired' | 'vanished' | 'failed';
 
@@ -176,6 +178,10 @@ export interface Approval {
   /** Of the declared, decision-relevant facts only: a lag that moves does not void it. */
   readonly evidenceHash: string;
   readonly paramsHash: string;
+  /** Of `plan`. '' of one that was asked for by a version that did not keep it: that one carries nothing any more. */
+  readonly planHash: string;
+  /** What was shown, see shown-plan.ts. */
+  readonly plan: Json;
   /** Who may decide; free text of policies.yml, checked against the roles of the API's tokens. */
   readonly role: string;
   readonly requestedMs: number;

@@ -10,7 +10,7 @@ import type { EpisodeChange, Store } from './store/store.ts';
 
 type PollStore = Pick<
   Store,
-  'openEpisodes' | 'episode' | 'setAlertState' | 'closeEpisode' | 'reopen' | 'decisionsOf' | 'runsOf' | 'endEscalations'
+  'openEpisodes' | 'episode' | 'setAlertState' | 'closeEpisode' | 'reopen' | 'decisionsOf' | 'runsOf'
 >;
 
 export interface PolledSource {
@@ -243,7 +243,6 @@ async function closeIfOver(
   const outcome = outcomeOf(episode, absence, await factsHealthy(store, id, nowMs), runs, nowMs);
   if (outcome === undefined) return;
   if (!(await store.closeEpisode(id, episode.version, outcome, nowMs))) return;
-  await store.endEscalations(id, nowMs);
   log.info({ episode: id, outcome, alertname: episode.labels['alertname'] }, 'an episode was closed');
 }
 

@@ -16,7 +16,7 @@ export async function askForApproval(
   { store, clock, log }: QuestionDeps,
   episode: Episode,
   decision: Decision,
-  { policy, link, target, hashes }: Pick<Situation, 'policy' | 'link' | 'target' | 'hashes'>,
+  { policy, link, target, hashes, plan }: Pick<Situation, 'policy' | 'link' | 'target' | 'hashes' | 'plan'>,
 ): Promise<void> {
   if (policy === undefined || link === undefined || target === undefined || hashes === undefined) return;
   const nowMs = clock.nowMs();
@@ -24,7 +24,7 @@ export async function askForApproval(
   const { approval, isNew } = await store.requestApproval(
     {
       ...{ episodeId: episode.id, decisionId: decision.id, policy: policy.name, action: link.action, target },
-      ...{ ...hashes, role, expiresMs: nowMs + lastsMs },
+      ...{ ...hashes, plan, role, expiresMs: nowMs + lastsMs },
     },
     nowMs,
   );

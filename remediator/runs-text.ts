@@ -23,7 +23,7 @@ export function storyText(story: Story, wallOf: WallOf): string {
       typeof d === 'string' ? d : `  ${at(d.receivedMs)}  ${d.status}  from ${plain(d.receivedBy)}  webhook ${d.id}`,
     ),
     '',
-    `Decisions: ${decisions.length}`,
+    `Decisions: ${decisions.length}${droppedText(episode)}`,
     ...decisions.flatMap((d) => decisionLines(d, at)),
     '',
     `Runs: ${runs.length}`,
@@ -42,6 +42,10 @@ export function storyText(story: Story, wallOf: WallOf): string {
     ]),
   ];
   return `${lines.join('\n')}\n`;
+}
+
+function droppedText({ decisionsDropped: dropped }: Story['episode']): string {
+  return dropped === 0 ? '' : `; ${dropped} more between the first and the newest ones are no longer kept`;
 }
 
 function stateText({ episode }: Story, at: WallText): string {
@@ -91,7 +95,12 @@ function approvalLines(a: Approval, at: WallText): string[] {
       : `by ${plain(a.decidedBy ?? 'nobody')} ${at(a.decidedMs)}${a.comment === undefined || a.comment === '' ? '' : `: ${plain(a.comment)}`}`;
   return [
     `  ${at(a.requestedMs)}  ${a.state}  ${a.action} of ${plain(a.target)}, ${decided}`,
-    ...(a.state === 'requested' ? [`      pipemedic-remediator approve ${a.id}`] : []),
+    ...(a.state === 'requested'
+      ? [
+          `      for this plan, and no other: ${plain(JSON.stringify(a.plan))}`,
+          `      pipemedic-remediator approve ${a.id}`,
+        ]
+      : []),
   ];
 }
 

@@ -12,6 +12,7 @@ import { candidatesOf, objectOf } from './identify.ts';
 import { dueDemotion, failedInEpisode, lastFailedOf, linkOf, relapsesOf } from './past.ts';
 import { maintenanceNow, readSwitches, scopeOf, scopesOf } from './restraint.ts';
 import type { Settings } from './settings.ts';
+import { changesIn, planOf } from './shown-plan.ts';
 import type { Store } from './store/store.ts';
 import type { Symptoms } from './symptoms.ts';
 import { isInside, windowText } from './windows.ts';
@@ -40,6 +41,7 @@ export interface Hashes {
   readonly policyHash: string;
   readonly evidenceHash: string;
   readonly paramsHash: string;
+  readonly planHash: string;
 }
 
 export interface Situation {
@@ -51,6 +53,8 @@ export interface Situation {
   readonly params: Json;
   readonly look: Look<unknown> | undefined;
   readonly hashes: Hashes | undefined;
+  /** What a person is shown who is asked for leave. */
+  readonly plan: Json;
   /** Not stored yet; the decision counts with it already. */
   readonly dueDemotion: Demotion | undefined;
   readonly input: PlanInput;
@@ -91,10 +95,16 @@ export async function situationOf<W extends Surroundings>(
     target === undefined ? [] : world.upstreams(target, signal),
   ]);
   const evidenceHash = look === undefined ? undefined : hashOf(look.evidence);
+  const known = target === undefined ? undefined : inventory.targets.get(target);
+  const isPlanned = policy !== undefined && link !== undefined && action !== undefined && known !== undefined;
+  const plan: Json =
+    isPlanned && look !== undefined
+      ? planOf({ policy, link, target: known, params, steps: action.steps(known.name, params, world), look })
+      : null;
   const hashes =
     policy === undefined || evidenceHash === undefined
       ? undefined
-      : { policyHash: hashOf(asJson(policy)), evidenceHash, paramsHash: hashOf(params) };
+      : { policyHash: hashOf(asJson(policy)), evidenceHash, paramsHash: hashOf(params), planHash: hashOf(plan) };
   const scopes = scopesOf(inventory, target);
   const fresh = (await store.episode(episode.id)) ?? episode;
   const isBroken = look?.alreadyFixed.is === 'allow';
@@ -140,10 +150,10 @@ export async function situationOf<W extends Surroundings>(
       windowMs: policy?.pace.windowMs ?? 0,
     },
     lastFailed: lastFailedOf(runs, link?.action),
-    approval: await approvalOf(store, { episodeId: episode.id, policy, target, link, hashes }, nowMs),
+    approval: await approvalOf(store, { episodeId: episode.id, policy, target, link, hashes, plan }, nowMs),
     alertFreshMs,
   };
-  return { policy, link, target, params, look, hashes, dueDemotion: trust.due, input };
+  return { policy, link, target, params, look, hashes, plan, dueDemotion: trust.due, input };
 }
 
 function highestModeOf(actions: readonly Pick<Action<never>, 'name' | 'highestMode'>[]) {
@@ -215,21 +225,38 @@ interface Wanted {
   readonly target: string | undefined;
   readonly link: LinkView | undefined;
   readonly hashes: Hashes | undefined;
+  readonly plan: Json;
 }
 
 async function approvalOf(
   store: Pick<Store, 'approvals'>,
-  { episodeId, policy, target, link, hashes }: Wanted,
+  { episodeId, policy, target, link, hashes, plan }: Wanted,
   nowMs: number,
 ): Promise<ApprovalView> {
   const role = policy?.approval.role ?? '';
-  if (hashes === undefined || target === undefined) return { role, latest: undefined };
+  if (hashes === undefined || target === undefined) return { role, latest: undefined, former: undefined };
   const isSame = (a: Approval): boolean =>
     a.policy === policy?.name &&
     a.action === link?.action &&
     a.target === target &&
     a.policyHash === hashes.policyHash &&
     a.evidenceHash === hashes.evidenceHash &&
-    a.paramsHash === hashes.paramsHash;
-  return { role, latest: (await store.approvals({ episodeId, nowMs, limit: 100 })).find(isSame) };
+    a.paramsHash === hashes.paramsHash &&
+    a.planHash === hashes.planHash;
+  const all = (await store.approvals({ episodeId, nowMs, limit: 100 })).filter((a) => a.target === target);
+  // One that was used, or that nobody answered in time, is not asked again for a change.
+  const [former] = all.filter((a) => !isSame(a));
+  const isOtherNow = former !== undefined && former.state !== 'used' && former.state !== 'expired';
+  return {
+    role,
+    latest: all.find(isSame),
+    former: isOtherNow
+      ? { decidedBy: former.decidedBy, wasRejected: former.state === 'rejected', changes: changesOf(former, plan) }
+      : undefined,
+  };
+}
+
+function changesOf(former: Approval, plan: Json): readonly string[] {
+  if (former.planHash === '') return ['what it was asked for was not kept'];
+  return changesIn(former.plan, plan);
 }

@@ -1,4 +1,4 @@
-import { allow, defineGuard, deny, unsure } from '../guard.ts';
+import { allow, defineGuard, deny, unsure, type PlanInput } from '../guard.ts';
 import { modeOf } from './mode.ts';
 
 /** Denied only for want of a person's leave: the one deny that asks for it. */
@@ -10,8 +10,11 @@ export const approval = defineGuard({
   decide(input) {
     const { approval: asked, window, nowMs } = input;
     const mode = modeOf(input);
-    const { latest, role } = asked;
-    const inputs = { mode, role, approval: latest?.id ?? null, state: latest?.state ?? null, window: window.why };
+    const { latest, former, role } = asked;
+    const inputs = {
+      ...{ mode, role, approval: latest?.id ?? null, state: latest?.state ?? null, window: window.why },
+      changed: former?.changes ?? null,
+    };
     if (mode === 'observe') return allow('not_asked', 'what only observes asks nobody', inputs);
     // Also within its hours: somebody has said no to exactly this. It holds until the facts or the policy change.
     if (latest?.state === 'rejected') {
@@ -23,10 +26,23 @@ export const approval = defineGuard({
       if (window.inside.value) return allow('not_needed', 'the policy may act by itself now', inputs);
     }
     const why = mode === 'auto' ? `outside its hours (${window.why})` : `in mode ${mode}`;
-    const wanted = `the policy asks ${role} ${why}`;
+    const wanted = `the policy asks ${role} ${why}${againText(former)}`;
     if (latest?.state === 'approved' && nowMs < latest.expiresMs) {
       return allow('approved', `approved by ${latest.decidedBy ?? 'a person'}`, inputs);
     }
     return deny(needsApproval, wanted, inputs);
   },
 });
+
+/** Why a plan that somebody has seen already is put before people again. */
+function againText(former: PlanInput['approval']['former']): string {
+  if (former === undefined || former.changes.length === 0) return '';
+  const { decidedBy } = former;
+  const what =
+    decidedBy === undefined
+      ? 'what was asked before is another plan now'
+      : former.wasRejected
+        ? `what ${decidedBy} has refused is another plan now`
+        : `the yes of ${decidedBy} was for another plan`;
+  return `; ${what}: ${former.changes.join('; ')}`;
+}

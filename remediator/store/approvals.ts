@@ -58,21 +58,23 @@ export async function approvalFault(db: Tx, claim: Claim, t: number): Promise<st
   if (stored.episodeId !== claim.episodeId || stored.target !== claim.target || stored.action !== claim.action) {
     return 'the approval is for another repair';
   }
-  const { policyHash, evidenceHash, paramsHash } = claim.approval;
+  const { policyHash, evidenceHash, paramsHash, planHash } = claim.approval;
   if (stored.policyHash !== policyHash) return 'the policy has changed since it was approved';
   if (stored.evidenceHash !== evidenceHash) return 'the facts have changed since it was approved';
   if (stored.paramsHash !== paramsHash) return 'the parameters have changed since it was approved';
+  if (stored.planHash !== planHash) return 'the plan has changed since it was approved';
   return undefined;
 }
 
 /** @returns whether it was there to be used: exactly once, also when two claim with it */
 export async function useApproval(db: Tx, claim: Claim, t: number): Promise<boolean> {
   if (claim.approval === undefined) return true;
-  const { id, policyHash, evidenceHash, paramsHash } = claim.approval;
+  const { id, policyHash, evidenceHash, paramsHash, planHash } = claim.approval;
   const used = await db.run(
     `UPDATE approval SET state = 'used', used_by_run = ?, open_key = NULL
-     WHERE id = ? AND state = 'approved' AND policy_hash = ? AND evidence_hash = ? AND params_hash = ? AND expires_ms > ?`,
-    ...[claim.runId, id, policyHash, evidenceHash, paramsHash, t],
+     WHERE id = ? AND state = 'approved' AND policy_hash = ? AND evidence_hash = ? AND params_hash = ? AND plan_hash = ?
+       AND expires_ms > ?`,
+    ...[claim.runId, id, policyHash, evidenceHash, paramsHash, planHash, t],
   );
   return used === 1;
 }
@@ -102,7 +104,8 @@ function isSame(a: Approval, b: Asked): boolean {
     a.action === b.action &&
     a.policyHash === b.policyHash &&
     a.evidenceHash === b.evidenceHash &&
-    a.paramsHash === b.paramsHash
+    a.paramsHash === b.paramsHash &&
+    a.planHash === b.planHash
   );
 }
 
@@ -131,9 +134,11 @@ async function request(
   const id = randomUUIDv7();
   await db.run(
     `INSERT INTO approval(id, open_key, episode_id, decision_id, policy, action, target, policy_hash, evidence_hash,
-       params_hash, role, requested_ms, expires_ms, state) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'requested')`,
+       params_hash, plan_hash, plan, role, requested_ms, expires_ms, state)
+     VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'requested')`,
     ...[id, keyOf(asked), asked.episodeId, asked.decisionId, asked.policy, asked.action, asked.target],
-    ...[asked.policyHash, asked.evidenceHash, asked.paramsHash, asked.role, nowMs, asked.expiresMs],
+    ...[asked.policyHash, asked.evidenceHash, asked.paramsHash, asked.planHash, JSON.stringify(asked.plan)],
+    ...[asked.role, nowMs, asked.expiresMs],
   );
   const approval = await byId(db, id);
   if (approval === undefined) throw new StoreError('broken', 'a request vanished within its transaction');

@@ -30,7 +30,10 @@ export function decisionsIn(db: Db): Pick<Store, 'recordDecision' | 'decisionsOf
           last['used'] === 0;
         const id = same ? text(last, 'id') : randomUUIDv7();
         if (same) await repeat(db, id, decision, nowMs);
-        else await insert(db, id, decision, nowMs);
+        else {
+          await insert(db, id, decision, nowMs);
+          await thinOut(db, decision.episodeId);
+        }
         const stored = await byId(db, id);
         if (stored === undefined) throw new Error('a decision vanished within its transaction');
         return { decision: stored, changed: !same };
@@ -40,6 +43,31 @@ export function decisionsIn(db: Db): Pick<Store, 'recordDecision' | 'decisionsOf
       return Promise.all(rows.map((row) => read(db, row)));
     },
   };
+}
+
+const firstKept = 10;
+const newestKept = 50;
+
+/**
+ * An episode that flaps would else grow a trace with every change of its reason. What begins it, what is newest, what a
+ * run or a question rests on, and what would have been done (`policy promote` counts it) stays; how many went is told.
+ */
+async function thinOut(db: Tx, episodeId: string): Promise<void> {
+  const all = await db.all('SELECT id FROM decision WHERE episode_id = ? ORDER BY first_ms, id', episodeId);
+  const between = new Set(all.slice(firstKept, -newestKept).map((row) => text(row, 'id')));
+  if (between.size === 0) return;
+  const needed = await db.all(
+    `SELECT decision_id AS id FROM run WHERE episode_id = ? UNION SELECT decision_id FROM approval WHERE episode_id = ?
+     UNION SELECT min(id) FROM decision WHERE episode_id = ? AND verdict = 'would_act' GROUP BY policy, target`,
+    ...[episodeId, episodeId, episodeId],
+  );
+  for (const row of needed) between.delete(text(row, 'id'));
+  for (const id of between) {
+    await db.run('DELETE FROM guard_result WHERE decision_id = ?', id);
+    await db.run('DELETE FROM decision WHERE id = ?', id);
+  }
+  if (between.size === 0) return;
+  await db.run('UPDATE episode SET decisions_dropped = decisions_dropped + ? WHERE id = ?', between.size, episodeId);
 }
 
 type NewDecision = Parameters<Store['recordDecision']>[0];

@@ -4,6 +4,7 @@ import { gunzip, gzip } from 'node:zlib';
 import { bytes, episodeOf, int, text } from './rows.ts';
 import type { Db } from './db.ts';
 import { insertEpisode, openOf, processOne } from './episodes.ts';
+import { endEscalationsIn } from './people.ts';
 import { StoreError, type EpisodeChange, type NewWebhook, type Store } from './store.ts';
 
 type Intake = Pick<
@@ -139,17 +140,19 @@ export function intakeOf({ db, wallMs, relapseMs, webhookCapBytes }: Context): I
         });
       }),
     closeEpisode: async (episodeId, version, outcome, nowMs) =>
-      (await db.run(
-        `UPDATE episode SET state = 'closed', open_key = NULL, closed_ms = ?, closed_wall_ms = ?, outcome = ?,
+      await db.transact(async (tx) => {
+        const closed = await tx.run(
+          `UPDATE episode SET state = 'closed', open_key = NULL, closed_ms = ?, closed_wall_ms = ?, outcome = ?,
                next_eval_ms = NULL, version = version + 1
              WHERE id = ? AND version = ? AND state = 'open'
                AND NOT EXISTS (SELECT 1 FROM run WHERE run.episode_id = episode.id AND run.state <> 'ended')`,
-        nowMs,
-        Math.floor(wallMs()),
-        outcome,
-        episodeId,
-        version,
-      )) === 1,
+          ...[nowMs, Math.floor(wallMs()), outcome, episodeId, version],
+        );
+        if (closed !== 1) return false;
+        // What people were told would else go on for ever after a crash between the two.
+        await endEscalationsIn(tx, episodeId, nowMs);
+        return true;
+      }),
   };
 }
 

@@ -89,11 +89,7 @@ export function peopleIn(db: Db): People {
       return int(row, 'n');
     },
     endEscalations: async (episodeId, nowMs) => {
-      await db.run(
-        `UPDATE outbox SET state = 'ending', next_ms = ? WHERE episode_id = ? AND state = 'open'`,
-        nowMs,
-        episodeId,
-      );
+      await endEscalationsIn(db, episodeId, nowMs);
     },
     audit: async (entry) => {
       await writeAudit(db, entry);
@@ -111,6 +107,9 @@ async function enqueueIn(db: Tx, escalation: Escalation, nowMs: number): Promise
   const { dedupeKey, episodeId } = escalation;
   const labels = JSON.stringify(escalation.labels);
   const annotations = JSON.stringify(escalation.annotations);
+  // An evaluation that was under way when its episode was closed: nobody would end what it tells.
+  const episode = await db.get('SELECT state FROM episode WHERE id = ?', episodeId);
+  if (episode?.['state'] === 'closed' && escalation.labels['alertname'] !== 'RemediationFailed') return false;
   const existing = await db.get(`SELECT state FROM outbox WHERE dedupe_key = ?${db.forUpdate}`, dedupeKey);
   if (existing?.['state'] === 'open') return false;
   // The same labels are the same alert: the new text replaces the old one, and ending the old one would end the new one.
@@ -138,6 +137,13 @@ async function enqueueIn(db: Tx, escalation: Escalation, nowMs: number): Promise
     );
   }
   return true;
+}
+
+export async function endEscalationsIn(db: Tx, episodeId: string, nowMs: number): Promise<void> {
+  await db.run(
+    `UPDATE outbox SET state = 'ending', next_ms = ? WHERE episode_id = ? AND state = 'open'`,
+    ...[nowMs, episodeId],
+  );
 }
 
 export async function writeAudit(db: Tx, entry: Parameters<Store['audit']>[0]): Promise<void> {

@@ -1,6 +1,6 @@
 // One text for both dialects. UNIQUE with NULLs carries "at most one open": partial indexes do not exist in MySQL.
 
-export const schemaVersion = 2;
+export const schemaVersion = 3;
 
 interface Dialect {
   /** an id or a short word, compared byte by byte */
@@ -111,7 +111,12 @@ CREATE INDEX decision_policy ON decision(policy, verdict);
 CREATE INDEX run_decision ON run(decision_id);
 CREATE INDEX audit_object ON audit(object, id);
 `;
-  return [first, second];
+  const third = `
+ALTER TABLE approval ADD COLUMN plan_hash ${key};
+ALTER TABLE approval ADD COLUMN plan ${text};
+ALTER TABLE episode ADD COLUMN decisions_dropped ${int} NOT NULL DEFAULT 0;
+`;
+  return [first, second, third];
 }
 
 /** STRICT: a wrong type is an error, not another affinity. */

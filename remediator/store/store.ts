@@ -71,7 +71,10 @@ export interface Store extends StoreOfPeople, AsyncDisposable {
   readonly scheduleEval: (episodeId: string, oldMs: number | undefined, nextMs: number) => Promise<boolean>;
   /** For a closed episode that Alertmanager still says is active: opens its successor. undefined when one is open already. */
   readonly reopen: (episodeId: string, startsWallMs: number, nowMs: number) => Promise<string | undefined>;
-  /** False when the version moved, when it is closed already, or while a run of it is active. */
+  /**
+   * With what people were told of it, which is ended in the same transaction. False when the version moved, when it is
+   * closed already, or while a run of it is active.
+   */
   readonly closeEpisode: (
     episodeId: string,
     version: number,
@@ -80,7 +83,10 @@ export interface Store extends StoreOfPeople, AsyncDisposable {
   ) => Promise<boolean>;
 
   // --- decisions
-  /** A new row only when reasonKey changed; else repeats + 1. Returns the stored one and whether it is new. */
+  /**
+   * A new row only when reasonKey changed; else repeats + 1. Returns the stored one and whether it is new. Of an episode
+   * that changes its reason without end the first ones, the newest ones and those that something rests on are kept.
+   */
   readonly recordDecision: (
     decision: Omit<Decision, 'id' | 'firstMs' | 'lastMs' | 'repeats'>,
     nowMs: number,
@@ -290,6 +296,7 @@ export interface Claim {
     readonly policyHash: string;
     readonly evidenceHash: string;
     readonly paramsHash: string;
+    readonly planHash: string;
   };
 }
 

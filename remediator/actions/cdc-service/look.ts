@@ -37,6 +37,7 @@ export async function lookAt(
       owner: soleVerdict(facts),
     },
     owner: serviceOwner(service),
+    observers: observersOf(facts),
     evidence: {
       running: service.known ? (service.value.running?.id ?? null) : 'unknown',
       last: service.known ? (service.value.last?.incarnation.id ?? null) : 'unknown',
@@ -69,6 +70,30 @@ function alreadyFixed({ health, service }: CdcFacts): Verdict {
         ? allow(health.state, health.why, inputs)
         : unsure('supervisor_unknown', service.why, inputs);
   }
+}
+
+/**
+ * Its supervisor at the process, its own addresses, its position (or lag), and the binary log of its source. That it says
+ * of itself that it works is no sign that it does, nor that its process lives; that it reads is.
+ */
+export function observersOf({
+  service,
+  reading,
+  health,
+}: Pick<CdcFacts, 'service' | 'reading' | 'health'>): NonNullable<Look<unknown>['observers']> {
+  const { process, port, works } = reading;
+  const isGone = service.known && service.value.running === null;
+  const isDead = process.known && process.value === 'gone';
+  const isMute = port.known && !port.value;
+  const saysNo = works.known && !works.value;
+  // of one that is gone nobody sees it read, and what it was seen to read before shows nothing
+  const flow = isGone || isDead ? 'unknown' : health.layers.data_flow;
+  return [
+    { by: 'supervisor', says: isGone ? 'broken' : 'unknown' },
+    { by: 'its addresses', says: isDead || isMute || saysNo ? 'broken' : 'unknown' },
+    { by: 'its position', says: flow === 'failed' ? 'broken' : flow === 'ok' ? 'healthy' : 'unknown' },
+    { by: 'source', says: flow === 'failed' ? 'broken' : 'unknown' },
+  ];
 }
 
 function sourceVerdict({ source }: CdcFacts): Verdict {

@@ -1,6 +1,7 @@
 // Everything that a restart of Maxwell is decided on, read once. Nothing is thrown: what cannot be read is unknown.
 import type { Call } from '../../../exporter/collector.ts';
-import { known, type Known } from '../../../exporter/runtime/known.ts';
+import { classOf, messageOf } from '../../../exporter/runtime/errors.ts';
+import { known, unknown, type Known } from '../../../exporter/runtime/known.ts';
 import type { MaxwellClient } from '../../../exporter/systems/maxwell/client.ts';
 import { readBootstraps, type MaxwellBootstrap } from '../../../exporter/systems/maxwell/facts-bootstrap.ts';
 import { judgeTables, readMaxwellTables, tablesOf } from '../../../exporter/systems/maxwell/facts-evidence.ts';
@@ -51,6 +52,8 @@ export interface MaxwellFacts {
   readonly kafka: BusOffsets;
   /** Since its start. undefined: its HTTP server is not configured. */
   readonly failedMessages: Known<number> | undefined;
+  /** Whether its HTTP server answers, with whatever. undefined: none is configured. */
+  readonly http: 'answers' | 'silent' | undefined;
 }
 
 export async function readFacts(
@@ -85,14 +88,19 @@ async function readFromClient(client: MaxwellClient, mysqlUser: string, world: W
   );
   const bootstraps = await attempt(clock, () => readOpenBootstraps(client, call));
   const rows = await attempt(clock, async () => readRows(await client.mysql(call), schema, clientId, call));
-  const http = client.http;
-  const failedMessages =
-    http === undefined
-      ? undefined
-      : await attempt(clock, () => readMaxwellHttp(http, client.address.http?.prefix, call)).then((found) =>
-          found.known ? found.value.messagesFailed : found,
-        );
-  return { schema, clientId, tables, source, dumpThreads, bootstraps, rows, failedMessages };
+  return { schema, clientId, tables, source, dumpThreads, bootstraps, rows, ...(await readHttp(client, call)) };
+}
+
+async function readHttp(client: MaxwellClient, call: Call): Promise<Pick<MaxwellFacts, 'failedMessages' | 'http'>> {
+  const { http } = client;
+  if (http === undefined) return { failedMessages: undefined, http: undefined };
+  try {
+    const { messagesFailed } = await readMaxwellHttp(http, client.address.http?.prefix, call);
+    return { failedMessages: messagesFailed, http: 'answers' };
+  } catch (error) {
+    const isSilent = ['refused', 'unreachable', 'deadline'].includes(classOf(error));
+    return { failedMessages: unknown(messageOf(error)), http: isSilent ? 'silent' : 'answers' };
+  }
 }
 
 export async function readOpenBootstraps(client: MaxwellClient, call: Call): Promise<readonly MaxwellBootstrap[]> {

@@ -11,6 +11,7 @@ import { adviceFor } from './advice.ts';
 import type { Before } from './before.ts';
 import { classify } from './classify.ts';
 import { readFacts, type MaxwellFacts } from './facts.ts';
+import { observersOf } from './observers.ts';
 
 export interface LookParams {
   readonly mysqlUser: string;
@@ -43,6 +44,7 @@ export async function lookAt(
       ...preconditions(facts),
     },
     owner: serviceOwner(facts.service),
+    observers: observersOf(facts),
     // No progressMark: a start that failed for a passing trouble (Kafka was away for a moment) has moved nothing, and is
     // tried again within the budget.
     evidence: evidenceOf(facts, errorClass),

@@ -92,7 +92,7 @@ export function partialPossible({ replica, primary }: Pair, backlogShare: number
 /** The replica by the age of what it heard, its primary by what it has written and what it hears from the replica. */
 export function observersOf(
   facts: PairFacts,
-  { silentSeconds }: ReconnectParams,
+  { silentSeconds }: Pick<ReconnectParams, 'silentSeconds'>,
 ): NonNullable<Look<unknown>['observers']> {
   const { replica, primary } = facts;
   const ago = replica.known ? replica.value.link?.lastIoSecondsAgo : undefined;

@@ -5,6 +5,7 @@ import type { RedisWorld } from './connection.ts';
 import { readPair } from './facts.ts';
 import { goodMarkOf, markIfGood } from './marks.ts';
 import { evidenceOf, pairOf, seenOf } from './reconnect-look.ts';
+import { resyncObservers } from './resync-observers.ts';
 import { divergence, resyncPreconditions, type ResyncParams } from './resync-verdicts.ts';
 import { sentinelVerdict } from './verdicts.ts';
 
@@ -25,6 +26,7 @@ export async function lookAtData(
     alreadyFixed,
     preconditions: { ...resyncPreconditions(facts, params, good), sentinel },
     owner: sentinel,
+    ...resyncObservers(facts, alreadyFixed.code, params),
     ...(facts.replica.known ? { progressMark: facts.replica.value.replId } : {}),
     evidence: evidenceOf(facts, alreadyFixed.code),
     seen: seenOf(facts),

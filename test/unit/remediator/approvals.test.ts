@@ -4,10 +4,12 @@ import { test } from 'node:test';
 import { z } from 'zod';
 import type { Action } from '../../../remediator/action.ts';
 import type { EvaluatorDeps } from '../../../remediator/evaluator.ts';
-import type { Policy } from '../../../remediator/guard.ts';
+import type { Target } from '../../../exporter/config/inventory.ts';
+import { allow, type Policy, type Verdict } from '../../../remediator/guard.ts';
 import type { Approval, Decision } from '../../../remediator/model.ts';
 import { defaultLimits } from '../../../remediator/policies.ts';
-import { policy, withBench, type Bench, type World } from './evaluator-bench.ts';
+import { changesIn } from '../../../remediator/shown-plan.ts';
+import { inventoryWith, policy, withBench, type Bench, type World } from './evaluator-bench.ts';
 import { fakeAction } from './fake-service.ts';
 
 const asking: Policy = { ...policy, mode: 'approve', approval: { role: 'dba', expiresMs: 1_800_000 } };
@@ -93,26 +95,89 @@ test('what moves does not void an approval', () =>
     (b) => ({ actions: [laggingAction(b)] }),
   ));
 
-const voiding: readonly (readonly [what: string, change: (b: Bench) => void])[] = [
-  ['another incarnation', (b) => void (b.service.running = 7)],
-  ['a policy with other limits', (b) => void (b.policies = [{ ...asking, pace: { ...asking.pace, maxRuns: 2 } }])],
-];
-for (const [what, change] of voiding) {
-  test(`${what} voids an approval, and asks anew`, () =>
-    withBench(async (b) => {
-      b.policies = [asking];
-      const id = await b.fire();
-      await b.lookTwice(id);
-      const before = await decide(b, 'approved');
-      change(b);
-      assert.equal((await b.lookTwice(id)).reasonKey, 'approval:needs_approval');
-      assert.equal((await b.store.approval(before.id))?.state, 'void');
-      const after = await asked(b);
-      assert.deepEqual([after.state, after.id === before.id], ['requested', false]);
-      await settled(b);
-      assert.deepEqual(b.service.witness, []);
-    }));
+/** What may become another plan between the yes and the run. */
+interface Seen {
+  owner: Verdict | undefined;
+  undo: string;
+  readonly targets: Map<string, Target>;
 }
+
+const voiding: readonly (readonly [what: string, change: (b: Bench, seen: Seen) => void, told: RegExp])[] = [
+  ['another incarnation', (b) => void (b.service.running = 7), /facts\.seq was 1, is 7$/],
+  [
+    'a policy with other limits',
+    (b) => void (b.policies = [{ ...asking, pace: { ...asking.pace, maxRuns: 2 } }]),
+    /policy\.pace\.maxRuns was 3, is 2$/,
+  ],
+  [
+    'another owner',
+    (_b, seen) => void (seen.owner = allow('unit', 'systemd')),
+    /owner was "allow: none", is "allow: unit"$/,
+  ],
+  ['other steps', (_b, seen) => void (seen.undo = 'left.down'), /steps\.0\.undo was "start\.back", is "left\.down"$/],
+  [
+    'another machine under the name of the target',
+    (_b, { targets }) => {
+      const target = targets.get('svc1');
+      assert.ok(target);
+      targets.set('svc1', { ...target, address: { host: '10.0.0.9' } });
+    },
+    /target\.address was null, is \{"host":"10\.0\.0\.9"\}$/,
+  ],
+];
+for (const [what, change, told] of voiding) {
+  test(`${what} voids an approval, and asks anew with the reason`, () => {
+    const seen: Seen = { owner: allow('none', 'nobody'), undo: 'start.back', targets: new Map() };
+    return withBench(
+      async (b) => {
+        b.policies = [asking];
+        const id = await b.fire();
+        await b.lookTwice(id);
+        const before = await decide(b, 'approved');
+        change(b, seen);
+        const decision = await b.lookTwice(id);
+        assert.equal(decision.reasonKey, 'approval:needs_approval');
+        assert.match(decision.because, /; the yes of ann was for another plan: /);
+        assert.match(decision.because, told);
+        assert.equal((await b.store.approval(before.id))?.state, 'void');
+        const after = await asked(b);
+        assert.deepEqual([after.state, after.id === before.id], ['requested', false]);
+        const open = (await b.store.escalationsOf(id)).filter((e) => e.state === 'open');
+        assert.match(open[0]?.annotations['description'] ?? '', /was for another plan/);
+        assert.match((await b.look(id)).because, told, 'as long as it is asked');
+        await settled(b);
+        assert.deepEqual(b.service.witness, []);
+        // a yes to the new plan is one
+        await decide(b, 'approved');
+        assert.equal((await b.look(id)).verdict, 'act');
+      },
+      (b) => {
+        const inventory = inventoryWith(['svc1', 'svc2']);
+        for (const [name, target] of inventory.targets) seen.targets.set(name, target);
+        const inner = fakeAction(b.service);
+        const action: Action<World> = {
+          ...inner,
+          look: async (...args) => ({ ...(await inner.look(...args)), ...(seen.owner && { owner: seen.owner }) }),
+          steps: (...args) =>
+            inner.steps(...args).map((s) => {
+              const { compensate } = s;
+              return compensate === 'none' ? s : { ...s, compensate: { ...compensate, name: seen.undo } };
+            }),
+        };
+        return { inventory: { ...inventory, targets: seen.targets }, actions: [action] };
+      },
+    );
+  });
+}
+
+test('a long list of changes is cut, with how many more there are', () => {
+  const many = (n: number): Readonly<Record<string, number>> =>
+    Object.fromEntries(Array.from({ length: 9 }, (_, i) => [`k${i}`, n]));
+  assert.deepEqual(changesIn({ a: many(1), b: [1, 2] }, { a: many(1), b: [1, 3] }), ['b.1 was 2, is 3']);
+  assert.deepEqual(changesIn({ a: 1 }, {}), ['a was 1, is not there']);
+  const changes = changesIn(many(1), many(2));
+  assert.deepEqual([changes.length, changes.at(-1)], [6, 'and 4 more']);
+});
 
 test('a no holds until the facts change; a question that nobody answers is asked anew', () =>
   withBench(async (b) => {
@@ -352,33 +417,4 @@ test('other parameters void an approval: the object that the alert is about has 
     await settled(b);
     assert.deepEqual(b.service.witness, []);
   }, channels);
-});
-
-test('scenario 6: the budget holds over a restart of the process, and its end is told', async () => {
-  await withBench(async (b) => {
-    b.policies = [{ ...policy, pace: { ...policy.pace, maxRuns: 2 } }];
-    b.service.dataMoves = 'no';
-    const id = await b.fire();
-    await b.lookTwice(id);
-    await settled(b);
-    await again(b, id);
-    assert.equal((await b.runs()).length, 2);
-    const starts = b.service.count('start');
-    const restarted = b.another();
-    b.service.isSick = true;
-    b.clock.aheadMs += policy.pace.cooldownMs + 15_001;
-    await b.store.setAlertState(id, 'active', '', b.clock.nowMs());
-    await restarted.resume();
-    for (let turn = 0; turn < 3; turn++) {
-      const open = await b.store.episode(id);
-      await b.store.scheduleEval(id, open?.nextEvalMs, b.clock.nowMs());
-      await restarted.tick();
-      await restarted.idle();
-      b.clock.aheadMs += 1_000;
-    }
-    const decision = (await b.store.decisionsOf(id)).at(-1);
-    assert.equal(decision?.reasonKey, 'budget:spent');
-    assert.equal(b.service.count('start'), starts);
-    assert.ok((await b.told()).includes('RemediationRefused'));
-  });
 });

@@ -9,6 +9,7 @@ const episode: Episode = {
   annotations: { summary: 'the alert’s own' },
   ...{ resolvedHintMs: undefined, truncated: false, alertState: 'active', alertDetail: '', alertSeenMs: 0 },
   ...{ state: 'open', attempts: 0, relapseOf: undefined, nextEvalMs: 0, closedMs: undefined, outcome: undefined },
+  decisionsDropped: 0,
 };
 const decision: Decision = {
   ...{ id: 'd1', episodeId: 'e1', episodeVersion: 1, policy: 'p', policyHash: 'h', action: 'maxwell.restart' },
@@ -94,6 +95,7 @@ test('a question names who may answer, how long it stands, and the exact command
   const approval: Approval = {
     ...{ id: 'a1', episodeId: episode.id, decisionId: decision.id, policy: 'p', action: 'maxwell.restart' },
     ...{ target: 'maxwell1', policyHash: 'p', evidenceHash: 'e', paramsHash: 'x', role: 'dba' },
+    ...{ planHash: 'h', plan: null },
     ...{ requestedMs: 0, expiresMs: 1_800_000, state: 'requested', decidedBy: undefined, decidedMs: undefined },
     ...{ comment: undefined, usedByRun: undefined },
   };

@@ -135,6 +135,14 @@ export async function withBench(
 }
 
 export function inventoryWith(names: readonly string[]): Inventory {
+  const written = { files: [], leftOut: [] };
   const targets = names.map((name) => [name, { name, kind: 'fake', instance: `${name}:1` } as Target] as const);
-  return { targets: new Map(targets), pipelines: [], members: [], upstreams: new Map(), remediation: undefined };
+  return {
+    targets: new Map(targets),
+    pipelines: [],
+    members: [],
+    upstreams: new Map(),
+    remediation: undefined,
+    ...written,
+  };
 }

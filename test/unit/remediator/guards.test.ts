@@ -20,6 +20,7 @@ const asking = [{ ...policy, mode: 'approve' as const }];
 const approval = (state: Approval['state'], expiresMs = nowMs + 1): PlanInput['approval'] => ({
   role: 'dba',
   latest: { id: 'a1', state, expiresMs, decidedBy: 'ann', comment: undefined },
+  former: undefined,
 });
 const observed = (...says: readonly ('broken' | 'healthy' | 'unknown')[]): { readonly action: ActionView } => ({
   action: { ...view, observers: says.map((said, i) => ({ by: `way ${i + 1}`, says: said })) },

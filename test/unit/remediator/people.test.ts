@@ -51,6 +51,7 @@ async function asked(store: Store, name: string, change: Partial<Approval> = {})
     {
       ...{ episodeId: episode.id, decisionId: 'd1', policy: 'maxwell-down', action: 'maxwell.restart' },
       ...{ target: 'maxwell1', policyHash: 'p', evidenceHash: 'e', paramsHash: 'a', role: 'operator' },
+      ...{ planHash: 'h', plan: null },
       expiresMs: nowMs + 600_000,
       ...change,
     },

@@ -34,6 +34,7 @@ const work = { scope: 'global', by: 'ann', reason: 'move' };
 const rejected: PlanInput['approval'] = {
   role: 'dba',
   latest: { id: 'a1', state: 'rejected', expiresMs: nowMs - 1, decidedBy: 'ann', comment: 'not now' },
+  former: undefined,
 };
 const silenced = { ...episode, alertState: 'silenced' as const };
 const rows: readonly (readonly [string, Partial<PlanInput>, verdict: string, reason: string, tell: string])[] = [

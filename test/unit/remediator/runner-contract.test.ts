@@ -6,7 +6,6 @@ import type { JournalEntry, Run } from '../../../remediator/model.ts';
 import type { RunnerDeps } from '../../../remediator/runner.ts';
 import { keepLease, leaseTiming } from '../../../remediator/runner/lease.ts';
 import { createLog } from '../../../exporter/runtime/log.ts';
-import { FakeService, fakeAction } from './fake-service.ts';
 import { harness, story, type Harness } from './run-harness.ts';
 import { stepAction, Target, type Parts } from './step-action.ts';
 
@@ -355,23 +354,4 @@ test('the same action with a longer deadline is another plan', async () => {
     return (await h.claim(action)).run.planHash;
   };
   assert.notEqual(await hashOf(stepAction(target, {})), await hashOf(stepAction(target, { step: { deadlineMs: 81 } })));
-});
-
-test('scenario 22: the alert resolves in the middle of a run: it goes on to where the service may stay', async () => {
-  await using h = await harness();
-  const service = new FakeService();
-  const action = fakeAction(service);
-  const { run, hold, evidenceHash } = await h.claim(action);
-  service.onCall = async (step) => {
-    if (step === 'stop') await h.store.setAlertState(h.episodeId, 'absent', '', h.clock.nowMs() + 1);
-  };
-  const runner = h.runner(action);
-  runner.begin(run, hold, evidenceHash);
-  await runner.idle();
-  assert.equal((await h.store.episode(h.episodeId))?.alertState, 'absent');
-  assert.deepEqual(
-    service.witness.filter((line) => line !== 'unlock'),
-    ['stop 1', 'start 2'],
-  );
-  assert.equal((await h.onlyRun()).outcome, 'verified');
 });

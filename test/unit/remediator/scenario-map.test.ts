@@ -10,19 +10,15 @@ interface Played {
   /** Part of the test's name as it is written. */
   readonly name: string;
 }
-interface Gap {
-  readonly what: string;
-  /** Why no test plays it yet. */
-  readonly gap: string;
-}
 
 const bench = 'unit/remediator/scenarios.test.ts';
+const during = 'unit/remediator/scenarios-run.test.ts';
 const rules = 'unit/remediator/scenarios-maxwell.test.ts';
 const mysql = 'integration/remediator-mysql.test.ts';
 const redis = 'integration/remediator-redis.test.ts';
 const maxwell = 'integration/remediator-maxwell-faults.test.ts';
 
-const scenarios: readonly (Played | Gap)[] = [
+const scenarios: readonly Played[] = [
   { what: 'a failed attempt is tried again by its own timer', file: bench, name: 'scenario 0:' },
   {
     what: 'two peers, one run',
@@ -41,7 +37,7 @@ const scenarios: readonly (Played | Gap)[] = [
   },
   { what: 'a mixed group', file: bench, name: 'scenario 4:' },
   { what: 'a truncated group', file: bench, name: 'scenario 5:' },
-  { what: 'the budget over a restart', file: 'unit/remediator/approvals.test.ts', name: 'scenario 6:' },
+  { what: 'the budget over a restart', file: during, name: 'scenario 6:' },
   {
     what: 'kill -9 after the stop, before the start',
     file: 'faults/contract-sweep.test.ts',
@@ -59,18 +55,14 @@ const scenarios: readonly (Played | Gap)[] = [
   { what: 'Maxwell without a row of its position', file: rules, name: 'scenario 13:' },
   { what: 'Kafka is down', file: maxwell, name: 'Kafka is down: held until it answers again, then repaired' },
   { what: 'an open bootstrap', file: rules, name: 'scenario 15:' },
-  { what: 'a truncated dump', gap: 'the action that runs a backup again comes later' },
+  { what: 'a truncated dump', file: 'unit/remediator/scenario-backup.test.ts', name: 'scenario 16:' },
   { what: 'a switch that cannot be read', file: bench, name: 'scenario 17:' },
   { what: 'a missing label', file: bench, name: 'scenario 18:' },
   { what: 'a storm', file: bench, name: 'scenario 19:' },
   { what: 'hostile label values', file: bench, name: 'scenario 20:' },
-  { what: 'a policy edited during a run', file: bench, name: 'scenario 21:' },
-  {
-    what: 'an alert that resolves in the middle of a run',
-    file: 'unit/remediator/runner-contract.test.ts',
-    name: 'scenario 22:',
-  },
-  { what: 'people at work', file: bench, name: 'scenario 23:' },
+  { what: 'a policy edited during a run', file: during, name: 'scenario 21:' },
+  { what: 'an alert that resolves in the middle of a run', file: during, name: 'scenario 22:' },
+  { what: 'people at work', file: during, name: 'scenario 23:' },
   {
     what: 'the lease is lost in the middle of a run',
     file: 'faults/contract-sweep.test.ts',
@@ -79,7 +71,6 @@ const scenarios: readonly (Played | Gap)[] = [
 ];
 
 for (const [number, scenario] of scenarios.entries()) {
-  if ('gap' in scenario) continue;
   test(`scenario ${number}, ${scenario.what}: is played`, () => {
     const text = readFileSync(join(import.meta.dirname, '..', '..', scenario.file), 'utf8');
     assert.ok(text.includes(scenario.name), `${scenario.file} has no test ${scenario.name}`);
@@ -88,6 +79,4 @@ for (const [number, scenario] of scenarios.entries()) {
 
 test('no number is left out', () => {
   assert.equal(scenarios.length, 25);
-  const gaps = scenarios.flatMap((s, number) => ('gap' in s ? [number] : []));
-  assert.deepEqual(gaps, [16], 'what is not played is named here, and nothing else');
 });

@@ -26,6 +26,7 @@ export const episode: Episode = {
   nextEvalMs: undefined,
   closedMs: undefined,
   outcome: undefined,
+  decisionsDropped: 0,
 };
 
 export const policy: Policy = {
@@ -101,6 +102,6 @@ export const permitted: PlanInput = {
     { scope: 'target:maxwell1', used: 0, max: 3, windowMs: 3_600_000 },
     { scope: 'global', used: 2, max: 10, windowMs: 3_600_000 },
   ],
-  approval: { role: 'operator', latest: undefined },
+  approval: { role: 'operator', latest: undefined, former: undefined },
   alertFreshMs: 90_000,
 };

@@ -33,6 +33,7 @@ const sound: MaxwellFacts = {
   rows: known({ positions: [row], heartbeats: [], bootstrap: [], schemaId: '1' }, now),
   kafka: {},
   failedMessages: undefined,
+  http: undefined,
 };
 
 function withFacts(b: Bench, facts: () => MaxwellFacts): Action<World> {

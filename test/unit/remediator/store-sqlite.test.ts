@@ -8,6 +8,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import { openRaw, type SqliteRaw } from '../../../remediator/store/sqlite-raw.ts';
 import { withBallast } from '../../../remediator/store/ballast.ts';
+import { schemaVersion } from '../../../remediator/store/schema.ts';
 import { openSqlite } from '../../../remediator/store/sqlite.ts';
 import { StoreError, type Store } from '../../../remediator/store/store.ts';
 import { eventually } from '../../support/wait.ts';
@@ -125,6 +126,22 @@ test('SQLite: read-only reads beside a writer and creates nothing', async () => 
   await assert.rejects(reader.setMeta('k', 'v'), StoreError);
 });
 
+test('SQLite: an episode whose messages cannot be ended stays open: both are one transaction', async () => {
+  await using dir = await folder();
+  await using store = openSqlite({ file: dir.file });
+  const episode = await openEpisode(store, { alertname: 'A' });
+  const annotations = {};
+  await store.enqueue({ dedupeKey: 'k', episodeId: episode.id, labels: { alertname: 'X' }, annotations }, 1);
+  const raw = new DatabaseSync(dir.file);
+  raw.exec(`CREATE TRIGGER broken BEFORE UPDATE ON outbox BEGIN SELECT RAISE(ABORT, 'no'); END`);
+  await assert.rejects(store.closeEpisode(episode.id, episode.version, 'healed', 2));
+  assert.equal((await store.episode(episode.id))?.state, 'open');
+  raw.exec('DROP TRIGGER broken');
+  raw.close();
+  assert.equal(await store.closeEpisode(episode.id, episode.version, 'healed', 3), true);
+  assert.equal((await store.escalationsOf(episode.id))[0]?.state, 'ending');
+});
+
 test('SQLite: a store of version 1 is taken over with all it holds; a reader leaves it as it is', async () => {
   await using place = await folder();
   {
@@ -137,7 +154,7 @@ test('SQLite: a store of version 1 is taken over with all it holds; a reader lea
   assert.throws(() => openSqlite({ file: place.file, readOnly: true }), /schema 1/);
   await using store = openSqlite({ file: place.file });
   await using second = openSqlite({ file: place.file });
-  assert.equal(await second.meta('schema'), '2');
+  assert.equal(await second.meta('schema'), String(schemaVersion));
   assert.equal(await store.meta('clock'), 'x');
   const [pause] = await store.pauses();
   assert.deepEqual([pause?.paused, pause?.by], [true, 'ann']);

@@ -7,13 +7,14 @@ import type { StoreUnderTest } from './store-suite.ts';
 
 const labels = { alertname: 'MaxwellDown', target: 'maxwell1' };
 const t0 = 1_000_000;
-const hashes = { policyHash: 'ph', evidenceHash: 'eh', paramsHash: 'xh' };
+const hashes = { policyHash: 'ph', evidenceHash: 'eh', paramsHash: 'xh', planHash: 'nh' };
+const plan = { action: 'maxwell.restart', facts: { running: 1 } };
 
 type Asked = Parameters<Store['requestApproval']>[0];
 function askedOf(episodeId: string, change: Partial<Asked> = {}): Asked {
   return {
     ...{ episodeId, decisionId: 'd', policy: 'p', action: 'maxwell.restart', target: 'maxwell1', ...hashes },
-    ...{ role: 'oncall', expiresMs: t0 + hour },
+    ...{ plan, role: 'oncall', expiresMs: t0 + hour },
     ...change,
   };
 }
@@ -44,7 +45,7 @@ export function peopleSuite(name: string, make: () => Promise<StoreUnderTest>): 
       });
       const same = await store.requestApproval(askedOf(id, { decisionId: 'd2', expiresMs: t0 + 2 * hour }), t0 + 5);
       assert.deepEqual([same.isNew, same.approval.id], [false, first.approval.id]);
-      for (const change of [{ evidenceHash: 'e2' }, { paramsHash: 'x2' }, { policyHash: 'p2' }]) {
+      for (const change of [{ evidenceHash: 'e2' }, { paramsHash: 'x2' }, { policyHash: 'p2' }, { planHash: 'n2' }]) {
         const [before] = await store.approvals({ episodeId: id, open: true, nowMs: t0, limit: 5 });
         const other = await store.requestApproval(askedOf(id, change), t0 + 10);
         assert.ok(other.isNew);
@@ -98,6 +99,7 @@ export function peopleSuite(name: string, make: () => Promise<StoreUnderTest>): 
         { approval: { id, ...hashes, policyHash: 'other' } },
         { approval: { id, ...hashes, evidenceHash: 'other' } },
         { approval: { id, ...hashes, paramsHash: 'other' } },
+        { approval: { id, ...hashes, planHash: 'other' } },
         { approval: { id, ...hashes }, action: 'other' },
         { approval: { id, ...hashes }, target: 'other' },
       ];

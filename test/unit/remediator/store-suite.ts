@@ -341,6 +341,24 @@ export function storeSuite(name: string, make: () => Promise<StoreUnderTest>): v
       assert.deepEqual(back, decision(id, 'alert:absent'));
     });
 
+    it('of an episode that flaps the first and the newest are kept, what is rested on too, and the rest is counted', async (store) => {
+      const episode = await openEpisode(store, labels);
+      const record = async (n: number, change: Partial<Decision> = {}): Promise<string> =>
+        (await store.recordDecision(decision(episode.id, n % 2 === 0 ? 'alert:a' : 'alert:b', change), t0 + n)).decision
+          .id;
+      for (let n = 0; n < 12; n++) await record(n);
+      const used = await record(12, { verdict: 'act' });
+      await win(store, episode, t0 + 12, { decisionId: used });
+      const would = await record(13, { verdict: 'would_act' });
+      for (let n = 14; n < 200; n++) await record(n);
+      const kept = await store.decisionsOf(episode.id);
+      assert.deepEqual([kept.length, (await episodeNow(store, episode.id)).decisionsDropped], [62, 138]);
+      assert.ok(kept.some((d) => d.id === used) && kept.some((d) => d.id === would));
+      assert.deepEqual([kept[0]?.firstMs, kept[9]?.firstMs, kept.at(-1)?.firstMs], [t0, t0 + 9, t0 + 199]);
+      assert.ok(kept.every((d) => d.trace.length > 0));
+      assert.equal((await store.policyCounts('p', undefined)).wouldAct, 1);
+    });
+
     it('a decision that a run was started on is never changed', async (store) => {
       const episode = await openEpisode(store, labels);
       const first = await store.recordDecision(decision(episode.id, 'act', { verdict: 'act' }), t0);
@@ -656,6 +674,22 @@ export function storeSuite(name: string, make: () => Promise<StoreUnderTest>): v
       assert.equal(ending?.state, 'ending');
       await store.markEscalation(dedupeKey, { nextMs: t0 + 66_000, okMs: t0 + 6002, state: 'done' });
       assert.deepEqual(await store.dueEscalations(t0 + hour), []);
+    });
+
+    it('ends with the closing of its episode, and an evaluation that is late tells nothing more of it', async (store) => {
+      const episode = await openEpisode(store, labels);
+      const escalation = refused(episode, await decided(store, episode.id, 'r'));
+      await store.enqueue(escalation, t0);
+      const { version } = await episodeNow(store, episode.id);
+      assert.equal(await store.closeEpisode(episode.id, version - 1, 'healed', t0 + 1), false);
+      assert.equal((await store.escalationsOf(episode.id))[0]?.state, 'open');
+      assert.equal(await store.closeEpisode(episode.id, version, 'healed', t0 + 2), true);
+      assert.deepEqual(
+        (await store.dueEscalations(t0 + 2)).map((e) => e.state),
+        ['ending'],
+      );
+      assert.equal(await store.enqueue(refused(episode, await decided(store, episode.id, 'late')), t0 + 3), false);
+      assert.equal((await store.escalationsOf(episode.id)).length, 1);
     });
 
     it('marks are kept over connections', async (store, under) => {
