@@ -34,14 +34,7 @@ export interface TargetState {
   readonly target: Target;
   /** Undefined before the first scrape. */
   readonly seen:
-    | {
-        readonly atMs: number;
-        readonly down: Failure | undefined;
-        readonly failed: readonly string[];
-        /** Families that are too large. */
-        readonly dropped: readonly string[];
-      }
-    | undefined;
+    { readonly atMs: number; readonly down: Failure | undefined; readonly failed: readonly string[] } | undefined;
 }
 
 /** Sweeps one target: one sweep at a time, shared by all scrapes that come while it runs; one connection, kept. */
@@ -52,10 +45,14 @@ export class Sweeper {
   readonly #background: BackgroundWork;
   readonly #backoff: Backoff;
   #running: Sweep | undefined;
+  readonly #reports = new Set<Promise<TargetReport>>();
+  #isAborted = false;
   /** What those who wait for the end of a sweep want of the next one: it does all of it. */
   readonly #waiting = new Set<{ readonly only: ReadonlySet<string> | undefined }>();
   readonly #droppedTotal = new Map<string, number>();
   #seen: TargetState['seen'];
+  /** Families that were too large at the last scrape of all collectors. */
+  #tooLarge: readonly string[] = [];
 
   /** @param after the end of the sweeper that this one replaces */
   constructor(target: Target, deps: SweeperDeps, after?: Promise<void>) {
@@ -98,6 +95,16 @@ export class Sweeper {
    * @param only collectors that are wanted; all when left out
    */
   async report(askedAtMs: number, budgetMs: number, only?: ReadonlySet<string>): Promise<TargetReport> {
+    const report = this.#report(askedAtMs, budgetMs, only);
+    this.#reports.add(report);
+    try {
+      return await report;
+    } finally {
+      this.#reports.delete(report);
+    }
+  }
+
+  async #report(askedAtMs: number, budgetMs: number, only?: ReadonlySet<string>): Promise<TargetReport> {
     const sweep = await this.#join(askedAtMs, budgetMs, only);
     const { target } = sweep;
     await endOr(sweep.done, askedAtMs + budgetMs - this.#deps.clock.monoMs());
@@ -127,7 +134,10 @@ export class Sweeper {
   /** Lets a running sweep end, or not, and closes the connection. */
   async close({ abort }: { readonly abort: boolean }): Promise<void> {
     const background = this.#background.stop();
+    this.#isAborted = abort;
     if (abort) this.#running?.abort();
+    // One that waits for the running sweep to end begins its own then, and opens the connection again.
+    await Promise.all(this.#reports);
     await this.#running?.done;
     await background;
     await this.#parts.connection.closed();
@@ -156,6 +166,7 @@ export class Sweeper {
       forThisMs,
     );
     this.#running = sweep;
+    if (this.#isAborted) sweep.abort();
     void sweep.done.then(() => {
       this.#running = undefined;
       if (!sweep.isResting) this.#ended(sweep);
@@ -181,17 +192,23 @@ export class Sweeper {
     const before = this.#seen;
     const failing = whole?.outcomes.filter((o) => o.failure !== undefined).map((o) => o.collector);
     const failed = failing ?? before?.failed ?? [];
-    // A collector that has failed tells nothing of what it has.
-    const dropped = whole !== undefined && failed.length === 0 ? tooLarge(whole.served) : (before?.dropped ?? []);
-    this.#seen = { atMs: this.#deps.clock.wallMs(), down, failed, dropped };
+    this.#seen = { atMs: this.#deps.clock.wallMs(), down, failed };
     const { log } = this.#deps;
     if (down !== undefined && before?.down?.class !== down.class) log.warn({ ...down }, 'target is down');
     if (down === undefined && before?.down !== undefined) log.info('target is up again');
     if (down === undefined && failed.join() !== (before?.failed.join() ?? ''))
       log.warn({ failed }, 'collectors failing');
-    if (dropped.join() === (before?.dropped.join() ?? '')) return;
-    if (dropped.length === 0) log.info('the series of the target are within its series_limit again');
-    else log.warn({ families: dropped }, 'series are left out: the target has more than its series_limit');
+    // A collector that has failed tells nothing of what it has.
+    if (whole !== undefined && failed.length === 0) this.#noteTooLarge(tooLargeIn(whole.served));
+  }
+
+  #noteTooLarge(families: readonly string[]): void {
+    const before = this.#tooLarge;
+    this.#tooLarge = families;
+    if (families.join() === before.join()) return;
+    const { log } = this.#deps;
+    if (families.length === 0) log.info('the series of the target are within its series_limit again');
+    else log.warn({ families }, 'series are left out: the target has more than its series_limit');
   }
 }
 
@@ -206,7 +223,7 @@ function cutOf(target: Target, outcomes: readonly Outcome[]): Cut {
 }
 
 /** For the log: not more than can be read. */
-function tooLarge({ dropped }: Cut): readonly string[] {
+function tooLargeIn({ dropped }: Cut): readonly string[] {
   const names = new Set([...dropped.values()].flatMap((ofCollector) => [...ofCollector.keys()]));
   return [...names].sort().slice(0, 10);
 }

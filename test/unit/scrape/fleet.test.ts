@@ -98,7 +98,7 @@ test('50 scrapes at once, by both doors and of single collectors, of a target th
   const holes = await Promise.all(kinds.map(() => blackHole()));
   const targets = kinds.map((kind, i) => ({ name: kind, kind, address: { host: '127.0.0.1', port: holes[i]?.port } }));
   const rounds = new Rounds(inventoryOf({ targets }, 'test.yml', systems), roundsDeps());
-  const collector: Record<string, string> = { mysql: 'replication', redis: 'replication' };
+  const collector: Record<string, string> = { mysql: 'replication', redis: 'replication_stream' };
   const budgetMs = 1500;
   const asked = Array.from({ length: 50 }, (_, i) => {
     if (i % 3 === 0) return rounds.scrape(budgetMs);
