@@ -5,7 +5,7 @@ import { landingPage, type Landing } from '../../exporter/landing.ts';
 import { systems } from '../../exporter/systems/index.ts';
 import type { TargetState } from '../../exporter/scrape/sweeper.ts';
 
-const targets = [...'abcd'].map((name) => ({ name, kind: 'redis', address: { host: '127.0.0.1', port: 1 } }));
+const targets = ['a', 'b', 'c', 'd'].map((name) => ({ name, kind: 'redis', address: { host: '127.0.0.1', port: 1 } }));
 const inventory = inventoryOf({ targets }, 'test.yml', systems);
 const now = Date.UTC(2026, 0, 31);
 
