@@ -30,7 +30,7 @@ export function landingPage({ states, pipelines, settled, version, nowMs, withRe
 </head>
 <body>
 <h1>pipemedic exporter</h1>
-<p>Version ${escapeHtml(version)}. <a href="/metrics">Metrics</a> · <a href="/metrics?self=1">of the exporter only</a> · <a href="/sd">Service discovery</a> · <a href="/-/healthy">Healthy</a> · <a href="/-/ready">Ready</a></p>
+<p>Version ${escapeHtml(version)}. <a href="/metrics">Metrics</a> · <a href="/metrics?self=1">Metrics of the exporter only</a> · <a href="/sd">Service discovery</a> · <a href="/-/healthy">Healthy</a> · <a href="/-/ready">Ready</a></p>
 ${probes.length === 0 ? '' : `<p>Pipelines: ${probes.join(' · ')}</p>\n`}<h2>Targets</h2>
 <p>${counts.length === 0 ? 'There are none.' : `${counts.join(', ')}, as of the last scrape.`}${settled ? '' : ' The first look at all of them has not ended yet.'}</p>
 ${counts.length === 0 ? '' : table(ordered)}${withReasons ? '' : hint}</body>
@@ -55,7 +55,10 @@ const style = [
   'h1{font-size:1.5em}h2{font-size:1.2em;margin-bottom:0}',
   'table{border-collapse:collapse;width:100%}',
   'th,td{padding:.3em 1em .3em 0;text-align:left;vertical-align:top;border-bottom:1px solid #8884}',
-  'td{overflow-wrap:anywhere;unicode-bidi:isolate}td:nth-child(3),td:nth-child(5){white-space:nowrap}',
+  'td{white-space:nowrap;unicode-bidi:isolate}',
+  'td:nth-child(1),td:nth-child(4){white-space:normal;overflow-wrap:anywhere}td:nth-child(1){min-width:16em}',
+  '@media(max-width:45em){thead{display:none}tr{display:block;padding:.4em 0;border-bottom:1px solid #8884}',
+  'td{display:inline-block;border:0;padding:0 .8em 0 0}td:nth-child(4){display:block}}',
   '.down{color:#c62828;font-weight:bold}.failing{color:#b26a00;font-weight:bold}.up{color:#2e7d32}.unseen{color:#777}',
   '@media(prefers-color-scheme:dark){.down{color:#ff8a80}.failing{color:#ffb74d}.up{color:#81c784}.unseen{color:#aaa}}',
 ].join('');
