@@ -10,6 +10,7 @@ import { readSecret } from '../../runtime/secrets.ts';
 import { readTlsFiles } from '../../runtime/tls-files.ts';
 import type { Opening, TargetClient } from '../../system.ts';
 import { defaultPort, type RedisAddress } from './address.ts';
+import { limitReplies, type ReplyLimit } from './client-limit.ts';
 import { commandName, Refusals, type CommandSeen } from './client-refusals.ts';
 
 export interface RedisClient extends TargetClient {
@@ -63,11 +64,14 @@ export async function openRedis(opening: Opening<RedisAddress>, call: Call): Pro
   // ioredis says "Connection is closed." to what waits, and the reason to the listener above
   const reason = (error: unknown): unknown =>
     last !== undefined && messageOf(error) === 'Connection is closed.' ? last : error;
+  let limit: ReplyLimit | undefined;
   const send = async (of: Call, command: string, ...args: readonly string[]): Promise<unknown> => {
     const name = commandName(command, args);
     const nowMs = of.clock.monoMs();
     refusals.check(name, nowMs);
+    limit?.sent();
     try {
+      together(redis);
       const reply = await until(of.signal, command, redis.call(command, [...args]), end);
       refusals.accepted(name, nowMs);
       return reply;
@@ -75,6 +79,8 @@ export async function openRedis(opening: Opening<RedisAddress>, call: Call): Pro
       const failure = redisError(reason(error), command);
       refusals.failed(name, failure, nowMs);
       throw failure;
+    } finally {
+      limit?.answered();
     }
   };
   const ask = async (of: Call): Promise<string> => {
@@ -86,6 +92,10 @@ export async function openRedis(opening: Opening<RedisAddress>, call: Call): Pro
   const replies = new WeakMap<FactBoard, Promise<string>>();
   try {
     await until(call.signal, 'connect', redis.connect(), end);
+    limit = limitReplies(redis.stream, (why) => {
+      last = why;
+      end();
+    });
     refusals.loggedInAs(await authenticate(opening, (...args) => send(call, 'AUTH', ...args)));
   } catch (error) {
     end();
@@ -140,6 +150,15 @@ async function authenticate(
   return createHash('sha256')
     .update(`${auth?.user ?? ''}\0${password}`)
     .digest('base64');
+}
+
+/** What the collectors of a sweep send at the same time goes out in one piece: a piece costs more than what is in it. */
+function together({ stream }: Partial<Pick<Redis, 'stream'>>): void {
+  if (stream === undefined || stream.writableCorked > 0) return;
+  stream.cork();
+  process.nextTick(() => {
+    stream.uncork();
+  });
 }
 
 /** disconnect() says goodbye and waits two seconds for the other side; one that hangs says nothing. */
