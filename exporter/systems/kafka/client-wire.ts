@@ -13,11 +13,12 @@ import {
 } from '@platformatic/kafka';
 import type { Call } from '../../collector.ts';
 import { until } from '../../runtime/deadline.ts';
-import { messageOf } from '../../runtime/errors.ts';
+import { messageOf, type TargetError } from '../../runtime/errors.ts';
 import { unknown, type Known } from '../../runtime/known.ts';
 import type { Broker } from './facts-cluster.ts';
 import { newestOf, sent, type Versions } from './client-apis.ts';
 import { kafkaError, type Way } from './client-errors.ts';
+import { limitFrames } from './client-limit.ts';
 
 /** Kafka's time-outs are a safety net below the deadline of each call, which closes the client. */
 const connectTimeoutMs = 3_000;
@@ -43,6 +44,8 @@ export class KafkaWire {
   readonly #admin: Admin;
   readonly #bootstrap: readonly Node[];
   readonly #way: Way;
+  /** Why a connection was ended here: the library says only that it was closed. */
+  #refused: TargetError | undefined;
   #versions: Versions | undefined;
   #brokers: readonly Broker[] = [];
 
@@ -66,6 +69,15 @@ export class KafkaWire {
     // second would end the process (seen with 2.12.1 on a listener that wants a certificate).
     this.#admin.connections.on('connecting', ({ connection }) => {
       connection.on('error', () => undefined);
+      // Its socket is made right after this event.
+      queueMicrotask(() => {
+        const { socket } = connection as { readonly socket?: Connection['socket'] };
+        if (socket === undefined) return;
+        limitFrames(socket, (why) => {
+          this.#refused = why;
+          socket.destroy(why);
+        });
+      });
     });
   }
 
@@ -162,7 +174,9 @@ export class KafkaWire {
         this.#admin.close().catch(() => undefined);
       });
     } catch (error) {
-      throw kafkaError(error, what, this.#way);
+      const refused = this.#refused;
+      this.#refused = undefined; // of this call, as far as can be told
+      throw refused ?? kafkaError(error, what, this.#way);
     }
   }
 
