@@ -196,16 +196,16 @@ test('a body is not read: the answer comes at once and ends the connection', asy
   assert.match(got, /\r\nConnection: close\r\n/i);
 });
 
-test('the landing page shows the state of each target, escaped', async (t) => {
+test('the landing page shows the state of each target, without the words of a server', async (t) => {
   const bad = script({ open: () => Promise.reject(new Error('<script>alert("x")</script>')) });
   const { url } = await serveFor(t, fakes({ good: script(), bad }));
   await ready(url);
   const res = await fetch(url);
   const html = await res.text();
-  assert.match(html, /<td>good<\/td><td>fake<\/td><td>up<\/td>/);
-  assert.match(html, /<td>bad<\/td><td>fake<\/td><td>down \(bug\)<\/td>/);
-  assert.match(html, /&lt;script&gt;alert\(&quot;x&quot;\)/);
-  assert.doesNotMatch(html, /<script/);
+  const text = html.replaceAll(/<\/?(a|span)[^>]*>/g, '');
+  assert.match(text, /<td>good<\/td><td>fake<\/td><td>up<\/td>/);
+  assert.match(text, /<td>bad<\/td><td>fake<\/td><td>down \(bug\)<\/td><td>a fault of the exporter<\/td>/);
+  assert.doesNotMatch(html, /script|alert/);
   assert.match(html, /Version 1\.2\.3/);
   assert.match(res.headers.get('content-security-policy') ?? '', /default-src 'none'/);
 });
