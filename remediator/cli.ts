@@ -59,6 +59,8 @@ Commands:
                            how the policies have done so far
   policy promote NAME [--target=NAME]
                            what speaks for the next mode, and which line of policies.yml to change
+  policy drilled RUN --comment=TEXT
+                           record a run that was a drill; one within 90 days is wanted before a policy acts by itself
   policy promote NAME --target=NAME --lift --comment=TEXT
                            trust a policy again that was demoted there
   audit                    who changed what
@@ -241,7 +243,13 @@ async function policy(rest: readonly string[], options: Options, print: Print): 
       people.policyListCommand(to, policies, target, json),
     );
   }
-  if (verb !== 'promote') throw new UsageError('which? policy list, or policy promote NAME');
+  if (verb === 'drilled') {
+    const run = one(more, 'the id of a run');
+    const comment = wanted(options.comment, '--comment="what was tried"');
+    return withPeople(options, print, (people, to) => people.drilledCommand(to, run, comment));
+  }
+  if (verb !== 'promote')
+    throw new UsageError('which? policy list, policy promote NAME, or policy drilled RUN --comment="what was tried"');
   const name = one(more, 'the name of a policy');
   if (options.lift) {
     const of = wanted(target, '--target=NAME');

@@ -174,7 +174,19 @@ export async function promoteCommand(shared: Shared, wanted: Promotion, asJson: 
     if (view === undefined) return;
     const line = view.next === undefined ? undefined : lineOfMode(text, name, view.next.mode);
     shared.print(asJson ? jsonText({ ...view, file, line }) : promotionText(view, file, line, timeWith(clock.wallOf)));
+    const missing = (view.next?.criteria ?? []).filter((c) => !c.met);
+    if (asJson || missing.length === 0) return;
+    const what = missing.map((c) => `${c.what}: ${c.found} (wanted: ${c.wanted})`).join('; ');
+    throw new CommandError(`refused, ${name} has not earned ${view.next?.mode ?? 'more'}: ${what}`);
   });
+}
+
+export async function drilledCommand(shared: Shared, run: string, comment: string): Promise<void> {
+  const { policy, target } = (await change(shared, 'drills', { run, comment })) as {
+    readonly policy: string;
+    readonly target: string;
+  };
+  shared.print(`recorded: ${plain(policy)} has passed a drill on ${plain(target)}\n`);
 }
 
 function promotionText(view: PolicyView, file: string, line: ReturnType<typeof lineOfMode>, at: WallText): string {

@@ -232,6 +232,8 @@ export interface PolicyCounts {
   readonly approved: number;
   readonly rejected: number;
   readonly verified: number;
+  /** Of these: begun with the yes of a person. */
+  readonly approvedVerified: number;
   readonly failed: number;
   readonly unknownOutcome: number;
   readonly relapses: number;

@@ -3,6 +3,8 @@ import { z } from 'zod';
 import type { Inventory } from '../exporter/config/inventory.ts';
 import type { LedgerClock } from './clock.ts';
 import type { Approval, Json, Maintenance } from './model.ts';
+import { keptOf } from './past.ts';
+import { drillMs, drillVerb } from './promotion.ts';
 import { resume } from './resume.ts';
 import type { Store, StoreOfPeople } from './store/store.ts';
 import { setSwitchFile } from './switch.ts';
@@ -230,6 +232,28 @@ const liftDemotion = defineChange(
   },
 );
 
+const drilled = defineChange(
+  'drills',
+  z.strictObject({ run: id, comment: why }),
+  async (context, actor, { run: of, comment }) => {
+    const { store, clock } = context;
+    const run = await store.run(of);
+    if (run === undefined) throw new Refusal(404, `there is no run ${of}. See: pipemedic-remediator runs`);
+    const nowMs = clock.nowMs();
+    const { policy } = keptOf(run);
+    if (run.outcome !== 'verified' || run.endedMs === undefined) {
+      throw new Refusal(
+        409,
+        `run ${of} is ${run.outcome ?? run.state}: a drill has passed when its repair was verified`,
+      );
+    }
+    if (nowMs - run.endedMs > drillMs) throw new Refusal(409, `run ${of} ended more than 90 days ago`);
+    const detail = { run: of, target: run.target, comment };
+    await store.audit({ atMs: nowMs, actor: actor.name, via: actor.via, verb: drillVerb, object: policy, detail });
+    return { drilled: true, policy, target: run.target };
+  },
+);
+
 export const changes: readonly Change[] = [
   pause,
   resumed,
@@ -239,6 +263,7 @@ export const changes: readonly Change[] = [
   addMaintenance,
   endMaintenance,
   liftDemotion,
+  drilled,
 ];
 
 export function maintenanceView(

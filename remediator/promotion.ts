@@ -32,10 +32,15 @@ export interface ViewedPolicy {
   readonly highestMode: 'approve' | 'auto';
 }
 
-type ReadStore = Pick<Store, 'findEpisodes' | 'decisionsOf'> & Pick<StoreOfPeople, 'policyCounts' | 'demotions'>;
+type ReadStore = Pick<Store, 'findEpisodes' | 'decisionsOf'> &
+  Pick<StoreOfPeople, 'policyCounts' | 'demotions' | 'auditOf'>;
 
 const dayMs = 86_400_000;
 const lookedAt = 30;
+/** A drill longer ago than this shows nothing of what runs now. */
+export const drillMs = 90 * dayMs;
+/** In the audit, of the policy: what a person has recorded as a drill that passed. */
+export const drillVerb = 'drill';
 
 /** @param target counts of this one only */
 export async function policyViews(
@@ -49,30 +54,69 @@ export async function policyViews(
     policies.map(async ({ policy, highestMode }): Promise<PolicyView> => {
       const counts = await store.policyCounts(policy.name, target);
       const guards = unknown.get(policy.name) ?? [];
+      const own = demotions.filter((d) => d.policy === policy.name && (target === undefined || d.target === target));
       return {
         ...{ name: policy.name, mode: policy.mode, action: policy.action, counts },
         needlessRate: counts.wouldAct === 0 ? undefined : counts.needless / counts.wouldAct,
-        demotions: demotions.filter((d) => d.policy === policy.name && (target === undefined || d.target === target)),
+        demotions: own,
         unknownGuards: guards,
-        next: nextOf(policy, highestMode, counts, guards, nowMs),
+        next: nextOf(policy, highestMode, {
+          ...{ counts, guards, nowMs, demotions: own },
+          drilledMs: await drilledMs(store, policy.name, target),
+        }),
       };
     }),
   );
 }
 
-function nextOf(
-  policy: Policy,
-  highestMode: 'approve' | 'auto',
-  counts: PolicyCounts,
-  guards: readonly string[],
-  nowMs: number,
-): PolicyView['next'] {
-  if (policy.mode === 'observe') return { mode: 'approve', criteria: toApprove(counts, guards, nowMs) };
-  if (policy.mode === 'approve' && highestMode === 'auto') return { mode: 'auto', criteria: toAuto(counts) };
+interface Seen {
+  readonly counts: PolicyCounts;
+  readonly guards: readonly string[];
+  readonly nowMs: number;
+  readonly demotions: readonly Demotion[];
+  /** When the newest drill was recorded. */
+  readonly drilledMs: number | undefined;
+}
+
+function nextOf(policy: Policy, highestMode: 'approve' | 'auto', seen: Seen): PolicyView['next'] {
+  const trusted = [everyGuard(seen.guards), notDemoted(seen.demotions)];
+  if (policy.mode === 'observe') return { mode: 'approve', criteria: [...toApprove(seen), ...trusted] };
+  if (policy.mode === 'approve' && highestMode === 'auto')
+    return { mode: 'auto', criteria: [...toAuto(seen), ...trusted] };
   return undefined;
 }
 
-function toApprove(counts: PolicyCounts, guards: readonly string[], nowMs: number): readonly Criterion[] {
+async function drilledMs(
+  store: Pick<StoreOfPeople, 'auditOf'>,
+  policy: string,
+  target: string | undefined,
+): Promise<number | undefined> {
+  const drills = (await store.auditOf({ object: policy, limit: 100 })).filter(({ verb, detail }) => {
+    const of = typeof detail === 'object' && detail !== null && 'target' in detail ? detail['target'] : undefined;
+    return verb === drillVerb && (target === undefined || of === target);
+  });
+  return drills.length === 0 ? undefined : Math.max(...drills.map((d) => d.atMs));
+}
+
+function everyGuard(guards: readonly string[]): Criterion {
+  return {
+    what: 'every guard can tell',
+    wanted: 'none unknown in the newest decisions; `doctor` looks now',
+    found: guards.length === 0 ? 'none unknown' : guards.join(', '),
+    met: guards.length === 0,
+  };
+}
+
+function notDemoted(demotions: readonly Demotion[]): Criterion {
+  return {
+    what: 'trusted as far as its file says',
+    wanted: 'no demotion',
+    found: demotions.length === 0 ? 'none' : `demoted on ${demotions.map((d) => d.target).join(', ')}`,
+    met: demotions.length === 0,
+  };
+}
+
+function toApprove({ counts, nowMs }: Seen): readonly Criterion[] {
   const days = counts.firstSeenMs === undefined ? 0 : Math.floor((nowMs - counts.firstSeenMs) / dayMs);
   const { wouldAct, needless } = counts;
   return [
@@ -91,28 +135,29 @@ function toApprove(counts: PolicyCounts, guards: readonly string[], nowMs: numbe
           : `${Math.round((100 * needless) / wouldAct)} % (${needless} of ${wouldAct})`,
       met: wouldAct > 0 && needless / wouldAct < 0.2,
     },
-    {
-      what: 'every guard can tell',
-      wanted: 'none unknown in the newest decisions; `doctor` looks now',
-      found: guards.length === 0 ? 'none unknown' : guards.join(', '),
-      met: guards.length === 0,
-    },
   ];
 }
 
-function toAuto({ approved, verified, failed, unknownOutcome, relapses }: PolicyCounts): readonly Criterion[] {
+function toAuto({ counts, nowMs, drilledMs: atMs }: Seen): readonly Criterion[] {
+  const { approved, approvedVerified, verified, failed, unknownOutcome, relapses } = counts;
   return [
     {
       what: 'approved runs that were verified',
       wanted: '3',
-      found: `${Math.min(approved, verified)} (${approved} approved, ${verified} verified)`,
-      met: Math.min(approved, verified) >= 3,
+      found: `${approvedVerified} (${approved} approved)`,
+      met: approvedVerified >= 3,
     },
     {
       what: 'no outcome unknown, no repair undone by the next alert',
       wanted: '0 unknown, fewer relapses than verified runs',
       found: `${unknownOutcome} unknown, ${failed} failed, ${relapses} relapses`,
       met: unknownOutcome === 0 && relapses < Math.max(1, verified),
+    },
+    {
+      what: 'a drill that has passed',
+      wanted: 'one within 90 days; record it with `policy drilled RUN`',
+      found: atMs === undefined ? 'none recorded' : `the last one ${Math.floor((nowMs - atMs) / dayMs)} days ago`,
+      met: atMs !== undefined && nowMs - atMs <= drillMs,
     },
   ];
 }

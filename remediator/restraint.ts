@@ -7,7 +7,7 @@ import type { Demotion, Maintenance, Run } from './model.ts';
 import { keptOf } from './past.ts';
 import type { Store } from './store/store.ts';
 import { readSwitchFile, readSwitchStore } from './switch.ts';
-import { isInside, windowText } from './windows.ts';
+import { windowAt, windowText } from './windows.ts';
 
 /** Of leases, budgets and latches. */
 export function scopeOf(target: string): string {
@@ -38,7 +38,7 @@ export function maintenanceNow(
     ...recurring
       .filter((m) => scopes.includes(m.scope))
       .flatMap(({ scope, windows, reason }) => {
-        const inside = windows.find((w) => isInside(w, wallMs));
+        const inside = windowAt(windows, wallMs, 'any');
         return inside === undefined ? [] : [{ scope, by: `policies.yml (${windowText(inside)})`, reason }];
       }),
   ];

@@ -15,7 +15,7 @@ import type { Settings } from './settings.ts';
 import { changesIn, planOf } from './shown-plan.ts';
 import type { Store } from './store/store.ts';
 import type { Symptoms } from './symptoms.ts';
-import { isInside, windowText } from './windows.ts';
+import { isClockChanging, windowAt, windowText } from './windows.ts';
 
 /** What is asked of the world here; each action asks for more. */
 export interface Surroundings {
@@ -180,8 +180,10 @@ async function trustOf(
 
 function windowOf(policy: Policy | undefined, wallMs: number): PlanInput['window'] {
   const windows = policy?.windows ?? [];
-  const why = windows.length === 0 ? 'always' : windows.map(windowText).join('; ');
-  return { inside: known(windows.length === 0 || windows.some((w) => isInside(w, wallMs)), wallMs), why };
+  if (windows.length === 0) return { inside: known(true, wallMs), why: 'always' };
+  const changes = isClockChanging(windows, wallMs) ? '; the clock is put forward or back, both times count' : '';
+  const why = `${windows.map(windowText).join('; ')}${changes}`;
+  return { inside: known(windowAt(windows, wallMs, 'every') !== undefined, wallMs), why };
 }
 
 /** Of each scope that a run counts in. */

@@ -35,6 +35,10 @@ export function historyIn(db: Db): Pick<Store, 'policyCounts' | 'auditOf'> {
         approved: await count(`${approvals} AND a.decided_by IS NOT NULL AND a.state <> 'rejected'`, ...of),
         rejected: await count(`${approvals} AND a.state = 'rejected'`, ...of),
         verified: await ended('verified'),
+        approvedVerified: await count(
+          `SELECT r.id ${runs} AND r.outcome = 'verified' AND r.actor LIKE 'human:%'`,
+          ...of,
+        ),
         failed: await ended('failed'),
         unknownOutcome: await ended('outcome_unknown'),
         relapses: await count(

@@ -11,7 +11,7 @@ import { openSqlite } from '../../../remediator/store/sqlite.ts';
 import type { Store } from '../../../remediator/store/store.ts';
 import { makeHome, startRemediator, type Home } from '../../support/remediator-serve.ts';
 import { MovableClock } from './run-harness.ts';
-import { openEpisode } from './store-fixtures.ts';
+import { claimOf, episodeNow, openEpisode } from './store-fixtures.ts';
 
 interface Ended {
   readonly code: number;
@@ -293,6 +293,8 @@ test('policy promote tells counts, thresholds and the line to change; a demotion
   assert.match(promote.out, /From observe to approve:/);
   assert.match(promote.out, /NO +watched long enough: 0 times, 0 days/);
   assert.match(promote.out, /Not all of it is met: better wait\./);
+  assert.equal(promote.code, 1);
+  assert.match(promote.err, /^refused, maxwell-down has not earned approve: watched long enough: 0 times, 0 days/);
   const lines = (await readFile(home.policiesFile, 'utf8')).split('\n');
   const at = lines.findIndex((line) => line.includes('mode: observe')) + 1;
   assert.ok(promote.out.includes(`line ${at} of ${home.policiesFile}`), promote.out);
@@ -311,6 +313,60 @@ test('policy promote tells counts, thresholds and the line to change; a demotion
   assert.equal((await cli(home, ...lift)).code, 1);
   await using store = open(home);
   assert.deepEqual(await store.demotions(), []);
+});
+
+test('to act by itself a policy must have passed a drill, which a person records of a verified run', async () => {
+  await using home = await makeHome();
+  const policy = { name: 'maxwell-down', match: { alertname: 'MaxwellDown' }, action: 'maxwell.restart' };
+  await writeFile(home.policiesFile, dump({ policies: [{ ...policy, mode: 'approve' }] }));
+  const file = `--policies.file=${home.policiesFile}`;
+  const criteria = async (): Promise<readonly string[]> => {
+    const { next } = await json<PolicyView>(home, 'policy', 'promote', 'maxwell-down', file);
+    return (next?.criteria ?? []).filter((c) => !c.met).map((c) => c.what);
+  };
+  const drilled = ['policy', 'drilled'];
+  const runs: string[] = [];
+  {
+    await using store = open(home);
+    for (const outcome of ['failed', 'verified', 'verified', 'verified'] as const) {
+      const episode = await openEpisode(
+        store,
+        { alertname: 'MaxwellDown', n: String(runs.length) },
+        { nowMs: Date.now() },
+      );
+      const { decision } = await store.recordDecision(
+        {
+          ...{ episodeId: episode.id, episodeVersion: 1, policy: 'maxwell-down', policyHash: 'h', params: {} },
+          ...{ action: 'maxwell.restart', target: 'maxwell1', verdict: 'act', reasonKey: 'act', because: '' },
+          ...{ trace: [], evidenceHash: undefined, advice: [] },
+        },
+        Date.now(),
+      );
+      const runId = `run-${outcome}-${runs.length}`;
+      const won = await store.claim(
+        claimOf(await episodeNow(store, episode.id), {
+          ...{ runId, decisionId: decision.id, actor: 'human:ann', policy: { name: 'maxwell-down' } },
+        }),
+        Date.now,
+      );
+      assert.ok(won.won);
+      await store.endRun(won.hold, { outcome, because: '', cooldownMs: 0 }, Date.now);
+      runs.push(runId);
+    }
+  }
+  assert.deepEqual(await criteria(), ['a drill that has passed']);
+  const refused = await cli(home, 'policy', 'promote', 'maxwell-down', file);
+  assert.match(refused.err, /^refused, maxwell-down has not earned auto: a drill that has passed: none recorded/);
+  assert.match((await cli(home, ...drilled, runs[0] ?? '', '--comment=x')).err, /is failed: a drill has passed when/);
+  assert.match((await cli(home, ...drilled, 'none', '--comment=x')).err, /there is no run none/);
+  assert.equal((await cli(home, ...drilled, runs[1] ?? '')).code, 2, 'a comment');
+  const done = await cli(home, ...drilled, runs[1] ?? '', '--comment=killed it in the lab');
+  assert.equal(done.out, 'recorded: maxwell-down has passed a drill on maxwell1\n');
+  assert.deepEqual(await criteria(), []);
+  const promoted = await cli(home, 'policy', 'promote', 'maxwell-down', file);
+  assert.deepEqual([promoted.code, promoted.err], [0, '']);
+  const elsewhere = await json<PolicyView>(home, 'policy', 'promote', 'maxwell-down', file, '--target=maxwell2');
+  assert.equal(elsewhere.next?.criteria.find((c) => c.what.includes('drill'))?.met, false, 'not of another target');
 });
 
 test('doctor names the guards that cannot tell today, and leaves no trace in the store', async () => {

@@ -9,6 +9,7 @@ import {
   type RedisReplication,
 } from '../../../exporter/systems/redis/facts-replication.ts';
 import { observersOf, reconnectPreconditions, symptom } from '../../../remediator/actions/redis/reconnect-verdicts.ts';
+import { resyncObservers } from '../../../remediator/actions/redis/resync-observers.ts';
 import { divergence, resyncPreconditions } from '../../../remediator/actions/redis/resync-verdicts.ts';
 import { sentinelVerdict } from '../../../remediator/actions/redis/verdicts.ts';
 import type { PairFacts } from '../../../remediator/actions/redis/facts.ts';
@@ -279,6 +280,27 @@ test('a difference: seen in the numbers, told by the alert, or a copy that is th
   assert.equal(of({ replica: { master_sync_in_progress: 1, master_link_status: 'down' } }), 'copying');
   assert.equal(of({ replica: { master_link_status: 'down' } }, { divergence: 'alert' }), 'link_down');
   assert.equal(of({ replica: { master_replid: other } }), 'full_only');
+});
+
+test('who sees that a full copy is wanted: both sides, each by its own numbers', () => {
+  const says = (change: Change, more: object = {}): string => {
+    const params = { ...resyncParams, ...more };
+    const seen = facts(change);
+    const { observers } = resyncObservers(seen, divergence(seen, params).code, params);
+    return observers === undefined ? 'one way only' : observers.map((o) => o.says).join(' ');
+  };
+  const fresh = { master_last_io_seconds_ago: 1 };
+  const served = { slave0: 'ip=10.0.0.2,port=6380,state=online,offset=10900,lag=1' };
+  const differs = { replica: { ...fresh, db0: 'keys=4800' } };
+  assert.equal(says({ ...differs, primary: served }), 'broken broken');
+  assert.equal(says(differs), 'broken unknown', 'the primary has not heard of it for 30 s');
+  const behind = { ...served, master_repl_offset: 11_000_000 };
+  assert.equal(says({ ...differs, primary: behind }), 'broken unknown', 'what differs may be on its way');
+  assert.equal(says({ replica: { master_replid: other } }), 'broken broken', 'silent on both sides');
+  assert.equal(says({ replica: { role: 'master' }, primary: served }), 'broken healthy');
+  assert.equal(says({ replica: { role: 'master' } }), 'broken broken');
+  assert.equal(says({ replica: fresh }, { divergence: 'alert' }), 'one way only');
+  assert.equal(says({ facts: { primary: unknown('gone') } }), '', 'nobody');
 });
 
 test('a Sentinel is yielded to', () => {

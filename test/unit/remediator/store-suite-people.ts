@@ -234,7 +234,16 @@ export function peopleSuite(name: string, make: () => Promise<StoreUnderTest>): 
       await store.endRun(hold, { outcome: 'verified', because: '', cooldownMs: 0 }, () => t0 + 9);
       await close(store, repaired.id, 'repaired', t0 + 10);
       await store.reopen(repaired.id, t0, t0 + 20);
-      const counts = { wouldAct: 2, needless: 1, approved: 0, rejected: 0, verified: 1, failed: 0, unknownOutcome: 0 };
+      const counts = {
+        wouldAct: 2,
+        needless: 1,
+        approved: 0,
+        rejected: 0,
+        verified: 1,
+        approvedVerified: 0,
+        failed: 0,
+        unknownOutcome: 0,
+      };
       assert.deepEqual(await store.policyCounts('p', undefined), { ...counts, relapses: 1, firstSeenMs: t0 });
       const other = await store.policyCounts('p', 'other');
       assert.deepEqual([other.wouldAct, other.needless, other.verified, other.firstSeenMs], [1, 0, 0, t0 + 5]);
