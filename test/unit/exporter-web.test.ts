@@ -18,7 +18,9 @@ test('with --web.config.file every path wants a user, and POST /-/reload is open
   const dir = await mkdtemp(join(tmpdir(), 'pipemedic-exweb-'));
   t.after(() => rm(dir, { recursive: true }));
   const web = join(dir, 'web.yml');
-  const users = `basic_auth_users: {prometheus: "${hashSync('secret', 4)}"}`;
+  const policy = "default-src 'self'";
+  const headers = `http_server_config: {headers: {Content-Security-Policy: "${policy}"}}\n`;
+  const users = `${headers}basic_auth_users: {prometheus: "${hashSync('secret', 4)}"}`;
   await writeFile(web, users);
   let loads = 0;
   const start = (file: string | undefined): ReturnType<typeof serve> =>
@@ -44,6 +46,11 @@ test('with --web.config.file every path wants a user, and POST /-/reload is open
   }
   const login = 'prometheus:secret';
   assert.equal(await ask(port, '/metrics', 'GET', login), 200);
+  const page = await fetch(`http://127.0.0.1:${port}/`, {
+    headers: { Authorization: `Basic ${Buffer.from(login).toString('base64')}` },
+  });
+  assert.equal(page.headers.get('content-security-policy'), policy, 'the file goes before the page');
+  assert.match(await page.text(), /ECONNREFUSED|not seen yet/);
   assert.equal(loads, 2);
   assert.equal(await ask(port, '/-/reload', 'POST'), 401);
   assert.equal(loads, 2);

@@ -8,9 +8,10 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { connect, type ConnectionOptions } from 'node:tls';
 import { hashSync } from 'bcryptjs';
-import { closeServer, listen } from '../../../exporter/runtime/http.ts';
+import { closeServer, defaultServerLimits, listen } from '../../../exporter/runtime/http.ts';
 import { createLog } from '../../../exporter/runtime/log.ts';
 import { openWeb, type Web } from '../../../exporter/runtime/web-server.ts';
+import { exchange } from '../../support/raw-http.ts';
 import { makeAuthority, makeCertificate } from '../../support/web-certificates.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'pipemedic-websrv-'));
@@ -229,6 +230,9 @@ test('headers, the rate limit, and a file that cannot be understood: closed unti
   await using it = await serving(headers);
   const answer = await it.get();
   assert.equal(answer.headers['x-frame-options'], 'deny');
+  writeFileSync(at('web.yml'), `${headers}basic_auth_users: {alice: "${hashSync('x', 4)}"}\n`);
+  const refused = await it.get();
+  assert.deepEqual([refused.status, refused.headers['x-frame-options']], [401, 'deny'], 'on refusals too');
   assert.ok(!('content-security-policy' in answer.headers));
   writeFileSync(at('web.yml'), `${headers}rate_limit: {interval: 1h, burst: 2}\n`);
   const found: number[] = [];
@@ -241,4 +245,31 @@ test('headers, the rate limit, and a file that cannot be understood: closed unti
   assert.ok(it.log.some((l) => l.includes('Unrecognized key')));
   writeFileSync(at('web.yml'), headers);
   assert.equal((await it.get()).status, 200);
+});
+
+test('behind TLS the same limits hold: no handshake, no headers, no answer, questions without end', async () => {
+  writeFileSync(at('web.yml'), tls());
+  const web = openWeb(at('web.yml'), createLog('test', 'silent'));
+  let asked = 0;
+  const never = (): void => void (asked += 1);
+  const limits = { ...defaultServerLimits, headersMs: 3000, requestMs: 4000, answerMs: 500 };
+  const server = web.server(never, { limits });
+  const { port } = await listen(server, { host: '127.0.0.1', port: 0 });
+  const where = { host: '127.0.0.1', port, tls: true };
+  const request = 'GET / HTTP/1.1\r\nHost: x\r\n';
+  const found = await Promise.all([
+    exchange({ ...where, tls: false }, []),
+    exchange({ ...where, tls: false }, [Buffer.from('1603010200', 'hex')]),
+    exchange(where, [request]),
+    exchange(where, [`${request}\r\n`]),
+  ]);
+  assert.deepEqual(
+    found.map(({ status }) => status),
+    [undefined, undefined, 408, undefined],
+  );
+  assert.equal(asked, 1);
+  await exchange(where, [`${request}\r\n`.repeat(500)]);
+  assert.equal(asked, 1 + limits.underWayPerSocket);
+  await closeServer(server, 0);
+  await web[Symbol.asyncDispose]();
 });
