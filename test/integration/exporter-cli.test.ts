@@ -101,7 +101,7 @@ test('catalogue prints every family as JSON', async (t) => {
 });
 
 for (const [name, args, message] of [
-  ['no command', [], /^which command\? serve, check, doctor, verify-backup or catalogue; --help shows more\n$/],
+  ['no command', [], /^which command\? serve, check, doctor, adopt, verify-backup or catalogue; --help shows more\n$/],
   ['unknown command', ['sevre'], /^sevre is no command: [^\n]+\n$/],
   ['two commands', ['check', 'serve'], /^serve is too much: one command at a time\n$/],
   ['unknown option', ['serve', '--config.fiel=x'], /^Unknown option '--config.fiel'; --help shows what there is\n$/],
