@@ -1,7 +1,6 @@
-import type { Target } from '../config/inventory.ts';
-import { labelsOf } from './sweep.ts';
+import { prefixOf } from './sweep.ts';
 import type { TargetReport } from './sweeper.ts';
-import { escapeLabel, type Block } from './writer.ts';
+import type { Block } from './writer.ts';
 
 /**
  * What /probe serves of one target: the labels that stand in front of each of its series on /metrics are taken out
@@ -11,12 +10,6 @@ import { escapeLabel, type Block } from './writer.ts';
 export function withoutInventoryLabels({ target, blocks }: Pick<TargetReport, 'target' | 'blocks'>): Block[] {
   const prefix = prefixOf(target);
   return blocks.map((block) => ({ ...block, bytes: without(prefix, block) }));
-}
-
-/** What opens the labels of each of its series. */
-export function prefixOf(target: Target): Buffer {
-  const labels = Object.entries(labelsOf(target)).map(([name, value]) => `${name}="${escapeLabel(value)}"`);
-  return Buffer.from(`{${labels.join(',')}`);
 }
 
 const [newline, open, comma, close] = [0x0a, 0x7b, 0x2c, 0x7d];

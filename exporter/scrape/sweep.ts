@@ -9,7 +9,7 @@ import type { BoundCollector, BoundTarget, TargetClient } from '../system.ts';
 import { attempt, type Connection } from './connection.ts';
 import type { SweepGate } from './gate.ts';
 import { SeriesGuard } from './guard.ts';
-import { SampleWriter, shareSeries, type Block } from './writer.ts';
+import { escapeLabel, SampleWriter, shareSeries, type Block } from './writer.ts';
 
 export interface SweepDeps {
   readonly clock: Clock;
@@ -314,6 +314,12 @@ export function peersOf(
 /** In front of every series of the target. */
 export function labelsOf(target: Target): Readonly<Record<string, string>> {
   return { target: target.name, ...target.labels };
+}
+
+/** What opens the labels of each of its series. */
+export function prefixOf(target: Target): Buffer {
+  const labels = Object.entries(labelsOf(target)).map(([name, value]) => `${name}="${escapeLabel(value)}"`);
+  return Buffer.from(`{${labels.join(',')}`);
 }
 
 /** Whatever a client throws once its time is over, its time being over is the reason. */

@@ -6,9 +6,8 @@ import { Connection } from './connection.ts';
 import { cut, type Cut } from './cut.ts';
 import { SweepGate } from './gate.ts';
 import { defaultLimits, type SweepLimits } from './limits.ts';
-import { prefixOf } from './probe.ts';
 import { targetBlocks } from './report.ts';
-import { Sweep, type Failure, type Outcome, type SweepDeps } from './sweep.ts';
+import { prefixOf, Sweep, type Failure, type Outcome, type SweepDeps } from './sweep.ts';
 import type { Block } from './writer.ts';
 
 /** What one scrape gets of one target. */
