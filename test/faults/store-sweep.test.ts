@@ -44,7 +44,7 @@ const effects: Readonly<Record<Class, readonly string[]>> = {
 /** Of a session that says nothing. */
 const sessionEndsSeconds = 3;
 /** With a margin for a machine that is busy: what takes longer is given up, which is another story. */
-const times = { deadlineMs: 1_500, lease: { ttlMs: 2_500, renewMs: 600, marginMs: 300 } };
+const times = { deadlineMs: 1_000, lease: { ttlMs: 4_000, renewMs: 800, marginMs: 300 } };
 /** Rounds wait for leases most of the time. */
 const lanes = 4;
 

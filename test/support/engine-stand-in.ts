@@ -30,6 +30,10 @@ export interface EngineStandIn extends AsyncDisposable {
   readonly container: EngineContainer;
   /** `METHOD path` of each request. */
   readonly asked: string[];
+  /** `stop` and `start` that had an effect. */
+  readonly effects: string[];
+  /** Told of each effect before the answer. */
+  changed: () => Promise<void>;
   /** By the verb at the end of a path (`stop`, `start`, `json`, `logs`): instead of an answer. */
   readonly faults: Map<string, Fault>;
 }
@@ -68,8 +72,22 @@ export async function startEngine(change: Partial<EngineContainer> = {}): Promis
     ...change,
   };
   const asked: string[] = [];
+  const effects: string[] = [];
   const faults = new Map<string, Fault>();
   let starts = 0;
+  const engine: EngineStandIn = {
+    socket,
+    container,
+    asked,
+    effects,
+    changed: () => Promise.resolve(),
+    faults,
+    [Symbol.asyncDispose]: async () => {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+      rmSync(dir, { recursive: true, force: true });
+    },
+  };
   const server: Server = createServer((request, response) => {
     const path = request.url ?? '';
     asked.push(`${request.method ?? ''} ${path}`);
@@ -90,20 +108,28 @@ export async function startEngine(change: Partial<EngineContainer> = {}): Promis
         return;
       case 'POST stop':
         response.writeHead(container.running ? 204 : 304);
-        if (container.running) end(container, 143);
-        response.end();
+        if (!container.running) {
+          response.end();
+          return;
+        }
+        end(container, 143);
+        effects.push('stop');
+        void engine.changed().then(() => response.end());
         return;
       case 'POST start':
         response.writeHead(container.running ? 304 : 204);
-        if (!container.running) {
-          starts += 1;
-          Object.assign(container, {
-            running: true,
-            pid: 4_000_000 + starts,
-            startedAt: new Date(Date.now()).toISOString(),
-          });
+        if (container.running) {
+          response.end();
+          return;
         }
-        response.end();
+        starts += 1;
+        Object.assign(container, {
+          running: true,
+          pid: 4_000_000 + starts,
+          startedAt: new Date(Date.now()).toISOString(),
+        });
+        effects.push('start');
+        void engine.changed().then(() => response.end());
         return;
       case 'GET logs': {
         const text = Buffer.from(container.log);
@@ -131,17 +157,7 @@ export async function startEngine(change: Partial<EngineContainer> = {}): Promis
     }
   });
   await new Promise<void>((resolve) => server.listen(socket, resolve));
-  return {
-    socket,
-    container,
-    asked,
-    faults,
-    [Symbol.asyncDispose]: async () => {
-      server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
-      rmSync(dir, { recursive: true, force: true });
-    },
-  };
+  return engine;
 }
 
 export function end(container: EngineContainer, exitCode: number): void {

@@ -50,8 +50,12 @@ export function stateOf(pid: number | undefined): string {
   return stat.charAt(stat.lastIndexOf(')') + 2);
 }
 
-export async function isStopped({ child, log }: Living): Promise<void> {
-  await eventually(`the first life to stop: ${log()}`, () => stateOf(child.pid) === 'T' || undefined, 60_000);
+export async function isStopped({ child, ended, log }: Living): Promise<void> {
+  const stopped = eventually('the first life to stop', () => stateOf(child.pid) === 'T' || undefined, 60_000);
+  const how = await Promise.race([stopped, ended]).catch((error: unknown) => {
+    throw new Error(log(), { cause: error });
+  });
+  assert.equal(how, true, `it ended (${String(how)}): ${log()}`);
 }
 
 export async function finishes({ ended, log }: Living, note: string): Promise<void> {

@@ -1,0 +1,269 @@
+// What the sweep of real actions needs of each: something broken that the action mends, a way to the target on which its
+// calls are met, and a witness that is not the remediator.
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { ports } from '../../deploy/lab/address.ts';
+import { databasePorts } from '../../deploy/lab/release.ts';
+import { waitFor } from '../../deploy/lab/ready.ts';
+import type { RedisName } from '../../deploy/lab/redis.ts';
+import { redisReleases, startRedis } from '../../deploy/lab/redis-releases.ts';
+import type { JournalEntry, Json } from '../../remediator/model.ts';
+import type { ActionLife } from './action-life.ts';
+import { openGate, statements, type CallGate } from './call-gate.ts';
+import { json, startStandIn } from './cdc-stand-in.ts';
+import { startEngine } from './engine-stand-in.ts';
+import { HalfOpenLink } from './half-open-link.ts';
+import type { MysqlRepair } from './mysql-repair.ts';
+import { eventually } from './wait.ts';
+
+export type Way = 'through the gate' | 'past it';
+export type SceneLife = Pick<ActionLife, 'action' | 'target' | 'params' | 'inventory' | 'auth' | 'supervisors'>;
+
+/** What is judged: the journal of the run that has ended, and whether a call that was held back has come after that. */
+export interface Played {
+  readonly journal: readonly JournalEntry[];
+  /** As the gate names it; undefined: none came late. */
+  readonly late: string | undefined;
+  readonly said: string;
+}
+
+export interface Scene extends AsyncDisposable {
+  readonly gate: CallGate;
+  readonly life: (way: Way) => SceneLife;
+  /** Step by the name that the gate gives its call. */
+  readonly steps: Readonly<Record<string, string>>;
+  /** Breaks what the action mends. */
+  readonly prepare: () => Promise<void>;
+  readonly judge: (played: Played) => Promise<void>;
+}
+
+export function intentsOf(journal: readonly JournalEntry[], step: string): number {
+  return journal.filter((e) => e.kind === 'intent' && e.step === step).length;
+}
+
+/** A CDC service in a container that says that it does not work, until its next life. */
+export async function cdcScene(): Promise<Scene> {
+  const dir = mkdtempSync(join(tmpdir(), 'pipemedic-sweep-'));
+  const service = await startStandIn();
+  const engine = await startEngine({ processState: 'S', startedAt: new Date(Date.now() - 60_000).toISOString() });
+  const socket = join(dir, 'engine.sock');
+  const gate = await openGate({ path: socket }, { path: engine.socket }, () => (data) => {
+    return /^POST \/containers\/[^/]+\/(?<verb>stop|start)/.exec(data.toString('latin1'))?.groups?.['verb'];
+  });
+  let rows = 0;
+  service.replies.set('/health', json({ status: 'DOWN' }, 503));
+  service.replies.set('/metrics', (_request, response) => {
+    rows += 1;
+    response.writeHead(200, { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' });
+    response.end(`cdc_binlog_lag_seconds 0\ncdc_rows_total ${String(rows)}\n`);
+  });
+  engine.changed = async () => {
+    if (engine.effects.at(-1) === 'stop') await service.close();
+    else {
+      service.replies.set('/health', json({ status: 'UP' }));
+      await service.listen();
+    }
+  };
+  const address = { http: service.url, metrics: `${service.url}/metrics` };
+  return {
+    gate,
+    steps: { stop: 'stop', start: 'start' },
+    prepare: () => Promise.resolve(),
+    life: (way) => ({
+      action: 'cdc-service.restart',
+      target: 'cdc1',
+      params: { stopSeconds: 1, startingSeconds: 0, startStableSeconds: 1, verifySeconds: 60 },
+      inventory: { targets: [{ name: 'cdc1', kind: 'cdc-service', address }] },
+      auth: {},
+      supervisors: {
+        cdc1: { kind: 'docker', socket: way === 'past it' ? engine.socket : socket, container: 'cdc', stop_seconds: 1 },
+      },
+    }),
+    judge: ({ journal, late, said }) => {
+      // `predicate`: an engine compares nothing, so a stop that was under way ends whatever runs when it comes
+      const isStopLate = late === 'stop';
+      const told = `${said}; the engine did ${engine.effects.join(' ')}`;
+      assert.deepEqual(engine.effects, isStopLate ? ['stop', 'start', 'stop'] : ['stop', 'start'], told);
+      for (const step of ['stop', 'start']) {
+        assert.ok(engine.effects.filter((e) => e === step).length <= intentsOf(journal, step), told);
+      }
+      return Promise.resolve();
+    },
+    [Symbol.asyncDispose]: async () => {
+      await gate[Symbol.asyncDispose]();
+      await engine[Symbol.asyncDispose]();
+      await service.close();
+      rmSync(dir, { recursive: true, force: true });
+    },
+  };
+}
+
+/** A Redis replica whose link counts as up and is silent. */
+export async function redisScene(): Promise<Scene> {
+  const [release] = redisReleases;
+  assert.ok(release !== undefined);
+  const all = [
+    'repl-diskless-sync yes',
+    'repl-diskless-sync-delay 0',
+    'slowlog-log-slower-than 0',
+    'slowlog-max-len 100000',
+  ];
+  const lab = await startRedis(release, { redis: [...all, 'repl-ping-replica-period 1'], redisReplica: all });
+  await lab.link.cut();
+  const host = lab.address;
+  const link = new HalfOpenLink({ host, port: ports.redisReplicaToRedis }, { host, port: ports.redis });
+  await link.open();
+  const gatePort = 17_021;
+  const gate = await openGate({ host, port: gatePort }, { host, port: ports.redisReplica }, () => (data) => {
+    return data.toString('latin1').includes('\r\nLADDR\r\n') ? 'end_link' : undefined;
+  });
+  const info = async (name: RedisName, field: string): Promise<string> => {
+    const all_ = await lab.redis(name, (r) => r.info());
+    return new RegExp(`^${field}:(.*?)\r?$`, 'm').exec(all_)?.[1] ?? '';
+  };
+  const copies = async () => ({
+    full: Number(await info('redis', 'sync_full')),
+    partial: Number(await info('redis', 'sync_partial_ok')),
+  });
+  /** Of its slow log, since the last call: what ends connections. */
+  const kills = async (): Promise<readonly string[]> =>
+    await lab.redis('redisReplica', async (r) => {
+      const got = (await r.call('SLOWLOG', 'GET', '100000')) as readonly (readonly unknown[])[];
+      await r.call('SLOWLOG', 'RESET');
+      return got.map((e) => (e[3] as readonly string[]).join(' ')).filter((line) => /^client kill/i.test(line));
+    });
+  let before = { copies: await copies(), address: '' };
+  let n = 0;
+  return {
+    gate,
+    steps: { end_link: 'end_link' },
+    prepare: async () => {
+      await eventually('the replica to be in step', async () => {
+        const offsets = [await info('redis', 'master_repl_offset'), await info('redisReplica', 'slave_repl_offset')];
+        return (
+          (await info('redisReplica', 'master_link_status')) === 'up' &&
+          (await info('redis', 'master_replid')) === (await info('redisReplica', 'master_replid')) &&
+          Number(offsets[1]) >= Number(offsets[0])
+        );
+      });
+      const list = String(await lab.redis('redisReplica', (r) => r.call('CLIENT', 'LIST', 'TYPE', 'master')));
+      before = { copies: await copies(), address: /laddr=(\S+)/.exec(list)?.[1] ?? '' };
+      await kills();
+      link.freeze();
+      n += 1;
+      await lab.redis('redis', (r) => r.set('written-while-silent', String(n)));
+    },
+    life: (way) => ({
+      action: 'redis.replica.reconnect',
+      target: 'copy',
+      params: { silentSeconds: 5, verifySeconds: 60 },
+      inventory: {
+        targets: [
+          { name: 'nobody', kind: 'mysql', address: { host, port: 1 } },
+          { name: 'cache', kind: 'redis', address: { host, port: ports.redis } },
+          { name: 'copy', kind: 'redis', address: { host, port: way === 'past it' ? ports.redisReplica : gatePort } },
+        ],
+        pipelines: [{ name: 'p', objective: '10s', source: 'nobody', cache: { primary: 'cache', replicas: ['copy'] } }],
+      },
+      auth: {},
+      supervisors: {},
+    }),
+    judge: async ({ journal, said }) => {
+      const commands = await kills();
+      const told = `${said}; the replica was told ${commands.join(', ')}`;
+      assert.ok(commands.length >= 1 && commands.length <= intentsOf(journal, 'end_link'), told);
+      for (const command of commands) assert.equal(command, `CLIENT KILL LADDR ${before.address} TYPE master`);
+      // the effect: one new connection, without a full copy
+      const { full, partial } = before.copies;
+      assert.deepEqual(await copies(), { full, partial: partial + 1 }, told);
+      assert.equal(await lab.redis('redisReplica', (r) => r.get('written-while-silent')), String(n));
+    },
+    [Symbol.asyncDispose]: async () => {
+      await gate[Symbol.asyncDispose]();
+      await link[Symbol.asyncDispose]();
+      await lab.stop();
+    },
+  };
+}
+
+/** A receiver that has lost its source sleeps for its retry time, and does not see that the source is back. */
+export async function mysqlScene(repair: MysqlRepair): Promise<Scene> {
+  const { lab } = repair;
+  const host = lab.address;
+  const gatePort = 17_022;
+  const to = { host, port: databasePorts.replica };
+  const gate = await openGate({ host, port: gatePort }, to, statements(/(STOP|START) SLAVE IO_THREAD/));
+  const status = async (): Promise<Readonly<Record<string, unknown>>> =>
+    (await lab.sql('replica', 'SHOW ALL SLAVES STATUS'))[0] ?? {};
+  const statusIs = (what: string, is: (row: Readonly<Record<string, unknown>>) => boolean): Promise<boolean> =>
+    waitFor(async () => is(await status()), { deadlineMs: 60_000, what });
+  for (const statement of ['STOP SLAVE', 'CHANGE MASTER TO MASTER_CONNECT_RETRY = 3600', 'START SLAVE']) {
+    await lab.sql('replica', statement);
+  }
+  const auth = { user: 'remediator', password_file: lab.secretFile('remediator') };
+  let row = 0;
+  return {
+    gate,
+    steps: { 'STOP SLAVE IO_THREAD': 'stop', 'START SLAVE IO_THREAD': 'start' },
+    prepare: async () => {
+      // a round that has failed must not make the next ones fail
+      const { Slave_IO_Running: receiver } = await status();
+      if (receiver !== 'Yes') for (const one of ['STOP SLAVE', 'START SLAVE']) await lab.sql('replica', one);
+      await statusIs('replication', (r) => r['Slave_IO_Running'] === 'Yes' && r['Slave_SQL_Running'] === 'Yes');
+      await lab.link('replica->source').cut();
+      await statusIs(
+        'the receiver to have lost its source',
+        (r) => r['Slave_IO_Running'] === 'Connecting' && Number(r['Last_IO_Errno']) !== 0,
+      );
+      row += 1;
+      await lab.sql(
+        'source',
+        `INSERT INTO shop.orders (id, customer, state, total) VALUES (${String(row)}, 'somebody', 'new', 1)`,
+      );
+      await lab.link('replica->source').restore();
+      await repair.mark();
+    },
+    life: (way) => {
+      const at = (port: number): Json => ({ host, port });
+      const login = auth as unknown as Json;
+      return {
+        action: 'mysql.replica.restart-thread',
+        target: 'db2',
+        params: { stuckSeconds: 1, stableSeconds: 1, verifySeconds: 60 },
+        inventory: {
+          targets: [
+            { name: 'db1', kind: 'mysql', address: at(databasePorts.source), auth: login },
+            {
+              name: 'db2',
+              kind: 'mysql',
+              address: at(way === 'past it' ? databasePorts.replica : gatePort),
+              auth: login,
+            },
+          ],
+          pipelines: [{ name: 'orders', source: 'db1', replicas: ['db2'], objective: '1m' }],
+        },
+        auth: {},
+        supervisors: {},
+      };
+    },
+    judge: async ({ journal, said }) => {
+      const all = await repair.said();
+      const told = `${said}; the replica was told ${all.map((s) => `${String(s.connection)}: ${s.statement}`).join(', ')}`;
+      const changed = all.filter(({ statement }) => !statement.startsWith('KILL'));
+      // `session`: whatever became of the calls, one of each was heard
+      assert.deepEqual(
+        changed.map(({ statement }) => statement),
+        ['STOP SLAVE IO_THREAD', 'START SLAVE IO_THREAD'],
+        told,
+      );
+      const known = JSON.stringify(journal);
+      const named = all.map((s) => (s.statement.startsWith('KILL') ? s.statement.slice('KILL '.length) : s.connection));
+      for (const connection of named) assert.match(known, new RegExp(`"connection":${String(connection)}\\b`), told);
+      const there = await lab.sql('replica', `SELECT id FROM shop.orders WHERE id = ${String(row)}`);
+      assert.equal(there.length, 1, told);
+    },
+    [Symbol.asyncDispose]: () => gate[Symbol.asyncDispose](),
+  };
+}
