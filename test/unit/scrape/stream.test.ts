@@ -13,7 +13,11 @@ import { eventually } from '../../support/wait.ts';
 
 const family = gauge('big', 'A family.', ['n', 'text']);
 
-async function serveBig(t: TestContext, series: number): Promise<{ port: number; lines: number; faults: unknown[] }> {
+async function serveBig(
+  t: TestContext,
+  series: number,
+  maxScrapes = 64,
+): Promise<{ port: number; lines: number; faults: unknown[] }> {
   const writer = new SampleWriter({ level: 'target', constant: { target: 't' } });
   for (let n = 0; n < series; n++) writer.put({ family, value: n, labels: { n: String(n), text: 'x'.repeat(200) } });
   const blocks = writer.finish();
@@ -28,7 +32,10 @@ async function serveBig(t: TestContext, series: number): Promise<{ port: number;
     } as unknown as Parameters<typeof createApp>[0]['self'],
     clock: systemClock,
     version: '1',
+    maxScrapes,
     fault: (_part, error) => faults.push(error),
+    reload: () => Promise.resolve(true),
+    isCallerKnown: () => false,
   });
   const server = createServer((req, res) => {
     app(req, res);
@@ -75,3 +82,28 @@ test('one who goes away in the middle is no fault', async (t) => {
   });
   assert.deepEqual(faults, []);
 });
+
+for (const series of [32_000, 60_000]) {
+  test(`${series} series that nobody takes count as a scrape that runs, until their connection ends`, async (t) => {
+    const { port } = await serveBig(t, series, 1);
+    const url = `http://127.0.0.1:${port}/metrics`;
+    const status = async (): Promise<number> => {
+      const answer = await fetch(url);
+      await answer.arrayBuffer();
+      return answer.status;
+    };
+    const idle = connect(port, '127.0.0.1'); // without a listener nothing is read
+    idle.on('error', () => undefined);
+    await eventually(
+      'its scrape to run',
+      async () => {
+        idle.write('GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n'); // again, when one of the others was faster
+        return (await status()) === 503 ? true : undefined;
+      },
+      60_000,
+    );
+    assert.equal(await status(), 503);
+    idle.destroy();
+    await eventually('room for the next', async () => ((await status()) === 200 ? true : undefined), 60_000);
+  });
+}
