@@ -11,7 +11,7 @@ export const host = z
   .regex(/^[^\s/@]+$/, 'a host name or address, without user, scheme or path');
 
 /** Paths in the inventory are absolute: the exporter and the remediator may run in different folders. */
-export const absolutePath = z.string().refine((p) => isAbsolute(p), 'an absolute path');
+export const absolutePath = z.string({ error: 'an absolute path' }).refine((p) => isAbsolute(p), 'an absolute path');
 
 export const authField = z
   .strictObject({

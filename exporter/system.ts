@@ -6,7 +6,7 @@ import type { Family, Families, OpenFamilies, Put } from './families.ts';
 
 /** Prometheus label values may be anything; names of targets stand in URLs and shells too, so they are kept plain. */
 export const targetName = z
-  .string()
+  .string({ error: 'the name of a target' })
   .max(100)
   .regex(/^[A-Za-z0-9][A-Za-z0-9._:/@-]*$/, 'letters, digits and . _ : / @ -, beginning with a letter or digit');
 

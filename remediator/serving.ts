@@ -56,9 +56,10 @@ async function allProblems({ inventory, settings, policyFile }: Loaded, web?: st
   const found = [
     ...webProblems(settings, web === undefined ? undefined : readWebConfig(web)),
     ...(await missingSecrets(inventory)),
-    ...(await problemsOf(inventory, settings, policyFile.policies, actions)),
   ];
+  const judged = await problemsOf(inventory, settings, policyFile.policies, actions);
   const ofPolicies = (problem: string): boolean => problem.startsWith('policies[');
+  found.push(...judged.map((problem) => (ofPolicies(problem) ? problem : inventory.located(problem))));
   return {
     config: found.filter((problem) => !ofPolicies(problem)),
     policies: [...found.filter(ofPolicies), ...(await unansweredAlerts(policyFile))],

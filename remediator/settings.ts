@@ -153,7 +153,10 @@ export function settingsOf(inventory: Inventory, file: string): Settings {
   }
   const document = { remediation: inventory.remediation };
   const parsed = block.safeParse(document);
-  if (!parsed.success) throw new ConfigError(file, problemsOf(parsed.error, block, withoutSecrets(document)));
+  if (!parsed.success) {
+    const found = problemsOf(parsed.error, block, withoutSecrets(document));
+    throw new ConfigError(file, found.map(inventory.located));
+  }
   const written = parsed.data.remediation;
   const problems: string[] = [];
   for (const part of ['auth', 'supervisors'] as const) {
@@ -182,7 +185,7 @@ export function settingsOf(inventory: Inventory, file: string): Settings {
   if (new Set(files).size < files.length) {
     problems.push('remediation: store, switch_file and evidence_dir must differ. Give each its own path');
   }
-  if (problems.length > 0) throw new ConfigError(file, problems);
+  if (problems.length > 0) throw new ConfigError(file, problems.map(inventory.located));
   return {
     store,
     ...(mysqlStore === undefined ? {} : { mysqlStore }),

@@ -46,6 +46,8 @@ export interface Inventory {
   readonly upstreams: ReadonlyMap<string, ReadonlySet<string>>;
   /** The remediator's block, not looked at here. */
   readonly remediation: unknown;
+  /** `remediation.store: …` with the file and the line in front, where they are known. */
+  readonly located: (problem: string) => string;
   /** In the order in which they count; none when the document was made by a program. */
   readonly files: readonly InventoryFile[];
   /** What folders and globs hold besides. */
@@ -125,7 +127,12 @@ export function inventoryOf(
     return refuse([...problems, { path: edges.get(from)?.get(to) ?? ['pipelines'], reason }]);
   }
   if (problems.length > 0) return refuse(problems);
-  return { targets, pipelines, members, upstreams: closure.upstreams, remediation, files: [], leftOut: [] };
+  const located = (problem: string): string => {
+    const [path = ''] = problem.split(': ', 1);
+    const at = places.at(pathOf(path));
+    return at === undefined ? problem : `${at}: ${problem}`;
+  };
+  return { targets, pipelines, members, upstreams: closure.upstreams, remediation, located, files: [], leftOut: [] };
 }
 
 function twice(

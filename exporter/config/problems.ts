@@ -101,7 +101,7 @@ function openReasonOf(issue: Issue, schema: z.ZodType, document: unknown): strin
 }
 
 function wrongType(issue: z.core.$ZodIssueInvalidType, written: unknown): string {
-  const isOurs = !issue.message.startsWith('Invalid input'); // else zod's own words
+  const isOurs = !isZods(issue);
   const wanted = isOurs ? issue.message : article(issue.expected);
   if (issue.expected === 'never') return `${show(written)} cannot stand here. Take it out`;
   if (written === undefined) return `missing. Add it: ${wanted}`;
@@ -111,6 +111,11 @@ function wrongType(issue: z.core.$ZodIssueInvalidType, written: unknown): string
   }
   const hint = isOurs ? '' : quotesHint(issue.expected, written);
   return `${show(written)} is ${article(typeof written)}. Write ${wanted}${hint}`;
+}
+
+/** zod's own words, where the schema has none. */
+function isZods({ message }: Issue): boolean {
+  return message.startsWith('Invalid input');
 }
 
 /** YAML takes 1.10 for a number and "3306" for text. */
@@ -125,7 +130,7 @@ function noneOf(issue: z.core.$ZodIssueInvalidUnion, written: unknown): string {
     issue.errors
       .flat()
       .map((i) =>
-        i.code === 'invalid_type'
+        i.code === 'invalid_type' && isZods(i)
           ? article(i.expected)
           : i.code === 'invalid_value'
             ? i.values.map(String).join(' or ')

@@ -33,14 +33,16 @@ export interface DebeziumAddress {
   readonly source: string | undefined;
 }
 
+const urlText = 'an http or https URL without user, password, query and fragment';
+
 /** Without a slash at its end. */
 export const url = z
-  .string()
+  .string({ error: urlText })
   .refine((text) => {
     const parsed = URL.parse(text);
     if (parsed === null || !['http:', 'https:'].includes(parsed.protocol)) return false;
     return parsed.username === '' && parsed.password === '' && parsed.search === '' && parsed.hash === '';
-  }, 'an http or https URL without user, password, query and fragment')
+  }, urlText)
   .transform((text) => text.replace(/\/+$/, ''));
 
 const identifier = z

@@ -71,12 +71,10 @@ function isHttp(text: string): boolean {
   return url.username === '' && url.password === '' && url.hash === '';
 }
 
+const httpUrlText = 'an http or https URL without user, password, query and fragment';
 const httpUrl = z
-  .string()
-  .refine(
-    (text) => isHttp(text) && URL.parse(text)?.search === '',
-    'an http or https URL without user, password, query and fragment',
-  );
+  .string({ error: httpUrlText })
+  .refine((text) => isHttp(text) && URL.parse(text)?.search === '', httpUrlText);
 
 /** Some pages are chosen by their query: `?format=prometheus`. */
 const pageUrl = z.string().refine(isHttp, 'an http or https URL without user, password and fragment');

@@ -306,7 +306,7 @@ const invalid: readonly (readonly [name: string, yaml: string, ...problems: stri
   [
     'pipeline without a source',
     `${all}pipelines: [{name: p, objective: 30s}]`,
-    'pipelines[0] (p).source: missing. Add it: a string',
+    'pipelines[0] (p).source: missing. Add it: the name of a target',
   ],
   [
     'pipeline with an unknown source',

@@ -8,6 +8,7 @@ import { loadInventory, readYaml } from '../../../exporter/config/loader.ts';
 import { summaryOf } from '../../../exporter/config/summary.ts';
 import { linesOf } from '../../../exporter/config/yaml.ts';
 import { ConfigError } from '../../../exporter/runtime/errors.ts';
+import { settingsOf } from '../../../remediator/settings.ts';
 import { fakeSystem } from '../../support/fake-system.ts';
 
 /** Writes files into a folder of their own; the folder. */
@@ -378,5 +379,22 @@ test('a link to nothing is told, not passed over', async (t) => {
   assert.match(
     (await refused(folder)).join(),
     /^pipemedic\.yml:1: include\[0\]: conf\.d\/b\.yml cannot be read: ENOENT/,
+  );
+});
+
+test('what the remediator finds in its block is told with its file and line too', async (t) => {
+  const folder = await folderWith(t, {
+    'pipemedic.yml': `include: [a.yml]\n${one('a')}remediation:\n  store: s\n  sources: []\n`,
+    'a.yml': `${one('b')}remediation:\n  auth:\n    b: {user: ''}\n`,
+  });
+  const inventory = await read(folder);
+  const found = ['remediation.store: x', 'remediation.sources[0].name: y', 'remediation.auth.b.user: z'];
+  assert.deepEqual(
+    found.map((problem) => inventory.located(problem).slice(folder.length + 1)),
+    ['pipemedic.yml:4: remediation.store: x', 'pipemedic.yml:5: remediation.sources[0].name: y', 'a.yml:4: remediation.auth.b.user: z'], // prettier-ignore
+  );
+  assert.throws(
+    () => settingsOf(inventory, 'pipemedic.yml'),
+    /\/pipemedic\.yml:4: remediation\.store: "s" cannot stand here/,
   );
 });
