@@ -31,7 +31,10 @@ export async function adopt(
   options: { readonly inventory?: Inventory | undefined } = {},
 ): Promise<AdoptReport> {
   const { inputs, problems } = await inputsOf(names);
-  const read: { file: string; content: Content }[] = problems.map(({ file, text }) => ({ file, content: broken(text) }));
+  const read: { file: string; content: Content }[] = problems.map(({ file, text }) => ({
+    file,
+    content: broken(text),
+  }));
   const passedOver: string[] = [];
   for (const { file, isNamed } of inputs) {
     const opened = await openFile(file);
@@ -79,7 +82,9 @@ export function contentOf({ text, documents }: Opened, depth = 0): Content | und
   });
   if (configs.length > 0) {
     const found = configs.map(jobsOf);
-    const files = unfolded.flatMap((document) => (isObject(document) ? listOf(document['rule_files']) : [])).map(String);
+    const files = unfolded
+      .flatMap((document) => (isObject(document) ? listOf(document['rule_files']) : []))
+      .map(String);
     const notes = files.length === 0 ? [] : [`rule files are not followed; name them too: ${files.join(' ')}`];
     const part: Part = { expressions: [], problems: found.flatMap((f) => f.problems), notes };
     return { kind: 'scrape configuration', parts: [part], jobs: found.flatMap((f) => f.jobs) };
@@ -129,16 +134,14 @@ function reportOf(
     const { reasons, metrics } = judgement;
     return { ...rest, verdict: worst(reasons), reasons, metrics };
   };
-  const files = read.map(
-    ({ file, content: { kind, parts, jobs: own } }): FileReport => ({
-      file,
-      kind,
-      expressions: parts.flatMap((part) => part.expressions.map(judged)),
-      jobs: own,
-      problems: parts.flatMap((part) => part.problems),
-      notes: parts.flatMap((part) => part.notes),
-    }),
-  );
+  const files = read.map(({ file, content: { kind, parts, jobs: own } }): FileReport => ({
+    file,
+    kind,
+    expressions: parts.flatMap((part) => part.expressions.map(judged)),
+    jobs: own,
+    problems: parts.flatMap((part) => part.problems),
+    notes: parts.flatMap((part) => part.notes),
+  }));
   return { files, passedOver, summary: summaryOf(files, setting) };
 }
 

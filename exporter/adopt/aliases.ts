@@ -21,9 +21,9 @@ const mysqld = 'mysqld_exporter, collector/exporter.go and mysqld_exporter.go';
 const redis = 'redis_exporter, exporter/exporter.go';
 const maxwell = 'Maxwell 1.44, MaxwellMetrics.java; metrics_prefix=MaxwellMetrics';
 
-const groupLabel = 'its label group is consumergroup here, and cluster_name is target';
-const kminionLabels = 'its labels group_id, topic_name, partition_id are consumergroup, topic, partition here';
-const burrowLabels = 'its labels cluster and consumer_group are target and consumergroup here';
+const groupLabel = 'its labels group and cluster_name are consumergroup and target';
+const kminionLabels = 'its labels group_id, topic_name and partition_id are consumergroup, topic and partition';
+const burrowLabels = 'its labels cluster and consumer_group are target and consumergroup';
 const allPartitions = 'sum by (target, consumergroup)';
 
 export const aliases: readonly Alias[] = [
@@ -32,7 +32,7 @@ export const aliases: readonly Alias[] = [
   {
     name: 'kafka_consumer_lag_millis',
     instead: 'kafka_consumergroup_lag_seconds * 1000',
-    but: 'seconds here',
+    but: 'in seconds',
     source: grafanaFork,
   },
   {
@@ -82,18 +82,23 @@ export const aliases: readonly Alias[] = [
   {
     name: 'kafka_partition_latest_offset',
     instead: 'kafka_topic_partition_current_offset',
-    but: 'cluster_name is target here',
+    but: 'its label cluster_name is target',
     source: lagExporter,
   },
   {
     name: 'kafka_partition_earliest_offset',
     instead: 'kafka_topic_partition_oldest_offset',
-    but: 'cluster_name is target here',
+    but: 'its label cluster_name is target',
     source: lagExporter,
   },
 
   { name: 'kminion_exporter_up', instead: 'kafka_up', source: kminion },
-  { name: 'kminion_kafka_broker_info', instead: 'kafka_broker_info', but: 'broker_id is id here', source: kminion },
+  {
+    name: 'kminion_kafka_broker_info',
+    instead: 'kafka_broker_info',
+    but: 'its label broker_id is id',
+    source: kminion,
+  },
   {
     name: 'kminion_kafka_cluster_info',
     instead: 'kafka_brokers',
@@ -176,7 +181,7 @@ export const aliases: readonly Alias[] = [
   {
     name: 'burrow_kafka_topic_partition_offset',
     instead: 'kafka_topic_partition_current_offset',
-    but: 'cluster is target here',
+    but: 'its label cluster is target',
     source: burrow,
   },
   {
@@ -205,19 +210,29 @@ export const aliases: readonly Alias[] = [
   {
     name: 'jvm_threads_states_threads',
     instead: 'jvm_threads_state',
-    but: 'states in capitals here',
+    but: 'states are in capitals',
     source: micrometer,
   },
   { name: 'jvm_classes_loaded_classes', instead: 'jvm_classes_currently_loaded', source: micrometer },
   { name: 'jvm_classes_unloaded_classes_total', instead: 'jvm_classes_unloaded_total', source: micrometer },
-  { name: 'jvm_buffer_memory_used_bytes', instead: 'jvm_buffer_pool_used_bytes', but: 'id is pool', source: micrometer },
+  {
+    name: 'jvm_buffer_memory_used_bytes',
+    instead: 'jvm_buffer_pool_used_bytes',
+    but: 'its label id is pool',
+    source: micrometer,
+  },
   {
     name: 'jvm_buffer_total_capacity_bytes',
     instead: 'jvm_buffer_pool_capacity_bytes',
-    but: 'id is pool',
+    but: 'its label id is pool',
     source: micrometer,
   },
-  { name: 'jvm_buffer_count_buffers', instead: 'jvm_buffer_pool_used_buffers', but: 'id is pool', source: micrometer },
+  {
+    name: 'jvm_buffer_count_buffers',
+    instead: 'jvm_buffer_pool_used_buffers',
+    but: 'its label id is pool',
+    source: micrometer,
+  },
   {
     name: 'jvm_gc_pause_seconds_count',
     instead: 'jvm_gc_collection_seconds_count',
@@ -282,7 +297,12 @@ export const aliases: readonly Alias[] = [
     source: mysqld,
   },
   { name: 'redis_exporter_build_info', instead: 'pipemedic_exporter_build_info', source: redis },
-  { name: 'redis_exporter_last_scrape_error', instead: 'pipemedic_target_error_info', but: 'err is class', source: redis },
+  {
+    name: 'redis_exporter_last_scrape_error',
+    instead: 'pipemedic_target_error_info',
+    but: 'err is class',
+    source: redis,
+  },
   {
     name: 'redis_exporter_last_scrape_duration_seconds',
     instead: 'sum by (target) (pipemedic_collector_duration_seconds)',

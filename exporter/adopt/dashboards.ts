@@ -93,7 +93,9 @@ class Reader {
     const notes =
       missing.length === 0
         ? []
-        : [`queries of library panels are not in this file: ${missing.join(', ')}. Export them and name their files too`];
+        : [
+            `queries of library panels are not in this file: ${missing.join(', ')}. Export them and name their files too`,
+          ];
     return { expressions: this.#expressions, problems: this.#problems, notes };
   }
 

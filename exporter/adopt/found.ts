@@ -26,7 +26,7 @@ export interface Part {
 }
 
 /** More is no file that a person keeps; a bomb of YAML aliases has billions. */
-export const maxExpressions = 50_000;
+export const maxExpressions = 20_000;
 
 /** Longer is no query; the grammar would take its time. */
 export const maxLength = 50_000;
@@ -49,5 +49,6 @@ export function textOf(value: unknown): string | undefined {
 export function kindOf(value: unknown): string {
   if (value === undefined || value === null) return 'missing';
   if (Array.isArray(value)) return 'a list';
-  return typeof value === 'object' ? 'a mapping' : `the ${typeof value} ${String(value).slice(0, 40)}`;
+  if (typeof value === 'object') return 'a mapping';
+  return `the ${typeof value} ${((JSON.stringify(value) as string | undefined) ?? '').slice(0, 40)}`;
 }

@@ -67,7 +67,11 @@ function labelsIn(expression: Expression, node: SyntaxNode | null): string[] {
 }
 
 /** Names under a node that pipemedic serves about targets. */
-function targetNames(expression: Expression, node: SyntaxNode, setting: Setting): (Known & { readonly is: 'served' })[] {
+function targetNames(
+  expression: Expression,
+  node: SyntaxNode,
+  setting: Setting,
+): (Known & { readonly is: 'served' })[] {
   return selectorNames(expression, node)
     .flatMap((name) => setting.sourcesOf(name))
     .map(knownOf)
@@ -116,11 +120,13 @@ function matchingReasons(
   const labels = labelsIn(expression, lists[0] ?? null);
   const written = clause === null ? '' : textOf(expression, clause).replaceAll(/\s+/g, ' ');
   if (clause?.getChild('On') != null) {
-    if (!labels.includes('instance') || labels.includes('target') || sides.every((side) => side.length === 0)) return [];
+    if (!labels.includes('instance') || labels.includes('target') || sides.every((side) => side.length === 0))
+      return [];
     const isSet = ['And', 'Unless', 'Or'].some((name) => node.getChild(name) !== null);
     const effect = isSet ? 'it would join one target with another' : 'it would be an error for all targets';
     const reasons: Reason[] = [{ verdict: 'raw', text: `${written}: ${crossed}; ${effect}`, fix: keep }];
-    const foreign = [left, right].map((side) => selectorNames(expression, side)
+    const foreign = [left, right].map((side) =>
+      selectorNames(expression, side)
         .flatMap((name) => setting.sourcesOf(name))
         .filter((name) => !isOurs(name)),
     );
@@ -174,7 +180,8 @@ function aggregateReasons(expression: Expression, node: SyntaxNode, setting: Set
 
 function callReasons(expression: Expression, node: SyntaxNode, setting: Setting): Reason[] {
   const name = functionName(expression, node);
-  if ((name !== 'label_replace' && name !== 'label_join') || targetNames(expression, node, setting).length === 0) return [];
+  if ((name !== 'label_replace' && name !== 'label_join') || targetNames(expression, node, setting).length === 0)
+    return [];
   const texts = descendants(node, 'StringLiteral')
     .filter((literal) => literal.parent?.parent?.from === node.from)
     .map((literal) => unquote(textOf(expression, literal)));
@@ -203,7 +210,10 @@ const sentinels: ReadonlyMap<string, string> = new Map([
 const flipped: Readonly<Record<string, string>> = { '<': '>', '>': '<', '<=': '>=', '>=': '<=' };
 
 function comparisonReasons(expression: Expression, left: SyntaxNode, right: SyntaxNode): Reason[] {
-  const operator = expression.text.slice(left.to, right.from).replaceAll(/#[^\n]*/g, '').trim();
+  const operator = expression.text
+    .slice(left.to, right.from)
+    .replaceAll(/#[^\n]*/g, '')
+    .trim();
   const written = /^(==|!=|<=|>=|<|>)/.exec(operator)?.[0];
   if (written === undefined) return [];
   const [number, side, op] = isNumber(expression, right)

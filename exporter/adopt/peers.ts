@@ -154,16 +154,14 @@ export const peers: readonly Peer[] = [
       ['Pushgateway', ['pushgateway_', 'push_'], [9091], ['pushgateway']],
       ['each exporter for its own process', ['go_', 'promhttp_', 'process_'], [], []],
     ] as const
-  ).map(
-    ([name, prefixes, ports, words]): Peer => ({
-      name,
-      prefixes,
-      ports,
-      words,
-      fate: 'stays',
-      why: 'pipemedic does not take its place',
-    }),
-  ),
+  ).map(([name, prefixes, ports, words]): Peer => ({
+    name,
+    prefixes,
+    ports,
+    words,
+    fate: 'stays',
+    why: 'pipemedic does not take its place',
+  })),
 ];
 
 /** The one whose prefix is the longest that fits. */

@@ -1,6 +1,16 @@
 // Prometheus rule files, the same inside a PrometheusRule of the Prometheus Operator, and Grafana's provisioned alert rules.
 import { expandTemplate } from './template.ts';
-import { isObject, kindOf, listOf, maxExpressions, maxLength, textOf, type Found, type Json, type Part } from './found.ts';
+import {
+  isObject,
+  kindOf,
+  listOf,
+  maxExpressions,
+  maxLength,
+  textOf,
+  type Found,
+  type Json,
+  type Part,
+} from './found.ts';
 
 export function isRuleGroups(document: unknown): document is Json {
   return isObject(document) && Array.isArray(document['groups']);

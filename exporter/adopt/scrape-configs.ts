@@ -31,7 +31,10 @@ export function scrapeConfigsIn(document: unknown): readonly unknown[] | undefin
   return list.length > 0 && list.every((item) => isObject(item) && 'job_name' in item) ? list : undefined;
 }
 
-export function jobsOf(configs: readonly unknown[]): { readonly jobs: readonly Job[]; readonly problems: readonly string[] } {
+export function jobsOf(configs: readonly unknown[]): {
+  readonly jobs: readonly Job[];
+  readonly problems: readonly string[];
+} {
   const jobs: Job[] = [];
   const problems: string[] = [];
   for (const [i, config] of configs.slice(0, 10_000).entries()) {
@@ -100,7 +103,8 @@ function doorOf(
   after: readonly Relabelling[],
 ): Door | undefined {
   const discovers = listOf(config['http_sd_configs']).some(
-    (sd) => isObject(sd) && /\/sd$/.test(textOf(sd['url']) ?? '') && /:9930\/|pipemedic/.test(`${String(sd['url'])} ${job}`),
+    (sd) =>
+      isObject(sd) && /\/sd$/.test(textOf(sd['url']) ?? '') && /:9930\/|pipemedic/.test(`${String(sd['url'])} ${job}`),
   );
   if (discovers) return 'probe';
   const isOurs = (/pipemedic/.test(job) && !/remediator/.test(job)) || ports.includes(9930);
@@ -122,7 +126,8 @@ function instancesOf(
   const rules = [...before, ...after].filter((rule) => rule.target === 'instance');
   // the multi-target pattern: instance is the address as written
   const plain = rules.every(
-    ({ sources, action }) => action === 'replace' && sources.length === 1 && /^__(address|param_target)(__)?$/.test(sources[0] ?? ''),
+    ({ sources, action }) =>
+      action === 'replace' && sources.length === 1 && /^__(address|param_target)(__)?$/.test(sources[0] ?? ''),
   );
   if (!plain) return { instances: [], isOpen: true };
   const instances = groups.flatMap((group) => {

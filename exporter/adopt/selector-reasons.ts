@@ -34,7 +34,8 @@ function nameReasons(metric: string, known: Known, { inside, matchers }: Selecto
     : '';
   switch (known.is) {
     case 'served':
-      return onReasons(metric, known.origins, setting);
+      // what stays goes on serving it
+      return known.peer?.fate === 'stays' ? [] : onReasons(metric, known.origins, setting);
     case 'prometheus':
       return metric === 'up' ? upReasons(matchers, inside, setting) : [];
     case 'renamed': {
@@ -43,7 +44,7 @@ function nameReasons(metric: string, known: Known, { inside, matchers }: Selecto
         {
           verdict: 'renamed',
           metric,
-          text: `${name} has another name here${but === undefined ? '' : ` (${but})`}${forever}`,
+          text: `${name} has another name here${but === undefined ? '' : `; ${but}`}${forever}`,
           fix: `write ${instead}${known.peer?.name === 'Maxwell' ? ', or keep its names with collectors: {http: {own_names: true}} of the maxwell target' : ''}`,
         },
       ];
@@ -120,7 +121,9 @@ function upReasons(matchers: readonly Matcher[], inside: readonly string[], sett
   if (job === undefined || isOpen(job) || /pipemedic/.test(job.value)) return [];
   const peer = setting.peerOfJob(job.value);
   if (peer === undefined) {
-    return [{ verdict: 'note', text: `up of the job ${job.value} is Prometheus' own: it goes on while that job is scraped` }];
+    return [
+      { verdict: 'note', text: `up of the job ${job.value} is Prometheus' own: it goes on while that job is scraped` },
+    ];
   }
   if (peer.fate === 'stays') return [];
   const name = { mysqld_exporter: 'mysql_up', redis_exporter: 'redis_up' }[peer.name];
@@ -130,6 +133,7 @@ function upReasons(matchers: readonly Matcher[], inside: readonly string[], sett
     {
       verdict: 'breaks',
       metric: 'up',
+      exporter: peer.name,
       text: `up{job${job.op}"${job.value}"} goes with the scrape job of ${peer.name}${forever}; up of pipemedic tells that the exporter answers, not the server`,
       fix: `write ${own} == 0 (pipemedic_target_up for a target of any kind), and up{job=~"pipemedic.*"} for the exporter`,
     },
@@ -163,7 +167,8 @@ function matcherReasons(metric: string, known: Known, { matchers }: Selector, se
 
 function instanceReasons(metric: string, { op, value }: Matcher, { inventory }: Setting): Reason[] {
   const isThere = inventory?.some((target) => (target.instance ?? target.name) === value) ?? false;
-  if (isThere && op === '=') return [{ verdict: 'raw', text: `instance="${value}": on the bare /metrics it is the exporter's address` }];
+  if (isThere && op === '=')
+    return [{ verdict: 'raw', text: `instance="${value}": on the bare /metrics it is the exporter's address` }];
   return [
     {
       verdict: 'breaks',
@@ -182,7 +187,8 @@ function labelReasons(
   known: Extract<Known, { is: 'served' }>,
   { inventory }: Setting,
 ): Reason[] {
-  if (known.level !== 'target') return [{ verdict: 'breaks', metric, text: `${written}: ${metric} has no label ${label}` }];
+  if (known.level !== 'target')
+    return [{ verdict: 'breaks', metric, text: `${written}: ${metric} has no label ${label}` }];
   const isThere = inventory?.some((target) => label in target.labels) ?? false;
   if (isThere) return [];
   return [
@@ -202,7 +208,10 @@ function namelessReasons(matchers: readonly Matcher[], setting: Setting): Reason
   if (names === undefined) {
     return [{ verdict: 'unclear', text: 'it names no metric: what it finds depends on everything that is scraped' }];
   }
-  const alternatives = names.value.replace(/^\^?\(?/, '').replace(/\)?\$?$/, '').split('|');
+  const alternatives = names.value
+    .replace(/^\^?\(?/, '')
+    .replace(/\)?\$?$/, '')
+    .split('|');
   const fix = 'compare what it finds before and after, or write the names';
   return alternatives.flatMap((text): Reason[] => {
     if (names.op === '=~' && /^[a-zA-Z_:][\w:]*$/.test(text)) {
@@ -215,7 +224,12 @@ function namelessReasons(matchers: readonly Matcher[], setting: Setting): Reason
     const count = namesBeginning(prefix);
     if (count === 0) {
       const peer = peerOf(`${prefix}x`);
-      return [{ verdict: 'not_served', text: `no name served here begins with ${prefix}${peer === undefined ? '' : `: ${peer.name} has them`}` }];
+      return [
+        {
+          verdict: 'not_served',
+          text: `no name served here begins with ${prefix}${peer === undefined ? '' : `: ${peer.name} has them`}`,
+        },
+      ];
     }
     return [
       {

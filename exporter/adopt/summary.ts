@@ -1,6 +1,6 @@
 // What becomes of each exporter, in the order in which they can be switched off.
 import { knownOf } from './knowledge.ts';
-import { peerOf, type Peer } from './peers.ts';
+import { peerOf, peers, type Peer } from './peers.ts';
 import type { FileReport } from './report.ts';
 import type { Door } from './scrape-configs.ts';
 import type { Setting } from './setting.ts';
@@ -41,7 +41,9 @@ export interface Summary {
 const order: readonly ExporterFate['fate'][] = ['ready', 'after_changes', 'needed', 'page', 'stays'];
 
 export function summaryOf(files: readonly FileReport[], setting: Setting): Summary {
-  const expressions = files.flatMap((file) => file.expressions.map((expression) => ({ file: file.file, ...expression })));
+  const expressions = files.flatMap((file) =>
+    file.expressions.map((expression) => ({ file: file.file, ...expression })),
+  );
   const jobs = files.flatMap((file) => file.jobs);
   const counts = Object.fromEntries(
     verdicts.map((verdict) => [verdict, expressions.filter((e) => e.verdict === verdict).length]),
@@ -61,10 +63,17 @@ export function summaryOf(files: readonly FileReport[], setting: Setting): Summa
       entryOf(peer).names.add(metric);
       peersHere.add(peer);
     }
+    for (const { exporter } of reasons) {
+      const peer = peers.find(({ name }) => name === exporter);
+      if (peer !== undefined) peersHere.add(peer);
+    }
     if (!['off', 'breaks', 'renamed', 'unclear'].includes(verdict)) continue;
-    const named = reasons.flatMap(({ metric, verdict: v }) => (metric === undefined || v === 'note' ? [] : [metric]));
+    const told = reasons.filter((reason) => reason.verdict !== 'note' && reason.verdict !== 'raw');
     for (const peer of peersHere) {
-      const isAbout = named.length === 0 || named.some((metric) => metric === 'up' || peerOf(metric) === peer);
+      const isAbout = told.some(
+        ({ metric, exporter }) =>
+          exporter === peer.name || (exporter === undefined && (metric === undefined || peerOf(metric) === peer)),
+      );
       if (isAbout) entryOf(peer).changes.add(`${file}: ${place}`);
     }
   }
@@ -103,10 +112,20 @@ export function summaryOf(files: readonly FileReport[], setting: Setting): Summa
       instances.filter((instance) => !has.has(instance)).map((instance) => ({ job, instance })),
     ),
     warnings: replaced.flatMap(({ job, renames, drops, labels }) => [
-      ...(renames ? [`the job ${job} gives metrics other names (metric_relabel_configs): the same rule belongs to pipemedic's job`] : []),
-      ...(drops ? [`the job ${job} drops series by name (metric_relabel_configs): pipemedic's job does not unless it has the rule too`] : []),
+      ...(renames
+        ? [
+            `the job ${job} gives metrics other names (metric_relabel_configs): the same rule belongs to pipemedic's job`,
+          ]
+        : []),
+      ...(drops
+        ? [
+            `the job ${job} drops series by name (metric_relabel_configs): pipemedic's job does not unless it has the rule too`,
+          ]
+        : []),
       ...(labels.length > 0
-        ? [`the job ${job} adds the labels ${labels.join(', ')}: put them under labels: of the targets in the inventory`]
+        ? [
+            `the job ${job} adds the labels ${labels.join(', ')}: put them under labels: of the targets in the inventory`,
+          ]
         : []),
     ]),
   };

@@ -17,19 +17,21 @@ const words: Readonly<Record<Verdict, string>> = {
 /** @param isVerbose also what is served as it is, and notes */
 export function adoptText(report: AdoptReport, isVerbose: boolean): string {
   const { files, passedOver, summary } = report;
-  const raw = files.flatMap((file) => file.expressions).filter(({ verdict }) => verdict === 'raw').length;
+  const isBare = summary.doors.some(({ door }) => door === 'raw');
+  const isShown = (verdict: Verdict): boolean => isVerbose || !isServed(verdict) || (isBare && verdict === 'raw');
+  const isMore = files.some((file) => file.expressions.some(({ verdict }) => !isShown(verdict)));
   const lines = [
-    ...files.flatMap((file) => [...fileLines(file, isVerbose), '']),
+    ...files.flatMap((file) => [...fileLines(file, isShown, isVerbose), '']),
     ...(passedOver.length > 0 ? [`Passed over, being neither rules nor dashboards: ${listed(passedOver, 5)}`, ''] : []),
     ...summaryLines(summary),
-    ...(raw > 0 && !isVerbose ? ['', '--verbose shows each expression that is served, and notes.'] : []),
+    ...(isMore ? ['', '--verbose shows each expression that is served, and notes.'] : []),
   ];
   return `${lines.join('\n')}\n`;
 }
 
-function fileLines(file: FileReport, isVerbose: boolean): string[] {
+function fileLines(file: FileReport, isShown: (verdict: Verdict) => boolean, isVerbose: boolean): string[] {
   const { expressions, jobs, problems, notes } = file;
-  const shown = expressions.filter(({ verdict }) => isVerbose || !isServed(verdict));
+  const shown = expressions.filter(({ verdict }) => isShown(verdict));
   const fine = expressions.filter(({ verdict }) => isServed(verdict)).length;
   const what = file.kind === 'unreadable' ? 'not read' : file.kind;
   const count = expressions.length > 0 ? `, ${fine} of ${expressions.length} expressions served` : '';
@@ -37,13 +39,18 @@ function fileLines(file: FileReport, isVerbose: boolean): string[] {
     `${file.file}: ${what}${count}`,
     ...problems.map((problem) => `  ! ${clean(problem)}`),
     ...notes.map((note) => `  ${clean(note)}`),
-    ...jobs.map((job) => `  job ${clean(job.job)}: ${job.door === undefined ? (job.peer?.name ?? 'no exporter that is known') : doorText(job.door)}`),
+    ...jobs.map(
+      (job) =>
+        `  job ${clean(job.job)}: ${job.door === undefined ? (job.peer?.name ?? 'no exporter that is known') : doorText(job.door)}`,
+    ),
     ...shown.flatMap((expression) => expressionLines(expression, isVerbose)),
   ];
 }
 
 function expressionLines({ place, line, expr, verdict, reasons }: Judged, isVerbose: boolean): string[] {
-  const told = reasons.filter((reason) => isVerbose || (reason.verdict !== 'note' && reason.verdict !== 'raw'));
+  const told = reasons.filter(
+    (reason) => isVerbose || (reason.verdict !== 'note' && (reason.verdict !== 'raw' || verdict === 'raw')),
+  );
   return [
     `  ${words[verdict]}: ${clean(place)}${line === undefined ? '' : ` (line ${line})`}`,
     ...(verdict === 'served' ? [] : [`      ${cut(clean(expr), 160)}`]),
@@ -55,7 +62,8 @@ function expressionLines({ place, line, expr, verdict, reasons }: Judged, isVerb
 }
 
 function doorText(door: 'raw' | 'relabelled' | 'probe'): string {
-  if (door === 'raw') return 'pipemedic by /metrics WITHOUT the line that copies target to instance (deploy/prometheus.yml has it)';
+  if (door === 'raw')
+    return 'pipemedic by /metrics WITHOUT the line that copies target to instance (deploy/prometheus.yml has it)';
   return door === 'probe' ? 'pipemedic by /probe' : 'pipemedic by /metrics, with target copied to instance';
 }
 
@@ -76,13 +84,16 @@ function summaryLines(summary: Summary): string[] {
     ...said.filter(([count]) => count > 0).map(([count, text]) => `  ${String(count).padStart(5)} ${text}`),
     ...section('To be switched on or added', toSwitchOn.map(clean)),
     ...section('Scrape configuration', [
-      ...doors.map(({ job, door }) => `job ${clean(job)}: ${doorText(door)}`),
+      ...doors.filter(({ door }) => door === 'raw').map(({ job, door }) => `job ${clean(job)}: ${doorText(door)}`),
       ...warnings.map(clean),
       ...instanceLines(instances),
     ]),
     ...section('Exporters, in the order in which they can be switched off', exporters.map(fateText)),
     ...(exporters.some(({ fate }) => fate === 'ready' || fate === 'after_changes')
-      ? ['', 'Run both until the comparison in exporter/MIGRATION.md is empty, then switch them off one by one in this order.']
+      ? [
+          '',
+          'Run both until the comparison in exporter/MIGRATION.md is empty, then switch them off one by one in this order.',
+        ]
       : []),
   ];
 }
@@ -134,6 +145,8 @@ function cut(text: string, length: number): string {
 
 /** What stands in a file goes to a terminal: no control characters, one line. */
 function clean(text: string): string {
-  // eslint-disable-next-line no-control-regex -- these are what must not reach the terminal
-  return text.replaceAll(/[\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]+/g, ' ').replaceAll(/ {2,}/g, ' ').trim();
+  return text
+    .replaceAll(/[\p{Cc}\p{Bidi_Control}]+/gu, ' ')
+    .replaceAll(/ {2,}/g, ' ')
+    .trim();
 }

@@ -19,6 +19,8 @@ export interface Reason {
   readonly fix?: string;
   /** The name that it is about. */
   readonly metric?: string;
+  /** The exporter that it is about, where no name of a metric tells. */
+  readonly exporter?: string;
   /** The fix is something to be switched on or added. */
   readonly isNeed?: true;
 }
@@ -38,5 +40,7 @@ export function isServed(verdict: Verdict): boolean {
 
 /** Each once. */
 export function distinct(reasons: readonly Reason[]): Reason[] {
-  return [...new Map(reasons.map((reason) => [`${reason.verdict} ${reason.text} ${reason.fix ?? ''}`, reason])).values()];
+  return [
+    ...new Map(reasons.map((reason) => [`${reason.verdict} ${reason.text} ${reason.fix ?? ''}`, reason])).values(),
+  ];
 }

@@ -63,14 +63,7 @@ export const rooms: readonly (readonly [room: string, files: RegExp, mayImport: 
   [
     'exporter/doctor',
     /^exporter\/doctor\//,
-    [
-      'exporter/known',
-      'exporter/runtime',
-      'exporter/contract',
-      'exporter/config',
-      'exporter/scrape',
-      'exporter/facts',
-    ],
+    ['exporter/known', 'exporter/runtime', 'exporter/contract', 'exporter/config', 'exporter/scrape', 'exporter/facts'],
   ],
   ['exporter', /^exporter\/[^/]+\.ts$/, ['exporter/*']],
   // Planner and guards see types and data only: no store, no client, no clock.
@@ -96,7 +89,11 @@ export const rooms: readonly (readonly [room: string, files: RegExp, mayImport: 
       'exporter/runtime',
     ],
   ],
-  ['checks', /^(rules|dashboards)\//, ['exporter/catalogue', 'exporter/contract', 'exporter/promql', 'remediator/catalogue']],
+  [
+    'checks',
+    /^(rules|dashboards)\//,
+    ['exporter/catalogue', 'exporter/contract', 'exporter/promql', 'remediator/catalogue'],
+  ],
   ['lab', /^deploy\/lab\//, ['exporter/runtime', 'remediator/supervisor-program']],
   // The demo drives the lab from outside, as a person would: by HTTP, SQL and the programs' own commands.
   ['demo', /^deploy\/demo\//, ['lab', 'exporter/runtime']],

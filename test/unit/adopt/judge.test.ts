@@ -46,7 +46,7 @@ const cases: readonly (readonly [expr: string, verdict: Verdict, says?: RegExp])
   ['MaxwellMetrics_transaction_row_count_count', 'served', /own_names: true/],
   // another name
   ['kafka_consumergroup_uncommitted_offsets > 100', 'renamed', /write kafka_consumergroup_lag$/],
-  ['max by (group) (kafka_consumergroup_group_lag_seconds)', 'renamed', /label group is consumergroup/],
+  ['max by (group) (kafka_consumergroup_group_lag_seconds)', 'renamed', /group and cluster_name are consumergroup/],
   ['MaxwellMetrics_replication_lag > 5000', 'renamed', /maxwell_replication_lag_milliseconds.*own_names/],
   ['mysqld_exporter_build_info', 'renamed'],
   ['jvm_threads_live_threads > 300', 'renamed', /jvm_threads_current/],
@@ -138,7 +138,7 @@ test('nothing that a file holds stops the judge', () => {
   for (const expr of [
     `${'('.repeat(deep)}mysql_up${')'.repeat(deep)}`,
     `${'-'.repeat(deep)}mysql_up`,
-    `${'sum('.repeat(deep)}`,
+    'sum('.repeat(deep),
     `mysql_up${' + mysql_up'.repeat(deep / 10)}`,
     `mysql_up{${'a="b",'.repeat(deep / 10)}}`,
     '"'.repeat(deep),

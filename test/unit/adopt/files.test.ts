@@ -1,0 +1,206 @@
+// Files, folders and what is wrong with them: one that is broken names its place, and the others are judged.
+import assert from 'node:assert/strict';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { adopt, exitStatusOf, type AdoptReport } from '../../../exporter/adopt/adopt.ts';
+import { adoptText } from '../../../exporter/adopt/text.ts';
+
+let folder = '';
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'adopt-'));
+});
+after(() => rm(folder, { recursive: true, force: true }));
+
+async function file(name: string, content: string | Uint8Array): Promise<string> {
+  const path = join(folder, name);
+  await writeFile(path, content);
+  return path;
+}
+
+const placesOf = (report: AdoptReport): string[] =>
+  report.files.flatMap((f) => f.expressions.map((e) => `${e.verdict} ${e.place} ${String(e.line)}`));
+const problemsOf = (report: AdoptReport): string[] => report.files.flatMap((f) => f.problems);
+
+const rules = `groups:
+- name: db
+  # expr: in a comment
+  rules:
+  - record: instance:lag
+    expr: mysql_slave_status_seconds_behind_master
+      - mysql_slave_status_sql_delay
+  - alert: Lag
+    expr: |
+      instance:lag > 30
+    labels: {severity: page}
+  - {alert: Size, expr: mysql_info_schema_table_size > 1}
+`;
+
+test('rules: group, rule and line; a recorded name is as good as what it is made of', async () => {
+  const report = await adopt([await file('db.rules.yml', rules)]);
+  assert.deepEqual(placesOf(report), ['served db / instance:lag 6', 'served db / Lag 9', 'not_served db / Size 12']);
+  assert.equal(exitStatusOf(report), 1);
+  const other = `groups: [{name: g, rules: [
+    {record: 'a:b', expr: mysql_info_schema_table_size},
+    {alert: Far, expr: 'a:b > 1'},
+    {record: 'x:x', expr: 'x:x + mysql_up'},
+    {alert: Self, expr: 'x:x > 1'},
+    {record: 'l:l', expr: 'sum by (instance) (redis_up)'},
+    {alert: Join, expr: 'l:l and on (instance) l:l'}]}]`;
+  assert.deepEqual(placesOf(await adopt([await file('other.yml', other)])), [
+    'not_served g / a:b 2',
+    'not_served g / Far 3',
+    'served g / x:x 4',
+    'served g / Self 5',
+    'raw g / l:l 6',
+    'raw g / Join 7',
+  ]);
+});
+
+test('the same rules in a PrometheusRule, in a list of them, in a ConfigMap; provisioned rules of Grafana', async () => {
+  const inner = rules.replaceAll('\n', '\n  ').trimEnd();
+  const resource = `apiVersion: monitoring.coreos.com/v1\nkind: PrometheusRule\nspec:\n  ${inner}\n`;
+  const map = `kind: ConfigMap\ndata:\n  db.yml: |\n    ${rules.replaceAll('\n', '\n    ').trimEnd()}\n  note.txt: hello\n`;
+  const grafana = `apiVersion: 1
+groups:
+- name: g
+  folder: f
+  rules:
+  - title: Down
+    data:
+    - {refId: A, datasourceUid: prom, model: {expr: 'mysql_up{instance=~"$i"}'}}
+    - {refId: C, datasourceUid: __expr__, model: {type: threshold}}
+`;
+  assert.deepEqual(placesOf(await adopt([await file('two.yml', `${resource}---\n${resource}`)])).slice(2), [
+    'not_served db / Size 15',
+    'served db / instance:lag 25',
+    'served db / Lag 28',
+    'not_served db / Size 31',
+  ]);
+  const list = `kind: List\nitems:\n- ${resource.trimEnd().replaceAll('\n', '\n  ')}\n`;
+  assert.equal(placesOf(await adopt([await file('list.yml', list)])).length, 3);
+  assert.deepEqual(placesOf(await adopt([await file('map.yml', map)])), [
+    'served db / instance:lag undefined',
+    'served db / Lag undefined',
+    'not_served db / Size undefined',
+  ]);
+  assert.deepEqual(placesOf(await adopt([await file('grafana.yml', grafana)])), ['served g / Down / A undefined']);
+});
+
+test('shared labels by YAML anchors and merge keys', async () => {
+  const text = `groups: [{name: g, rules: [{alert: A, expr: mysql_up == 0, labels: &l {a: b}}, {alert: B, expr: redis_up == 0, labels: {<<: *l, c: d}}]}]`;
+  assert.deepEqual(placesOf(await adopt([await file('anchors.yml', text)])), ['served g / A 1', 'served g / B 1']);
+});
+
+test('one broken file names place and reason, and does not stop the others', async () => {
+  const good = await file('good.yml', 'groups: [{name: g, rules: [{alert: A, expr: mysql_up == 0}]}]');
+  for (const [name, content, problem] of [
+    ['syntax.yml', 'groups:\n- name: a\n  rules: [', /^not YAML in line \d+: /],
+    ['helm.yml', 'groups:\n{{- range .Values.x }}\n- name: {{ . }}\n{{- end }}\n', /a template must be rendered first/],
+    ['cut.json', '{"panels": [{"title": "x"', /^neither JSON \(.*\) nor YAML \(not YAML in line 1/],
+    [
+      'bytes.yml',
+      Buffer.concat([Buffer.from('groups:\n- name: '), Buffer.from([0xff, 0xfe]), Buffer.from('\n')]),
+      /^not UTF-8 in line 2$/,
+    ],
+    ['utf16.yml', Buffer.from('\ufeffgroups: []', 'utf16le'), /^not UTF-8/],
+    ['no-list.yml', 'groups: [{name: g, rules: 7}]', /^groups\[0\]: rules is the number 7, not a list$/],
+    ['no-expr.yml', 'groups: [{name: g, rules: [{alert: A}]}]', /^groups\[0\]\.rules\[0\]\.expr \(g \/ A\): missing/],
+    [
+      'list-expr.yml',
+      'groups: [{name: g, rules: [{alert: A, expr: [1]}]}]',
+      /rules\[0\]\.expr \(g \/ A\): a list, not an expression/,
+    ],
+    ['map-expr.yml', 'groups: [{name: g, rules: [{record: r, expr: {a: 1}}]}]', /\(g \/ r\): a mapping/],
+    ['nameless.yml', 'groups: [{name: g, rules: [{expr: mysql_up}]}]', /neither alert nor record/],
+    ['null-rule.yml', 'groups: [{name: g, rules: [~, {alert: B, expr: up}]}]', /rules\[0\]: missing, not a rule/],
+    ['null-group.yml', 'groups: [~]', /^groups\[0\]: rules is missing/],
+    ['scalar.yml', 'hello', /^neither rules, nor a dashboard/],
+    ['empty.yml', '', /^neither rules, nor a dashboard|not YAML/],
+    ['empty.json', '{}', /^neither rules/],
+    [
+      'long.yml',
+      `groups: [{name: g, rules: [{alert: A, expr: "${'x'.repeat(60_000)}"}]}]`,
+      /longer than 50000 characters/,
+    ],
+  ] as const) {
+    const report = await adopt([await file(name, content), good]);
+    assert.match(problemsOf(report).join('\n'), problem, name);
+    assert.equal(exitStatusOf(report), 2, name);
+    assert.ok(placesOf(report).includes('served g / A 1'), name);
+    assert.ok(adoptText(report, true).includes(name));
+  }
+  const gone = await adopt([join(folder, 'gone.yml'), join(folder, 'none-*.yml'), good]);
+  assert.equal(problemsOf(gone).filter((p) => p === 'there is no such file, and no file that fits').length, 2);
+  const numbers = await adopt([await file('number.yml', 'groups: [{name: g, rules: [{record: one, expr: 1}]}]')]);
+  assert.deepEqual(placesOf(numbers), ['served g / one 1']);
+});
+
+test('folders and patterns; what is neither rules nor dashboards is passed over there', async () => {
+  const inner = join(folder, 'tree', 'deep');
+  await mkdir(inner, { recursive: true });
+  await file('tree/a.yml', 'groups: [{name: g, rules: [{alert: A, expr: mysql_up == 0}]}]');
+  await file(
+    'tree/deep/b.json',
+    '{"title": "x", "panels": [{"title": "P", "targets": [{"refId": "A", "expr": "redis_up"}]}]}',
+  );
+  await file('tree/values.yaml', 'replicas: 3');
+  await file('tree/readme.md', '# no');
+  const report = await adopt([join(folder, 'tree')]);
+  assert.deepEqual(placesOf(report), ['served g / A 1', 'served P / A undefined']);
+  assert.deepEqual(report.passedOver, [join(folder, 'tree', 'values.yaml')]);
+  assert.equal(exitStatusOf(report), 0);
+  assert.equal(placesOf(await adopt([join(folder, 'tree', '*.yml')])).length, 1);
+  assert.equal(placesOf(await adopt([join(folder, 'tr*')])).length, 2);
+  assert.equal(exitStatusOf(await adopt([])), 2);
+});
+
+test('hostile files end in a sentence, and soon', async () => {
+  const bomb = ['a: &a [x, x, x, x, x, x, x, x, x]'];
+  for (let i = 1; i < 12; i += 1) {
+    const [name, of] = [String.fromCharCode(97 + i), String.fromCharCode(96 + i)];
+    bomb.push(`${name}: &${name} [${Array.from({ length: 9 }, () => `*${of}`).join(', ')}]`);
+  }
+  const rule = '{alert: A, expr: mysql_up}';
+  const group = `{name: g, rules: &r [${Array.from({ length: 1000 }, () => rule).join(',')}]}`;
+  const many = Array.from({ length: 2_000 }, () => '{name: h, rules: *r}').join(',');
+  const cases: readonly (readonly [string, string, RegExp | undefined])[] = [
+    ['bomb.yml', `${bomb.join('\n')}\ngroups: *l\n`, /rules is a list|not a list/],
+    ['bomb2.yml', `groups: [${group},${many}]`, /more than 20000 rules/],
+    ['aliases.yml', `x: &x 1\ny: [${'*x,'.repeat(30_000)}]`, /not YAML/],
+    ['nested.yml', '['.repeat(200_000), /not YAML/],
+    ['nested.json', `${'{"spec":'.repeat(50_000)}{}${'}'.repeat(50_000)}`, /neither rules/],
+    ['lists.json', `${'['.repeat(100_000)}${']'.repeat(100_000)}`, /neither rules/],
+    [
+      'large.yml',
+      `groups:\n- name: g\n  rules:\n${"  - {alert: A, expr: 'sum by (x) (rate(mysql_global_status_questions[5m])) > 1'}\n".repeat(2_000)}# ${'x'.repeat(9_800_000)}\n`,
+      undefined,
+    ],
+    [
+      'proto.json',
+      '{"__proto__": {"panels": []}, "constructor": 1, "panels": [{"targets": [{"expr": "mysql_up"}], "__proto__": 1}]}',
+      undefined,
+    ],
+  ];
+  for (const [name, text, problem] of cases) {
+    const report = await adopt([await file(name, text)]);
+    if (problem === undefined) assert.deepEqual(problemsOf(report), [], name);
+    else assert.match(problemsOf(report).join('\n'), problem, name);
+    assert.ok(adoptText(report, false).length < 100_000, name);
+  }
+  const big = await adopt([await file('big.yml', Buffer.alloc(33 * 1024 * 1024, 32))]);
+  assert.match(problemsOf(big).join(), /more than 33554432 are not read/);
+});
+
+test('nothing of a file reaches the terminal as a command', async () => {
+  const report = await adopt([
+    await file(
+      'esc.json',
+      JSON.stringify({
+        panels: [{ title: '\u001b]0;x\u0007\u009b31m', targets: [{ refId: '\u202eA', expr: 'shop_\u001b[2J' }] }],
+      }),
+    ),
+  ]);
+  assert.doesNotMatch(adoptText(report, true).replaceAll('\n', ''), /[\p{Cc}\p{Bidi_Control}]/u);
+});
