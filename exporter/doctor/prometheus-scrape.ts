@@ -318,7 +318,9 @@ function intervalFindings(
     const longestMs = Math.max(...longest);
     if (longest.length === 0) findings.push(cannotKnow('prometheus_timeout', `job ${job}: how long a scrape takes is not known`)); // prettier-ignore
     else if (longestMs > nearly * timeoutMs) {
-      const fix = `in job ${job}: scrape_timeout: ${duration(intervalMs)} (no more than scrape_interval); or /probe, which takes each target alone`;
+      const longer = timeoutMs < intervalMs ? '' : `scrape_interval: ${duration(2 * intervalMs)}, `;
+      const allowed = timeoutMs < intervalMs ? intervalMs : 2 * timeoutMs;
+      const fix = `in job ${job}: ${longer}scrape_timeout: ${duration(allowed)}; or /probe, which takes each target alone`;
       findings.push(wrong('prometheus_timeout', 'warning', `job ${job}: a scrape took ${duration(longestMs)} of the ${duration(timeoutMs)} that it has`, fix)); // prettier-ignore
     } else findings.push(right('prometheus_timeout', `job ${job}: the slowest scrape of the last hour took ${duration(longestMs)} of ${duration(timeoutMs)}`)); // prettier-ignore
     return findings;

@@ -1,0 +1,389 @@
+// Rules of the community and our own in a real Prometheus that scrapes either door, and what `doctor` says of it.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test, type TestContext } from 'node:test';
+import { z } from 'zod';
+import { waitFor } from '../../deploy/lab/ready.ts';
+import { inventoryOf, type Inventory } from '../../exporter/config/inventory.ts';
+import { prometheusAddress } from '../../exporter/doctor/prometheus-config.ts';
+import { examinePrometheus } from '../../exporter/doctor/prometheus.ts';
+import { doctorText, type TargetReport } from '../../exporter/doctor/report.ts';
+import { rulesFolder } from '../../exporter/doctor/shipped-rules.ts';
+import { systemClock } from '../../exporter/runtime/clock.ts';
+import { createLog } from '../../exporter/runtime/log.ts';
+import { serve } from '../../exporter/serve.ts';
+import { playedSystem, type Played } from '../support/played-targets.ts';
+import { noPrometheus, startPrometheus, type PrometheusProcess } from '../support/prometheus-process.ts';
+
+const version = '1.2.3';
+const deadlineMs = 90_000;
+
+/** What is so `t` seconds after the begin. */
+function played(target: string, t: number): readonly Played[] | undefined {
+  const mysql = (connected: number, uptime: number): Played[] => [
+    ['mysql_global_status_threads_connected', connected],
+    ['mysql_global_status_threads_running', 10],
+    ['mysql_global_status_prepared_stmt_count', 1],
+    ['mysql_global_status_uptime', uptime],
+    ['mysql_global_status_questions', 1000 + 100 * t],
+    ['mysql_global_status_innodb_log_waits', 0],
+    ['mysql_global_status_innodb_num_open_files', 10],
+    ['mysql_global_status_commands_total', t, { command: 'commit' }],
+    ['mysql_global_variables_max_connections', 100],
+    ['mysql_global_variables_max_prepared_stmt_count', 100],
+    ['mysql_global_variables_open_files_limit', 1000],
+    ['mysql_global_variables_innodb_force_recovery', 0],
+  ];
+  const replica = (io: number, lag: number | undefined): Played[] => {
+    const labels = { channel_name: '', connection_name: '', master_host: 'db-src' };
+    const both = (old: string, new_: string, value: number): Played[] => [
+      [`mysql_slave_status_${old}`, value, labels],
+      [`mysql_slave_status_${new_}`, value, labels],
+    ];
+    return [
+      ...both('slave_io_running', 'replica_io_running', io),
+      ...both('slave_sql_running', 'replica_sql_running', 1),
+      ...both('master_server_id', 'source_server_id', 1),
+      ['mysql_slave_status_sql_delay', 0, labels],
+      ...(lag === undefined ? [] : both('seconds_behind_master', 'seconds_behind_source', lag)),
+    ];
+  };
+  const redis = (
+    role: string,
+    clients: number,
+    [used, most]: readonly [number, number],
+    savedAgo: number,
+  ): Played[] => [
+    ['redis_instance_info', 1, { role }],
+    ['redis_connected_slaves', role === 'master' ? 2 : 0],
+    ['redis_connected_clients', clients],
+    ['redis_memory_used_bytes', used],
+    ['redis_memory_max_bytes', most],
+    ['redis_total_system_memory_bytes', 10_000],
+    ['redis_rdb_last_save_timestamp_seconds', Date.now() / 1000 - savedAgo],
+    ['redis_rejected_connections_total', 0],
+  ];
+  const partition = (topic: string, number: string, isr: number, end: number): Played[] => [
+    ['kafka_topic_partition_in_sync_replica', isr, { topic, partition: number }],
+    ['kafka_topic_partition_current_offset', end, { topic, partition: number }],
+    ['kafka_topic_partition_under_replicated_partition', 0, { topic, partition: number }],
+  ];
+  const lag = (consumergroup: string, value: number): Played => [
+    'kafka_consumergroup_lag',
+    value,
+    { consumergroup, topic: 'orders', partition: '0' },
+  ];
+  switch (target) {
+    case 'db-src':
+      return [...mysql(90, 30), ['mysql_global_status_slow_queries', t]];
+    case 'db-a': // far behind, and catching up so fast that in two minutes it would be there, for a quarter of an hour
+      return [...mysql(10, 5000), ...replica(1, 1e9 * Math.exp(-t / 60))];
+    case 'db-b': // hardly behind, and growing; with Galera and a heartbeat that are not well
+      return [
+        ...mysql(10, 5000),
+        ...replica(1, 5 + 0.01 * t),
+        ['mysql_global_status_wsrep_ready', 0],
+        ['mysql_heartbeat_stored_timestamp_seconds', 1000, { server_id: '1' }],
+        ['mysql_heartbeat_now_timestamp_seconds', 1100 + t, { server_id: '1' }],
+      ];
+    case 'db-c': // its receiver has stopped
+      return [...mysql(10, 5000), ...replica(0, undefined)];
+    case 'r1': // without maxmemory
+      return redis('master', 150, [1000, 0], 90_000);
+    case 'r2':
+      return [...redis('slave', 5, [10, 1000], 60), ['redis_master_link_up', 0]];
+    case 'r3':
+      return [...redis('slave', 5, [950, 1000], 60), ['redis_master_link_up', 1]];
+    case 'k':
+      return [
+        ['kafka_brokers', 3],
+        ...partition('orders', '0', 3, 1000 + 10 * t),
+        ...partition('idle', '0', 2, 7),
+        lag('behind', 20_000),
+        lag('slower', 10 + 0.2 * t),
+      ];
+    case 'j': // so much collection that five minutes' rate is over its limit after seconds
+      return [
+        ['jvm_memory_used_bytes', 90, { area: 'heap' }],
+        ['jvm_memory_max_bytes', 100, { area: 'heap' }],
+        ['jvm_gc_collection_seconds_sum', 20 * t, { gc: 'G1 Young Generation' }],
+        ['jvm_threads_deadlocked', 0],
+        ['jvm_threads_state', 0, { state: 'BLOCKED' }],
+      ];
+    default:
+      return undefined;
+  }
+}
+
+const kinds = { mysql: ['db-src', 'db-a', 'db-b', 'db-c', 'db-down'], redis: ['r1', 'r2', 'r3', 'r-down'], kafka: ['k'], jvm: ['j'] }; // prettier-ignore
+const document = {
+  targets: Object.entries(kinds).flatMap(([kind, names]) => names.map((name) => ({ name, kind, address: {} }))),
+  pipelines: [{ name: 'p', objective: '10s', source: 'db-src', replicas: ['db-a', 'db-b', 'db-c'] }],
+};
+
+/** Everything else is silent. The instance, and for rules that sum it away what is left. */
+const firing = [
+  'MixinGaleraNotReady db-b',
+  'MixinHeartbeatLag db-b',
+  'MixinMySQLDown db-down',
+  'MixinReplicationNotRunning db-c',
+  'SamberMysqlDown db-down',
+  'SamberRestarted db-src',
+  'SamberSlaveIoThread db-c',
+  'SamberSlaveLag db-a',
+  'SamberSlowQueries db-src',
+  'SamberTooManyConnections db-src',
+  'PmmIoRunning db-c',
+  'PmmReplicationLag db-a',
+  'DocLagUnknown db-c',
+  'ObservRedisMasterLinkDown r2',
+  'SamberRedisDown r-down',
+  'SamberRedisMaxmemory r3',
+  'SamberRedisMissingBackup r1',
+  'SamberRedisTooManyConnections r1',
+  'ObservKafkaLagIsTooHigh orders behind',
+  'ObservKafkaLagKeepsIncreasing orders slower',
+  'SamberKafkaLag behind',
+  'SamberKafkaTopicReplicas idle',
+  'StrimziNoMessage k idle',
+  'SamberJvmGcTime j',
+  'SamberJvmMemory j',
+].sort();
+
+const rulesData = z.object({
+  groups: z.array(
+    z.object({
+      name: z.string(),
+      lastEvaluation: z.string(),
+      rules: z.array(z.object({ name: z.string(), health: z.string(), lastError: z.string().optional() })),
+    }),
+  ),
+});
+type Groups = z.output<typeof rulesData>['groups'];
+
+async function groupsOf(prometheus: PrometheusProcess): Promise<Groups> {
+  return rulesData.parse(await prometheus.api('rules')).groups;
+}
+
+async function firingIn(prometheus: PrometheusProcess): Promise<readonly string[]> {
+  const found = await prometheus.query(
+    'ALERTS{alertstate="firing",alertname=~"(Mixin|Samber|Pmm|Doc|Observ|Strimzi|Common).*"}',
+  );
+  return found
+    .map(({ labels: { alertname, instance, target = instance, topic, consumergroup } }) =>
+      [alertname, target, topic, consumergroup].filter((part) => part !== undefined && part !== '').join(' '),
+    )
+    .sort();
+}
+
+/** Their durations take minutes: what is shown here is who fires, not when. */
+const community = readFileSync(join(import.meta.dirname, '../contract/compat.rules.yml'), 'utf8').replaceAll(
+  /\n +for: .*/g,
+  '',
+);
+
+async function startExporter(t: TestContext): Promise<{ inventory: Inventory; port: number }> {
+  const beganMs = systemClock.monoMs();
+  const play = (target: string): readonly Played[] | undefined =>
+    played(target, (systemClock.monoMs() - beganMs) / 1000);
+  const inventory = inventoryOf(
+    document,
+    'test.yml',
+    Object.keys(kinds).map((kind) => playedSystem(kind, play)),
+  );
+  const serving = await serve({
+    load: () => Promise.resolve(inventory),
+    listen: [{ host: '127.0.0.1', port: 0 }],
+    version,
+    clock: systemClock,
+    log: createLog('test', 'silent'),
+    pipelines: () => undefined,
+  });
+  t.after(() => serving.stop());
+  const port = serving.addresses[0]?.port;
+  assert.ok(port !== undefined);
+  return { inventory, port };
+}
+
+function configOf(scrapeConfigs: readonly object[], withOurs: boolean): object {
+  return {
+    global: { scrape_interval: '2s', scrape_timeout: '2s', evaluation_interval: '1s' },
+    rule_files: ['community.rules.yml', ...(withOurs ? [`${rulesFolder()}/*.rules.yml`] : [])],
+    // Nobody listens there: that one is configured is what counts.
+    ...(withOurs ? { alerting: { alertmanagers: [{ static_configs: [{ targets: ['127.0.0.1:1'] }] }] } } : {}),
+    scrape_configs: scrapeConfigs,
+  };
+}
+
+const relabelling = [{ source_labels: ['target'], regex: '(.+)', target_label: 'instance' }];
+const files = { 'community.rules.yml': community };
+
+/** How fast this machine is just now is no finding here. */
+const ofSpeed = new Set(['prometheus_timeout', 'prometheus_rules_evaluation', 'prometheus_clock', 'prometheus_up']);
+
+async function doctorOf(prometheus: PrometheusProcess, inventory: Inventory): Promise<TargetReport> {
+  return await examinePrometheus(await prometheusAddress(prometheus.url, undefined, {}), inventory, {
+    clock: systemClock,
+    deadlineMs: 30_000,
+    version,
+    rulesFolder: rulesFolder(),
+  });
+}
+
+function wrongOf({ down, findings }: TargetReport): readonly string[] {
+  if (down !== undefined) return [`down: ${down.why}`];
+  return findings.filter(({ ok, check }) => ok !== true && !ofSpeed.has(check)).map((f) => `${f.check} ${String(f.ok)}: ${f.text}`); // prettier-ignore
+}
+
+async function evaluatedAgain(prometheus: PrometheusProcess): Promise<void> {
+  const before = new Map((await groupsOf(prometheus)).map((g) => [g.name, g.lastEvaluation]));
+  await waitFor(async () => (await groupsOf(prometheus)).every((g) => g.lastEvaluation !== before.get(g.name)), {
+    deadlineMs,
+    what: 'every group to be evaluated once more',
+  });
+}
+
+test(
+  'either door: every rule is healthy, the same alerts fire, and doctor finds nothing wrong',
+  { skip: noPrometheus, concurrency: true },
+  async (t) => {
+    const { inventory, port } = await startExporter(t);
+    const here = { static_configs: [{ targets: [`127.0.0.1:${port}`], labels: { exporter: 'pm-1' } }] };
+    const doors = {
+      metrics: [{ job_name: 'pipemedic', sample_limit: 5000, ...here, metric_relabel_configs: relabelling }],
+      probe: [
+        {
+          job_name: 'pipemedic-probe',
+          http_sd_configs: [{ url: `http://127.0.0.1:${port}/sd`, refresh_interval: '1s' }],
+        },
+        { job_name: 'pipemedic-self', metrics_path: '/metrics', params: { self: ['1'] }, ...here },
+      ],
+    };
+    const asKnown = (prometheus: PrometheusProcess): Promise<unknown> => {
+      let seen: readonly string[] = [];
+      return waitFor(async () => (seen = await firingIn(prometheus)).join() === firing.join(), {
+        deadlineMs,
+        what: 'the alerts that are known to fire, and no others',
+        detail: () =>
+          `missing: ${firing.filter((f) => !seen.includes(f)).join(', ')}; too many: ${seen.filter((f) => !firing.includes(f)).join(', ')}`,
+      });
+    };
+    const through = async (u: TestContext, jobs: readonly object[]): Promise<void> => {
+      const prometheus = await startPrometheus(u, configOf(jobs, true), { files });
+      await asKnown(prometheus);
+      await evaluatedAgain(prometheus);
+      await asKnown(prometheus);
+      const rules = (await groupsOf(prometheus)).flatMap((g) => g.rules);
+      assert.ok(rules.length > 200, String(rules.length));
+      assert.deepEqual(
+        rules.filter((r) => r.health !== 'ok'),
+        [],
+      );
+      let report = await doctorOf(prometheus, inventory);
+      await waitFor(async () => wrongOf((report = await doctorOf(prometheus, inventory))).length === 0, {
+        deadlineMs,
+        what: 'doctor to find nothing wrong',
+        detail: () => wrongOf(report).join('\n'),
+      });
+      assert.match(
+        doctorText([report], true),
+        /ok {6}prometheus_relabelling: 11 targets: instance and target are their own/,
+      );
+    };
+    await Promise.all(Object.entries(doors).map(([door, jobs]) => t.test(`by /${door}`, (u) => through(u, jobs))));
+  },
+);
+
+test(
+  'without its line of relabelling rules cross targets, and doctor says so with the line',
+  { skip: noPrometheus },
+  async (t) => {
+    const { inventory, port } = await startExporter(t);
+    const jobs = [{ job_name: 'pipemedic', honor_labels: true, static_configs: [{ targets: [`127.0.0.1:${port}`] }] }];
+    const prometheus = await startPrometheus(t, configOf(jobs, false), { files });
+    // db-a catches up and r1 has no limit: only by what another one says of the same instance do these fire.
+    const crossed = ['MixinReplicationLag db-a', 'SamberRedisMaxmemory r1'];
+    await waitFor(
+      async () => {
+        const seen = await firingIn(prometheus);
+        return crossed.every((alert) => seen.includes(alert));
+      },
+      { deadlineMs, what: 'alerts that cross targets' },
+    );
+    const report = await doctorOf(prometheus, inventory);
+    const wrong = new Map(report.findings.filter(({ ok }) => ok === false).map((f) => [f.check, f]));
+    for (const check of ofSpeed) wrong.delete(check);
+    assert.deepEqual([...wrong.keys()].sort(), [
+      'prometheus_alertmanagers',
+      'prometheus_honor_labels',
+      'prometheus_relabelling',
+      'prometheus_rules',
+    ]);
+    assert.match(
+      wrong.get('prometheus_relabelling')?.text ?? '',
+      /^11 of 11 targets stand under an instance that is not theirs/,
+    );
+    assert.match(
+      doctorText([report]),
+      /\n {12} {2}- \{source_labels: \[target\], regex: \(\.\+\), target_label: instance\}\n/,
+    );
+    const others = inventoryOf(
+      { targets: [...document.targets, { name: 'nobody', kind: 'jvm', address: {} }] },
+      'test.yml',
+      Object.keys(kinds).map((kind) => playedSystem(kind, () => undefined)),
+    );
+    const found = (await doctorOf(prometheus, others)).findings;
+    for (const check of ['prometheus_targets', 'prometheus_inventory']) {
+      const finding = found.find((f) => f.check === check);
+      assert.equal(finding?.ok, false, check);
+      assert.match(finding.text, /nobody/);
+    }
+  },
+);
+
+test(
+  'a Prometheus that wants a password: asked for without, with a wrong one, with the right one; one that is not there',
+  { skip: noPrometheus },
+  async (t) => {
+    const { default: bcrypt } = await import('bcryptjs');
+    const web = JSON.stringify({ basic_auth_users: { doctor: await bcrypt.hash('right', 4) } });
+    const prometheus = await startPrometheus(
+      t,
+      { scrape_configs: [] },
+      {
+        files: { 'web.yml': web },
+        args: ['--web.config.file=FOLDER/web.yml'],
+      },
+    );
+    const inventory = inventoryOf({ targets: document.targets.slice(0, 1) }, 'test.yml', [
+      playedSystem('mysql', () => undefined),
+    ]);
+    const how = { clock: systemClock, deadlineMs: 30_000, version, rulesFolder: rulesFolder() };
+    const login = (password: string) => {
+      process.env['PIPEMEDIC_PROMETHEUS_PASSWORD'] = password;
+      return prometheusAddress(prometheus.url, undefined, { PIPEMEDIC_PROMETHEUS_USER: 'doctor' });
+    };
+    t.after(() => delete process.env['PIPEMEDIC_PROMETHEUS_PASSWORD']);
+    const right = await waitFor(
+      async () => {
+        const report = await examinePrometheus(await login('right'), inventory, how);
+        return report.down === undefined && report;
+      },
+      { deadlineMs, what: 'Prometheus to answer' },
+    );
+    assert.deepEqual(right.findings.filter(({ severity }) => severity === 'critical').map(({ check }) => check), ['prometheus_jobs', 'prometheus_rules', 'prometheus_alertmanagers']); // prettier-ignore
+    const wrong = await examinePrometheus(await login('hush-9'), inventory, how);
+    const none = await examinePrometheus(await prometheusAddress(prometheus.url, undefined, {}), inventory, how);
+    for (const report of [wrong, none]) {
+      assert.equal(report.down?.class, 'auth');
+      assert.ok(!JSON.stringify(report).includes('hush-9'));
+    }
+    const nobody = await examinePrometheus(
+      await prometheusAddress('http://127.0.0.1:1', undefined, {}),
+      inventory,
+      how,
+    );
+    assert.deepEqual([nobody.down?.class, nobody.findings], ['refused', []]);
+  },
+);
