@@ -17,7 +17,8 @@ export type Admit = (authorization: string | undefined) => Promise<Admission>;
 /** The files are looked at on each request and read again when they changed. */
 export function admitBearer(files: readonly string[]): Admit {
   const kept = new Map<string, { readonly mark: string; readonly digest: Buffer }>();
-  const digestIn = async (file: string): Promise<Buffer> => {
+  const looks = new Map<string, Promise<Buffer>>();
+  const read = async (file: string): Promise<Buffer> => {
     const { mtimeMs, ino, size } = await stat(file);
     const mark = `${mtimeMs}/${ino}/${size}`;
     const before = kept.get(file);
@@ -28,17 +29,25 @@ export function admitBearer(files: readonly string[]): Admit {
     kept.set(file, { mark, digest });
     return digest;
   };
+  /** Requests that come while one looks at the file share what it finds. */
+  const digestIn = (file: string): Promise<Buffer> => {
+    const under = looks.get(file);
+    if (under !== undefined) return under;
+    const look = read(file).finally(() => looks.delete(file));
+    looks.set(file, look);
+    return look;
+  };
   return async (authorization) => {
     const [, token] = /^Bearer +([^\s]+) *$/i.exec(authorization ?? '') ?? [];
     if (token === undefined) return { is: 'missing' };
     const given = digestOf(token);
-    const read = await Promise.allSettled(files.map(digestIn));
+    const digests = await Promise.allSettled(files.map(digestIn));
     let equal = false;
     // digests have one length, and all of them are compared: the time says nothing about the token
-    for (const one of read) if (one.status === 'fulfilled' && timingSafeEqual(one.value, given)) equal = true;
+    for (const one of digests) if (one.status === 'fulfilled' && timingSafeEqual(one.value, given)) equal = true;
     if (equal) return { is: 'admitted' };
     // Alertmanager drops what is answered with 403, and sends again what is answered with 503.
-    const why = read.flatMap((one) => (one.status === 'rejected' ? [String(one.reason)] : []));
+    const why = digests.flatMap((one) => (one.status === 'rejected' ? [String(one.reason)] : []));
     return why.length === 0 ? { is: 'wrong' } : { is: 'unreadable', why };
   };
 }

@@ -6,30 +6,61 @@ import { episodeOf, int, text } from './rows.ts';
 import type { Tx } from './db.ts';
 import { StoreError, type EpisodeChange, type ReadWebhook } from './store.ts';
 
-/** @param relapseMs how soon after its end a new episode of the same identity is a relapse */
-export async function processOne(
+/**
+ * What they have in common is asked and written once for all of them: each statement is a way to the store's thread and back.
+ * @param relapseMs how soon after its end a new episode of the same identity is a relapse
+ * @returns of each in their order; none of one that was processed before
+ */
+export async function processAll(
   { db, relapseMs }: { readonly db: Tx; readonly relapseMs: number },
-  { id, alerts, truncated }: ReadWebhook,
+  webhooks: readonly ReadWebhook[],
   nowMs: number,
-): Promise<readonly EpisodeChange[]> {
-  const hook = await db.get(
-    `SELECT source, received_ms FROM webhook WHERE id = ? AND processed_ms IS NULL${db.forUpdate}`,
-    id,
+): Promise<readonly (readonly EpisodeChange[])[]> {
+  const ids = webhooks.map((w) => w.id);
+  const rows = await db.all(
+    `SELECT id, source, received_ms FROM webhook WHERE id IN (${marksOf(ids)}) AND processed_ms IS NULL
+     ORDER BY id${db.forUpdate}`,
+    ...ids,
   );
-  if (hook === undefined) return []; // done before
-  const source = text(hook, 'source');
-  const receivedMs = int(hook, 'received_ms');
-  // Two alerts that differ in a replica label only are one episode: if one of them fires, it fires.
-  const ordered = [...(alerts ?? [])].sort((a, b) => Number(a.status === 'firing') - Number(b.status === 'firing'));
-  const changes: EpisodeChange[] = [];
-  const linked = new Set<string>();
-  for (const alert of ordered) {
-    const change = await applyOne({ db, relapseMs }, { id, source, receivedMs, truncated, nowMs, linked }, alert);
-    if (change !== undefined) changes.push(change);
+  const pending = new Map(rows.map((row) => [int(row, 'id'), row]));
+  const links = new Map<string, Link>();
+  const all: (readonly EpisodeChange[])[] = [];
+  for (const { id, alerts, truncated } of webhooks) {
+    const hook = pending.get(id);
+    pending.delete(id); // named twice it is processed once
+    const changes: EpisodeChange[] = [];
+    all.push(changes);
+    if (hook === undefined) continue;
+    const delivery = {
+      id,
+      source: text(hook, 'source'),
+      receivedMs: int(hook, 'received_ms'),
+      truncated,
+      nowMs,
+      links,
+    };
+    // Two alerts that differ in a replica label only are one episode: if one of them fires, it fires.
+    const ordered = [...(alerts ?? [])].sort((a, b) => Number(a.status === 'firing') - Number(b.status === 'firing'));
+    for (const alert of ordered) {
+      const change = await applyOne({ db, relapseMs }, delivery, alert);
+      if (change !== undefined) changes.push(change);
+    }
   }
-  const outcome = alerts === undefined ? 'poison' : 'ok';
-  await db.run('UPDATE webhook SET processed_ms = ?, outcome = ? WHERE id = ?', nowMs, outcome, id);
-  return changes;
+  await writeLinks(db, links);
+  const done = new Set(rows.map((row) => int(row, 'id')));
+  for (const outcome of ['ok', 'poison'] as const) {
+    const of = webhooks.filter((w) => done.has(w.id) && (w.alerts === undefined) === (outcome === 'poison'));
+    if (of.length === 0) continue;
+    await db.run(
+      `UPDATE webhook SET processed_ms = ?, outcome = ? WHERE id IN (${marksOf(of)})`,
+      ...[nowMs, outcome, ...of.map((w) => w.id)],
+    );
+  }
+  return all;
+}
+
+function marksOf(values: readonly unknown[]): string {
+  return values.map(() => '?').join(', ');
 }
 
 interface Delivery {
@@ -38,8 +69,14 @@ interface Delivery {
   readonly receivedMs: number;
   readonly truncated: boolean;
   readonly nowMs: number;
-  /** Episodes that this delivery has touched: one that was not processed has none from before. */
-  readonly linked: Set<string>;
+  /** Of all deliveries of the transaction, written at its end: one that was not processed has none from before. */
+  readonly links: Map<string, Link>;
+}
+
+interface Link {
+  readonly episodeId: string;
+  readonly webhookId: number;
+  readonly alert: IncomingAlert;
 }
 
 async function applyOne(
@@ -56,14 +93,14 @@ async function applyOne(
     case 'ignore':
       return undefined;
     case 'late':
-      await link(db, transition.id, delivery, alert);
+      link(transition.id, delivery, alert);
       return { episodeId: transition.id, change: 'late_copy' };
     case 'open': {
       const episodeId = await insertEpisode(db, {
         ...{ source, ident, receivedMs, nowMs, truncated, relapseOf: transition.relapseOf },
         ...{ labels: alert.labels, annotations: alert.annotations, startsWallMs: alert.startsWallMs },
       });
-      await link(db, episodeId, delivery, alert);
+      link(episodeId, delivery, alert);
       return { episodeId, change: 'opened' };
     }
     case 'refresh':
@@ -71,7 +108,7 @@ async function applyOne(
       if (open === undefined) throw new StoreError('broken', 'an open episode vanished within a transaction');
       if (transition.is === 'refresh') await refresh(db, open, alert, truncated, receivedMs);
       else await hint(db, open, receivedMs);
-      await link(db, open.id, delivery, alert);
+      link(open.id, delivery, alert);
       return { episodeId: open.id, change: transition.is === 'refresh' ? 'refreshed' : 'resolved_hint' };
     }
   }
@@ -148,14 +185,16 @@ async function hint(db: Tx, open: Episode, receivedMs: number): Promise<void> {
 }
 
 /** A body may name the same episode twice; what is ordered last says more. */
-async function link(db: Tx, episodeId: string, { id, linked }: Delivery, alert: IncomingAlert): Promise<void> {
-  const values = [alert.status, alert.startsWallMs, alert.endsWallMs ?? null];
-  const isNew = !linked.has(episodeId);
-  linked.add(episodeId);
-  await db.run(
-    isNew
-      ? 'INSERT INTO episode_webhook(status, starts_wall_ms, ends_wall_ms, episode_id, webhook_id) VALUES(?, ?, ?, ?, ?)'
-      : 'UPDATE episode_webhook SET status = ?, starts_wall_ms = ?, ends_wall_ms = ? WHERE episode_id = ? AND webhook_id = ?',
-    ...[...values, episodeId, id],
+function link(episodeId: string, { id, links }: Delivery, alert: IncomingAlert): void {
+  links.set(`${id}/${episodeId}`, { episodeId, webhookId: id, alert });
+}
+
+async function writeLinks(db: Tx, links: ReadonlyMap<string, Link>): Promise<void> {
+  if (links.size === 0) return;
+  await db.insertAll(
+    'INSERT INTO episode_webhook(status, starts_wall_ms, ends_wall_ms, episode_id, webhook_id) VALUES(?, ?, ?, ?, ?)',
+    [...links.values()].map(({ episodeId, webhookId, alert }) => [
+      ...[alert.status, alert.startsWallMs, alert.endsWallMs ?? null, episodeId, webhookId],
+    ]),
   );
 }

@@ -1,11 +1,10 @@
 // Webhooks and episodes.
-import { promisify } from 'node:util';
-import { gunzip, gzip } from 'node:zlib';
 import { bytes, episodeOf, int, text } from './rows.ts';
 import type { Db } from './db.ts';
-import { insertEpisode, openOf, processOne } from './episodes.ts';
+import { insertEpisode, openOf, processAll } from './episodes.ts';
+import { packed, unpacked } from './packed.ts';
 import { endEscalationsIn } from './people.ts';
-import { StoreError, type EpisodeChange, type NewWebhook, type Store } from './store.ts';
+import { StoreError, type NewWebhook, type Store } from './store.ts';
 
 type Intake = Pick<
   Store,
@@ -33,18 +32,15 @@ interface Context {
   readonly webhookCapBytes: number;
 }
 
-const compress = promisify(gzip);
-const decompress = promisify(gunzip);
 /** Of one transaction: a file that is nearly full takes a part of them. */
 const largestGroup = 200;
-const largestBodyBytes = 64 * 1024 * 1024;
 
 export function intakeOf({ db, wallMs, relapseMs, webhookCapBytes }: Context): Intake {
   const append = groupCommit(db);
   const takeRoom = roomOf(db, webhookCapBytes);
   return {
     appendWebhook: async (hook) => {
-      const bodyGz = await compress(hook.body, { level: 1 });
+      const bodyGz = await packed(hook.body);
       await takeRoom(bodyGz.length);
       return append(hook, bodyGz);
     },
@@ -63,13 +59,8 @@ export function intakeOf({ db, wallMs, relapseMs, webhookCapBytes }: Context): I
       );
     },
     processWebhook: async (id, alerts, truncated, nowMs) =>
-      await db.transact(async (db) => await processOne({ db, relapseMs }, { id, alerts, truncated }, nowMs)),
-    processWebhooks: async (hooks, nowMs) =>
-      await db.transact(async (db) => {
-        const changes: (readonly EpisodeChange[])[] = [];
-        for (const hook of hooks) changes.push(await processOne({ db, relapseMs }, hook, nowMs));
-        return changes;
-      }),
+      (await db.transact((tx) => processAll({ db: tx, relapseMs }, [{ id, alerts, truncated }], nowMs)))[0] ?? [],
+    processWebhooks: (hooks, nowMs) => db.transact((tx) => processAll({ db: tx, relapseMs }, hooks, nowMs)),
     webhooksOf: async (episodeId) =>
       (
         await db.all(
@@ -154,11 +145,6 @@ export function intakeOf({ db, wallMs, relapseMs, webhookCapBytes }: Context): I
         return true;
       }),
   };
-}
-
-/** A body that cannot be unpacked is empty, so that it is found to be poison instead of holding up the others. */
-function unpacked(bodyGz: Uint8Array): Promise<Buffer> {
-  return decompress(bodyGz, { maxOutputLength: largestBodyBytes }).catch(() => Buffer.alloc(0));
 }
 
 /** Counted here, and counted anew in the store when it seems to be full: old ones may have been deleted since. */

@@ -8,7 +8,7 @@ import { z } from 'zod';
 import { ConfigError } from '../../../exporter/runtime/errors.ts';
 import { defaultLimits, loadPolicies, longestWindowMs, policyFileOf } from '../../../remediator/policies.ts';
 import { unansweredAlerts } from '../../../remediator/policy-rules.ts';
-import { isClockChanging, windowAt, windowText } from '../../../remediator/windows.ts';
+import { windowAt, windowText } from '../../../remediator/windows.ts';
 import { inventoryWith } from './evaluator-bench.ts';
 
 const actions = [

@@ -1,0 +1,40 @@
+// Bodies as they are kept: gzip, whatever their size, so that one reader and people's own tools understand all of them.
+import { promisify } from 'node:util';
+import { crc32, gunzip, gunzipSync, gzip } from 'node:zlib';
+
+const compress = promisify(gzip);
+const decompress = promisify(gunzip);
+const largestBodyBytes = 64 * 1024 * 1024;
+
+/**
+ * Below it a body is kept as one stored block: to compress one of 600 bytes cost 125 µs of CPU, and to undo it in the thread
+ * pool 80, which is more than all else that is done for it (seen on Node 24); what is saved is some hundred bytes.
+ */
+const storedBytes = 2 * 1024;
+
+export async function packed(body: Buffer): Promise<Uint8Array> {
+  return body.length <= storedBytes ? asStored(body) : await compress(body, { level: 1 });
+}
+
+/** A body that cannot be unpacked is empty, so that it is found to be poison instead of holding up the others. */
+export async function unpacked(bodyGz: Uint8Array): Promise<Buffer> {
+  try {
+    const options = { maxOutputLength: largestBodyBytes };
+    return bodyGz.length <= storedBytes + 64 ? gunzipSync(bodyGz, options) : await decompress(bodyGz, options);
+  } catch {
+    return Buffer.alloc(0);
+  }
+}
+
+/** RFC 1952, a header without a name, and RFC 1951 3.2.4, one last block that is not compressed. */
+const head = Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255, 1]);
+
+function asStored(body: Buffer): Buffer {
+  const ends = Buffer.alloc(8);
+  ends.writeUInt32LE(crc32(body), 0);
+  ends.writeUInt32LE(body.length, 4);
+  const length = Buffer.alloc(4);
+  length.writeUInt16LE(body.length, 0);
+  length.writeUInt16LE(body.length ^ 0xffff, 2);
+  return Buffer.concat([head, length, body, ends]);
+}
