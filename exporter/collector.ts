@@ -152,7 +152,7 @@ export function collectorOf<Client>() {
             spec.collect({
               client,
               config,
-              emit: { ...emitter(spec.families, put), ...openEmitter((spec.open ?? {}) as O, put) },
+              emit: Object.assign(emitter(spec.families, put), openEmitter((spec.open ?? {}) as O, put)),
               call,
               state,
             }),

@@ -171,19 +171,44 @@ export function passedFamilies(prefix: string, help: string): PassedFamilies {
 }
 
 export function emitter<F extends Families>(families: F, put: Put): Emit<F> {
-  const entries = Object.entries(families).map(([key, family]) => [
-    key,
-    (value: number | SummaryValue, labels: Sample['labels'] = {}) => {
-      if (typeof value === 'number') {
-        put({ family, value, labels });
-        return;
-      }
-      for (const [quantile, at] of value.quantiles ?? []) put({ family, value: at, labels, quantile });
-      put({ family, value: value.count, labels, part: '_count' });
-      put({ family, value: value.sum, labels, part: '_sum' });
-    },
-  ]);
-  return Object.fromEntries(entries) as Emit<F>; // the one cast: fromEntries forgets the keys
+  const Made = emitters.get(families) ?? Emitter.of(families);
+  emitters.set(families, Made);
+  return new Made(put) as unknown as Emit<F>; // the one cast: its properties are defined by name
+}
+
+/** A collector has up to two hundred families: the function of each is made when it is used, not all of them at each sweep. */
+class Emitter {
+  readonly #put: Put;
+
+  constructor(put: Put) {
+    this.#put = put;
+  }
+
+  static of(families: Families): typeof Emitter {
+    const Made = class extends Emitter {};
+    for (const [key, family] of Object.entries(families)) {
+      Object.defineProperty(Made.prototype, key, {
+        get(this: Emitter) {
+          return emitOf(family, this.#put);
+        },
+      });
+    }
+    return Made;
+  }
+}
+
+const emitters = new WeakMap<Families, typeof Emitter>();
+
+function emitOf(family: Family, put: Put): (value: number | SummaryValue, labels?: Sample['labels']) => void {
+  return (value, labels = {}) => {
+    if (typeof value === 'number') {
+      put({ family, value, labels });
+      return;
+    }
+    for (const [quantile, at] of value.quantiles ?? []) put({ family, value: at, labels, quantile });
+    put({ family, value: value.count, labels, part: '_count' });
+    put({ family, value: value.sum, labels, part: '_sum' });
+  };
 }
 
 /** Families are made per sweep: names that a hostile target invents are forgotten with it. */

@@ -53,7 +53,7 @@ function sumOf(counts: ReadonlyMap<string, number> | undefined): number {
 }
 
 function emitUp(up: Family<readonly []>, value: number, writer: SampleWriter): void {
-  emitter({ up }, writer.put).up(value);
+  writer.put({ family: up, value, labels: {} });
 }
 
 /** Once all else is there: it counts itself too. */

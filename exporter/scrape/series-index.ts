@@ -23,14 +23,14 @@ export class SeriesIndex {
     if (this.#slots.length === 0) {
       if (this.#isAmongFew(bytes, hash, bytes, begin, end)) return false;
       this.#append(hash, begin, end);
-      if (this.#count > few) this.#rehash(16);
+      if (this.#count > few) this.#rehash(64);
       return true;
     }
     const slot = this.#find(bytes, hash, bytes, begin, end);
     if (this.#slots[slot] !== 0) return false;
     this.#append(hash, begin, end);
     this.#slots[slot] = this.#count;
-    if (this.#count * 2 > this.#slots.length) this.#rehash(this.#slots.length * 2);
+    if (this.#count * 2 > this.#slots.length) this.#rehash(this.#slots.length * (this.#count < 1000 ? 4 : 2));
     return true;
   }
 
@@ -56,7 +56,7 @@ export class SeriesIndex {
   #append(hash: number, begin: number, end: number): void {
     const at = this.#count * 3;
     if (at === this.#entries.length) {
-      const larger = new Int32Array(at * 2);
+      const larger = new Int32Array(at * (at < 1000 ? 4 : 2));
       larger.set(this.#entries);
       this.#entries = larger;
     }

@@ -81,7 +81,8 @@ export async function startExporter(options: Options): Promise<MeasuredExporter>
     return await (await fetch(`http://${listen}${path}`, { headers, signal })).text();
   };
   try {
-    await eventually('the exporter to listen', async () => (await ask('/-/healthy')).includes('alive') || undefined);
+    const isAlive = async (): Promise<true | undefined> => (await ask('/-/healthy')).includes('alive') || undefined;
+    await eventually('the exporter to listen', isAlive, 120_000);
   } catch (error) {
     await stop();
     throw error;
