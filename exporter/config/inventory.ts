@@ -159,6 +159,7 @@ function targetsOf(
   const references = new Map<string, readonly Named[]>();
   const paths = new Map<string, Path>();
   const checks: (() => readonly Problem[])[] = [];
+  const takenBy = new Map<System, ReadonlyMap<string, string>>();
   const resolve = (name: string): Referenced => {
     const target = targets.get(name);
     if (target === undefined) throw new Error(`no target ${name}`); // references are checked before anything is opened
@@ -174,7 +175,9 @@ function targetsOf(
     problems.push(...twice([...path, 'name'], target.name, before, 'target', placeOf));
     if (before !== undefined) continue;
     paths.set(target.name, path);
-    problems.push(...takenLabels([...path, 'labels'], target.labels, system));
+    const taken = takenBy.get(system) ?? labelsOf(system);
+    takenBy.set(system, taken);
+    problems.push(...takenLabels([...path, 'labels'], target.labels, taken));
     const named = system
       .references(raw)
       .map((r) => ({ ...r, declared: r.path, path: [...path, 'address', ...pathOf(r.path)] }));
@@ -206,18 +209,27 @@ function sourceText({ name, kind, address, auth, tls, collectors }: WrittenTarge
 }
 
 /** A label of the inventory stands on every series of the target: one that a family has itself would be there twice. */
-function takenLabels(path: Path, labels: Readonly<Record<string, string>>, system: System): Problem[] {
+function takenLabels(
+  path: Path,
+  labels: Readonly<Record<string, string>>,
+  familyWith: ReadonlyMap<string, string>,
+): Problem[] {
+  return Object.keys(labels).flatMap((label) => {
+    const family = familyWith.get(label);
+    if (family === undefined) return [];
+    return [{ path: [...path, label], reason: `${family} has a label of this name. Choose another name` }];
+  });
+}
+
+/** Label -> the first family of this kind of target that has it. */
+function labelsOf(system: System): ReadonlyMap<string, string> {
   const open = system.collectors.flatMap((c) => Object.values(c.open));
   const families = [
     ...system.collectors.flatMap((c) => Object.values(c.families)),
     ...open.map(({ prefix, labels: names }) => ({ name: `${prefix}*`, labels: names, level: 'target' })),
     ...Object.values(graphFamilies),
-  ];
-  return Object.keys(labels).flatMap((label) => {
-    const family = families.find((f) => f.level === 'target' && f.labels.includes(label));
-    if (family === undefined) return [];
-    return [{ path: [...path, label], reason: `${family.name} has a label of this name. Choose another name` }];
-  });
+  ].filter(({ level }) => level === 'target');
+  return new Map(families.toReversed().flatMap(({ name, labels }) => labels.map((label) => [label, name] as const)));
 }
 
 /**

@@ -58,6 +58,36 @@ test('secrets that cannot be used are named by their place, one line each', asyn
   );
 });
 
+test('files that are no certificates, and a key that is another one’s, are told before a connection fails', async (t) => {
+  const dir = await folder(t);
+  for (const name of ['one', 'two']) {
+    const args = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-subj', '/CN=x'];
+    execFileSync('openssl', [...args, '-keyout', `${name}.key`, '-out', `${name}.pem`], { cwd: dir, stdio: 'ignore' });
+  }
+  await writeFile(join(dir, 'text'), 'geheim');
+  const of = (tls: Readonly<Record<string, string>>): Promise<readonly string[]> => {
+    const files = Object.fromEntries(Object.entries(tls).map(([key, name]) => [key, join(dir, name)]));
+    const document = { targets: [{ name: 'a', kind: 'fake', address: { id: 'x' }, tls: files }] };
+    return missingSecrets(inventoryOf(document, 'x', [fakeSystem({})]));
+  };
+  assert.deepEqual(await of({ ca_file: 'two.pem', cert_file: 'one.pem', key_file: 'one.key' }), []);
+  assert.deepEqual(await of({ ca_file: 'text' }), [
+    'targets[0] (a).tls: there is no certificate in ca_file. Name a file in PEM format',
+  ]);
+  for (const wrong of [
+    { cert_file: 'one.pem', key_file: 'two.key' },
+    { cert_file: 'text', key_file: 'one.key' },
+  ]) {
+    const [problem = '', ...more] = await of(wrong);
+    assert.match(
+      problem,
+      /^targets\[0\] \(a\)\.tls: cert_file and key_file cannot be used: .*\. Name a certificate in PEM format and its own key$/,
+    );
+    assert.doesNotMatch(problem, /geheim/);
+    assert.deepEqual(more, []);
+  }
+});
+
 test('the key that a MySQL password is encrypted with is looked for too', async () => {
   const { mysql } = await import('../../../exporter/systems/mysql/index.ts');
   const address = { host: 'h', server_public_key_file: '/nonexistent.pem' };
