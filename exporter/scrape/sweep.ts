@@ -128,6 +128,11 @@ export class Sweep {
     return this.#unreached;
   }
 
+  /** Was there something to collect by? */
+  get reached(): boolean {
+    return this.#collecting;
+  }
+
   /** Was the target left alone? */
   get isResting(): boolean {
     return this.#parts.resting !== undefined;

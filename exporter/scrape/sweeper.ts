@@ -173,10 +173,10 @@ export class Sweeper {
     return sweep;
   }
 
-  #ended({ target, unreached: failure, startedAtMs, budgetMs, collected }: Sweep): void {
+  #ended({ target, reached, unreached: failure, startedAtMs, budgetMs, collected }: Sweep): void {
     const endedAtMs = this.#deps.clock.monoMs();
-    if (failure === undefined) this.#backoff.forget();
-    else this.#backoff.failed({ failure, startedAtMs, endedAtMs, budgetMs });
+    if (reached) this.#backoff.forget();
+    else if (failure !== undefined) this.#backoff.failed({ failure, startedAtMs, endedAtMs, budgetMs });
     for (const ofCollector of cutOf(target, collected).dropped.values()) {
       for (const [name, count] of ofCollector) {
         const known = this.#droppedTotal.has(name) || this.#droppedTotal.size < mostFamilies;

@@ -1,22 +1,25 @@
 // Many targets, of which a part hangs; many scrapes of one target; scrapes that want different parts of one.
 import assert from 'node:assert/strict';
-import { createServer, type AddressInfo, type Socket } from 'node:net';
+import { fork } from 'node:child_process';
 import { once } from 'node:events';
+import { createServer, type AddressInfo, type Socket } from 'node:net';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { inventoryOf } from '../../../exporter/config/inventory.ts';
 import { pause, until } from '../../../exporter/runtime/deadline.ts';
 import { systemClock } from '../../../exporter/runtime/clock.ts';
-import { join } from '../../../exporter/scrape/exposition.ts';
+import { join as joined } from '../../../exporter/scrape/exposition.ts';
 import { defaultLimits } from '../../../exporter/scrape/limits.ts';
 import { Rounds } from '../../../exporter/scrape/rounds.ts';
 import type { Block } from '../../../exporter/scrape/writer.ts';
 import { systems } from '../../../exporter/systems/index.ts';
 import { parseExposition, valueOf, type ParsedFamily } from '../../support/exposition-parser.ts';
 import { fakeInventory, roundsDeps, script, type Script } from '../../support/fake-system.ts';
+import type { FleetPorts } from '../../support/fleet-stand-in.ts';
 
 async function read(blocks: readonly Block[] | undefined): Promise<Map<string, ParsedFamily>> {
   assert.ok(blocks !== undefined);
-  return parseExposition((await join(blocks, 'text', systemClock)).toString());
+  return parseExposition((await joined(blocks, 'text', systemClock)).toString());
 }
 
 const never = (): Promise<void> => new Promise(() => undefined);
@@ -117,6 +120,49 @@ test('50 scrapes at once, by both doors and of single collectors, of a target th
   assert.deepEqual(
     holes.map((hole) => hole.accepted()),
     [1, 1],
+  );
+  await rounds.close();
+  await Promise.all(holes.map((hole) => hole.close()));
+});
+
+test('servers over TCP, a third of them black holes: all that the others have is there, in time', async (t) => {
+  const played = fork(join(import.meta.dirname, '../../support/fleet-stand-in.ts'));
+  t.after(() => {
+    played.disconnect();
+  });
+  const [ports] = (await once(played, 'message')) as [FleetPorts];
+  const holes = await Promise.all(Array.from({ length: 6 }, () => blackHole()));
+  const at = (port: number | undefined): object => ({ host: '127.0.0.1', port });
+  const alive = Array.from({ length: 12 }, (_, i) =>
+    i % 2 === 0
+      ? { name: `db${String(i)}`, kind: 'mysql', address: at(ports.mariadb), auth: { user: 'x' } }
+      : { name: `cache${String(i)}`, kind: 'redis', address: at(ports.redis) },
+  );
+  const silent = holes.map(({ port }, i) => ({
+    name: `hole${String(i)}`,
+    kind: kinds[i % 2] ?? '',
+    address: at(port),
+  }));
+  const targets = silent.flatMap((one, i) => [one, ...alive.slice(i * 2, i * 2 + 2)]);
+  const limits = { ...defaultLimits, maxSweeps: 4 };
+  const rounds = new Rounds(inventoryOf({ targets }, 'test.yml', systems), roundsDeps({ limits }));
+  const budgetMs = 6000;
+  const startedMs = performance.now();
+  const timer = pause(budgetMs).then(() => performance.now() - startedMs);
+  const blocks = await rounds.scrape(budgetMs);
+  const tookMs = performance.now() - startedMs;
+  assert.ok(tookMs <= Math.max(budgetMs, (await timer) + 100), `answered after ${tookMs.toFixed(0)} ms`);
+  const found = await read(blocks);
+  for (const { name } of silent) {
+    assert.equal(valueOf(found, 'pipemedic_target_error_info', { target: name, class: 'deadline' }), 1, name);
+  }
+  for (const { name } of alive) assert.equal(valueOf(found, 'pipemedic_target_up', { target: name }), 1, name);
+  const success = found.get('pipemedic_collector_success')?.samples ?? [];
+  const failed = success.filter((s) => s.value !== 1 && s.labels['target']?.startsWith('hole') !== true);
+  assert.deepEqual(failed, []);
+  assert.deepEqual(
+    holes.map((hole) => hole.accepted()),
+    holes.map(() => 1),
   );
   await rounds.close();
   await Promise.all(holes.map((hole) => hole.close()));
