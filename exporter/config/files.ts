@@ -49,8 +49,7 @@ export async function readFiles(file: string): Promise<ReadSet> {
   for (let attempt = 1; ; attempt++) {
     const walk: Walk = { files: [], leftOut: [], problems: [], seen: [], readBy: new Map() };
     await readOne(walk, file, { by: file, chain: [] });
-    const isAlone = walk.seen.length === 1;
-    if (isAlone || (await isStill(walk.seen))) {
+    if (await isStill(walk.seen)) {
       if (walk.problems.length > 0) throw new ConfigError(file, walk.problems);
       return walk;
     }

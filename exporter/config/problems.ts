@@ -162,6 +162,7 @@ const secretWords = /^(pass(word|wd|phrase)?|pwd|secret|token)$/i;
 
 function unknownKey(key: string, path: Path, schema: z.ZodType, document: unknown): string {
   const known = keysAt(schema, path, document);
+  if (key === '<<') return 'merge keys are not read. Write the keys out, or give each value an anchor';
   if (known.length === 0) return 'no such key. Take it out';
   if (secretWords.test(key) && known.includes('password_file')) {
     return 'no such key: a secret never stands in here. Put it into a file of its own, and write password_file';

@@ -129,6 +129,11 @@ const invalid: readonly (readonly [name: string, yaml: string, ...problems: stri
   ],
   ['key with its neighbours exchanged', one('instnace: x'), 'targets[0] (db1).instnace: no such key. Write instance'],
   [
+    'a merge key',
+    'targets: [&a {name: a, kind: mysql, address: {id: x}}, {<<: *a, name: b, kind: mysql, address: {id: x}}]',
+    'targets[1] (b)["<<"]: merge keys are not read. Write the keys out, or give each value an anchor',
+  ],
+  [
     'key one level too high',
     one('password_file: /p'),
     'targets[0] (db1).password_file: no such key here. Put it under auth',
