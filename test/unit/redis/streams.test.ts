@@ -123,7 +123,7 @@ test('consumers beyond the limit: those with the most pending messages stay', as
 });
 
 test('streams or patterns must be named', () => {
-  assert.throws(() => redisStreams.prepare({}), /name streams or patterns/);
+  assert.throws(() => redisStreams.prepare({}), /streams or patterns, with at least one/);
 });
 
 /** A server with these keys; two replies to each SCAN, with a key that is told twice. */
