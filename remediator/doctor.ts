@@ -110,7 +110,6 @@ function madeUp(
     nextEvalMs: undefined,
     closedMs: undefined,
     outcome: undefined,
-    decisionsDropped: 0,
   };
 }
 

@@ -42,8 +42,6 @@ export interface Episode {
   readonly nextEvalMs: number | undefined;
   readonly closedMs: number | undefined;
   readonly outcome: EpisodeOutcome | undefined;
-  /** Decisions between its first and its newest ones that are no longer kept. */
-  readonly decisionsDropped: number;
 }
 export type EpisodeOutcome = 'healed' | 'repaired' | 'vanished' | 'failed';
 

@@ -23,7 +23,7 @@ export function storyText(story: Story, wallOf: WallOf): string {
       typeof d === 'string' ? d : `  ${at(d.receivedMs)}  ${d.status}  from ${plain(d.receivedBy)}  webhook ${d.id}`,
     ),
     '',
-    `Decisions: ${decisions.length}${droppedText(episode)}`,
+    `Decisions: ${decisions.length}${droppedText(story)}`,
     ...decisions.flatMap((d) => decisionLines(d, at)),
     '',
     `Runs: ${runs.length}`,
@@ -44,7 +44,7 @@ export function storyText(story: Story, wallOf: WallOf): string {
   return `${lines.join('\n')}\n`;
 }
 
-function droppedText({ decisionsDropped: dropped }: Story['episode']): string {
+function droppedText({ decisionsDropped: dropped }: Story): string {
   return dropped === 0 ? '' : `; ${dropped} more between the first and the newest ones are no longer kept`;
 }
 

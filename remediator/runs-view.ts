@@ -8,6 +8,7 @@ export type ViewStore = Pick<
   | 'findEpisodes'
   | 'webhooksOf'
   | 'decisionsOf'
+  | 'decisionsDropped'
   | 'run'
   | 'runsOf'
   | 'journalOf'
@@ -25,6 +26,8 @@ export interface Story {
   readonly episode: Episode;
   readonly deliveries: Awaited<ReturnType<Store['webhooksOf']>>;
   readonly decisions: readonly Decision[];
+  /** Between the first and the newest ones. */
+  readonly decisionsDropped: number;
   /** Oldest first. */
   readonly runs: readonly RunStory[];
   readonly escalations: readonly StoredEscalation[];
@@ -43,9 +46,10 @@ export async function storyOf(store: ViewStore, what: string, nowMs: number): Pr
   const found = await findEpisode(store, what);
   if (found === undefined) return undefined;
   const { episode, others } = found;
-  const [deliveries, decisions, runs, escalations, latches, approvals] = await Promise.all([
+  const [deliveries, decisions, decisionsDropped, runs, escalations, latches, approvals] = await Promise.all([
     store.webhooksOf(episode.id),
     store.decisionsOf(episode.id),
+    store.decisionsDropped(episode.id),
     store.runsOf({ episodeId: episode.id, limit: 100 }),
     store.escalationsOf(episode.id),
     store.latches(),
@@ -60,6 +64,7 @@ export async function storyOf(store: ViewStore, what: string, nowMs: number): Pr
     episode,
     deliveries,
     decisions,
+    decisionsDropped,
     runs: stories,
     escalations,
     approvals,

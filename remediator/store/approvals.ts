@@ -6,6 +6,10 @@ import type { Db, Tx } from './db.ts';
 import { writeAudit } from './people.ts';
 import { StoreError, type Claim, type Store } from './store.ts';
 
+/** Those of an older version have no plan. */
+const selectApproval = `SELECT approval.*, approval_plan.plan_hash, approval_plan.plan
+  FROM approval LEFT JOIN approval_plan ON approval_plan.approval_id = approval.id`;
+
 type Approvals = Pick<Store, 'requestApproval' | 'approval' | 'approvals' | 'decideApproval'>;
 type Asked = Parameters<Store['requestApproval']>[0];
 
@@ -16,7 +20,7 @@ export function approvalsIn(db: Db): Approvals {
     approvals: async ({ episodeId, open, nowMs, limit }) =>
       (
         await db.all(
-          `SELECT * FROM approval WHERE (? IS NULL OR episode_id = ?)
+          `${selectApproval} WHERE (? IS NULL OR approval.episode_id = ?)
                AND (? = 0 OR (open_key IS NOT NULL AND expires_ms > ? AND NOT EXISTS
                  (SELECT 1 FROM episode e WHERE e.id = approval.episode_id AND e.state = 'closed')))
              ORDER BY requested_ms DESC, id DESC LIMIT ?`,
@@ -72,15 +76,15 @@ export async function useApproval(db: Tx, claim: Claim, t: number): Promise<bool
   const { id, policyHash, evidenceHash, paramsHash, planHash } = claim.approval;
   const used = await db.run(
     `UPDATE approval SET state = 'used', used_by_run = ?, open_key = NULL
-     WHERE id = ? AND state = 'approved' AND policy_hash = ? AND evidence_hash = ? AND params_hash = ? AND plan_hash = ?
-       AND expires_ms > ?`,
-    ...[claim.runId, id, policyHash, evidenceHash, paramsHash, planHash, t],
+     WHERE id = ? AND state = 'approved' AND policy_hash = ? AND evidence_hash = ? AND params_hash = ? AND expires_ms > ?
+       AND EXISTS (SELECT 1 FROM approval_plan p WHERE p.approval_id = approval.id AND p.plan_hash = ?)`,
+    ...[claim.runId, id, policyHash, evidenceHash, paramsHash, t, planHash],
   );
   return used === 1;
 }
 
 async function byId(db: Tx, id: string): Promise<Approval | undefined> {
-  const row = await db.get('SELECT * FROM approval WHERE id = ?', id);
+  const row = await db.get(`${selectApproval} WHERE approval.id = ?`, id);
   return row === undefined ? undefined : approvalOf(row);
 }
 
@@ -116,13 +120,13 @@ async function request(
 ): Promise<{ readonly approval: Approval; readonly isNew: boolean }> {
   const newest = (
     await db.all(
-      'SELECT * FROM approval WHERE episode_id = ? AND target = ? ORDER BY requested_ms DESC, id DESC LIMIT 20',
+      `${selectApproval} WHERE approval.episode_id = ? AND target = ? ORDER BY requested_ms DESC, id DESC LIMIT 20`,
       ...[asked.episodeId, asked.target],
     )
   ).map(approvalOf);
   // The guard holds a no until the facts change; here the same question is not asked anew while a yes would have held.
   const rejected = newest.find((a) => a.state === 'rejected' && a.expiresMs > nowMs && isSame(a, asked));
-  const openRow = await db.get(`SELECT * FROM approval WHERE open_key = ?${db.forUpdate}`, keyOf(asked));
+  const openRow = await db.get(`${selectApproval} WHERE open_key = ?${db.forUpdate}`, keyOf(asked));
   const open = openRow === undefined ? undefined : approvalOf(openRow);
   if (open !== undefined) {
     const { state } = asOf(open, nowMs);
@@ -134,11 +138,13 @@ async function request(
   const id = randomUUIDv7();
   await db.run(
     `INSERT INTO approval(id, open_key, episode_id, decision_id, policy, action, target, policy_hash, evidence_hash,
-       params_hash, plan_hash, plan, role, requested_ms, expires_ms, state)
-     VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'requested')`,
+       params_hash, role, requested_ms, expires_ms, state) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'requested')`,
     ...[id, keyOf(asked), asked.episodeId, asked.decisionId, asked.policy, asked.action, asked.target],
-    ...[asked.policyHash, asked.evidenceHash, asked.paramsHash, asked.planHash, JSON.stringify(asked.plan)],
-    ...[asked.role, nowMs, asked.expiresMs],
+    ...[asked.policyHash, asked.evidenceHash, asked.paramsHash, asked.role, nowMs, asked.expiresMs],
+  );
+  await db.run(
+    'INSERT INTO approval_plan(approval_id, episode_id, plan_hash, plan) VALUES(?, ?, ?, ?)',
+    ...[id, asked.episodeId, asked.planHash, JSON.stringify(asked.plan)],
   );
   const approval = await byId(db, id);
   if (approval === undefined) throw new StoreError('broken', 'a request vanished within its transaction');

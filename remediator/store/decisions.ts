@@ -1,11 +1,11 @@
 // What was decided, with the guard trace.
 import { randomUUIDv7 } from 'node:crypto';
 import type { Decision } from '../model.ts';
-import { decisionOf, guardResultOf, text } from './rows.ts';
+import { decisionOf, guardResultOf, int, text } from './rows.ts';
 import type { Db, Row, Tx } from './db.ts';
 import type { Store } from './store.ts';
 
-export function decisionsIn(db: Db): Pick<Store, 'recordDecision' | 'decisionsOf'> {
+export function decisionsIn(db: Db): Pick<Store, 'recordDecision' | 'decisionsOf' | 'decisionsDropped'> {
   const read = async (db: Tx, row: Row): Promise<Decision> => {
     const trace = await db.all('SELECT * FROM guard_result WHERE decision_id = ? ORDER BY ord', text(row, 'id'));
     return decisionOf(row, trace.map(guardResultOf));
@@ -42,6 +42,10 @@ export function decisionsIn(db: Db): Pick<Store, 'recordDecision' | 'decisionsOf
       const rows = await db.all('SELECT * FROM decision WHERE episode_id = ? ORDER BY first_ms, id', episodeId);
       return Promise.all(rows.map((row) => read(db, row)));
     },
+    decisionsDropped: async (episodeId) => {
+      const row = await db.get('SELECT dropped FROM decision_dropped WHERE episode_id = ?', episodeId);
+      return row === undefined ? 0 : int(row, 'dropped');
+    },
   };
 }
 
@@ -67,7 +71,9 @@ async function thinOut(db: Tx, episodeId: string): Promise<void> {
     await db.run('DELETE FROM decision WHERE id = ?', id);
   }
   if (between.size === 0) return;
-  await db.run('UPDATE episode SET decisions_dropped = decisions_dropped + ? WHERE id = ?', between.size, episodeId);
+  const counted = [between.size, episodeId] as const;
+  if ((await db.run('UPDATE decision_dropped SET dropped = dropped + ? WHERE episode_id = ?', ...counted)) > 0) return;
+  await db.run('INSERT INTO decision_dropped(dropped, episode_id) VALUES(?, ?)', ...counted);
 }
 
 type NewDecision = Parameters<Store['recordDecision']>[0];

@@ -104,7 +104,7 @@ async function unlessThere(session: Session, statement: string): Promise<void> {
     await session.write(statement, []);
   } catch (error) {
     const cause = error instanceof Error ? error.cause : undefined;
-    const there = ['ER_TABLE_EXISTS_ERROR', 'ER_DUP_KEYNAME', 'ER_DUP_ENTRY', 'ER_DUP_FIELDNAME'];
+    const there = ['ER_TABLE_EXISTS_ERROR', 'ER_DUP_KEYNAME', 'ER_DUP_ENTRY'];
     if (!there.includes(codeOf(cause) ?? '')) throw error;
   }
 }

@@ -64,10 +64,12 @@ async function pruneEpisodes(db: Tx, episodes: readonly Key[]): Promise<number> 
   const each: readonly (readonly [table: string, key: string, where: string])[] = [
     ['guard_result', 'decision_id', `decision_id IN (${decisions})`],
     ['decision', 'id', ofEpisode],
+    ['decision_dropped', 'episode_id', ofEpisode],
     ['episode_webhook', 'episode_id', ofEpisode],
     ['journal', 'run_id', `run_id IN (${runs})`],
     ['budget_entry', 'run_id', `run_id IN (${runs})`],
     ['latch', 'id', `run_id IN (${runs}) AND open_key IS NULL`],
+    ['approval_plan', 'approval_id', ofEpisode],
     ['approval', 'id', ofEpisode],
     ['outbox', 'dedupe_key', ofEpisode],
     ['run', 'id', ofEpisode],

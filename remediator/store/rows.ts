@@ -71,7 +71,6 @@ export function episodeOf(row: Row): Episode {
     nextEvalMs: maybe(int, row, 'next_eval_ms'),
     closedMs: maybe(int, row, 'closed_ms'),
     outcome: maybe(text, row, 'outcome') as EpisodeOutcome | undefined,
-    decisionsDropped: int(row, 'decisions_dropped'),
   };
 }
 
@@ -194,7 +193,7 @@ export function approvalOf(row: Row): Approval {
     evidenceHash: text(row, 'evidence_hash'),
     paramsHash: text(row, 'params_hash'),
     planHash: maybe(text, row, 'plan_hash') ?? '',
-    plan: row['plan'] === null ? null : (json(row, 'plan') as Json),
+    plan: maybe(text, row, 'plan') === undefined ? null : (json(row, 'plan') as Json),
     role: text(row, 'role'),
     requestedMs: int(row, 'requested_ms'),
     expiresMs: int(row, 'expires_ms'),

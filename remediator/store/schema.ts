@@ -111,10 +111,13 @@ CREATE INDEX decision_policy ON decision(policy, verdict);
 CREATE INDEX run_decision ON run(decision_id);
 CREATE INDEX audit_object ON audit(object, id);
 `;
+  // Tables of their own: the account of a shared store may create tables, not change them.
   const third = `
-ALTER TABLE approval ADD COLUMN plan_hash ${key};
-ALTER TABLE approval ADD COLUMN plan ${text};
-ALTER TABLE episode ADD COLUMN decisions_dropped ${int} NOT NULL DEFAULT 0;
+CREATE TABLE approval_plan(
+  approval_id ${key} PRIMARY KEY, episode_id ${key} NOT NULL, plan_hash ${key} NOT NULL, plan ${text} NOT NULL)${options};
+CREATE INDEX approval_plan_episode ON approval_plan(episode_id);
+
+CREATE TABLE decision_dropped(episode_id ${key} PRIMARY KEY, dropped ${int} NOT NULL)${options};
 `;
   return [first, second, third];
 }

@@ -92,6 +92,8 @@ export interface Store extends StoreOfPeople, AsyncDisposable {
     nowMs: number,
   ) => Promise<{ readonly decision: Decision; readonly changed: boolean }>;
   readonly decisionsOf: (episodeId: string) => Promise<readonly Decision[]>;
+  /** How many between its first and its newest ones are no longer kept. */
+  readonly decisionsDropped: (episodeId: string) => Promise<number>;
 
   // --- claim and runs
   readonly claim: (claim: Claim, nowMs: () => number) => Promise<ClaimResult>;

@@ -9,7 +9,6 @@ const episode: Episode = {
   annotations: { summary: 'the alert’s own' },
   ...{ resolvedHintMs: undefined, truncated: false, alertState: 'active', alertDetail: '', alertSeenMs: 0 },
   ...{ state: 'open', attempts: 0, relapseOf: undefined, nextEvalMs: 0, closedMs: undefined, outcome: undefined },
-  decisionsDropped: 0,
 };
 const decision: Decision = {
   ...{ id: 'd1', episodeId: 'e1', episodeVersion: 1, policy: 'p', policyHash: 'h', action: 'maxwell.restart' },

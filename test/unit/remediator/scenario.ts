@@ -26,7 +26,6 @@ export const episode: Episode = {
   nextEvalMs: undefined,
   closedMs: undefined,
   outcome: undefined,
-  decisionsDropped: 0,
 };
 
 export const policy: Policy = {
