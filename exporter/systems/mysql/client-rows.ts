@@ -29,17 +29,24 @@ export function rowsOf(
   params: readonly (string | number)[],
 ): Promise<readonly Row[]> {
   return new Promise((resolve, reject) => {
-    // Text in both columns: there is nothing to be careful with, and there are hundreds of them. What is declared as another
-    // type becomes something else than text, which nobody takes for a value.
-    const typeCast = /^SHOW GLOBAL (STATUS|VARIABLES)\b/.test(sql) ? true : castCell;
-    connection.query({ sql, values: [...params], typeCast }, (error, rows) => {
+    // Text in both columns, and there are hundreds of rows: no function of ours is called for each cell. What mysql2 makes of
+    // a column that is declared as numbers is not trusted.
+    const isTextOnly = /^SHOW GLOBAL (STATUS|VARIABLES)\b/.test(sql);
+    connection.query({ sql, values: [...params], typeCast: isTextOnly ? true : castCell }, (error, rows) => {
       if (error !== null) reject(error);
-      else if (Array.isArray(rows)) resolve(rows as readonly Row[]);
+      else if (Array.isArray(rows) && isTextOnly && (rows as readonly Row[]).some(hasNumber)) {
+        reject(new TargetError('protocol', 'the server gave numbers where it has to give text'));
+      } else if (Array.isArray(rows)) resolve(rows as readonly Row[]);
       else if (/^(SET|INSERT|KILL|(START|STOP) (SLAVE|REPLICA))\b/i.test(sql)) resolve([]);
       // No rows and no columns is not "nothing found": a server says that with columns.
       else reject(new TargetError('protocol', 'the server gave no rows where it has to'));
     });
   });
+}
+
+function hasNumber(row: Row): boolean {
+  for (const column in row) if (typeof row[column] === 'number') return true;
+  return false;
 }
 
 export function connected(connection: Connection): Promise<void> {
