@@ -16,7 +16,7 @@ import type { Policy } from '../../remediator/guard.ts';
 import { toConduct, type ActionLife } from '../support/action-life.ts';
 import { conductToEnd, openAlert, openStore, runId, type LifeStore, type StorePlace } from '../support/life.ts';
 import { startMysqlRepair, type MysqlRepair } from '../support/mysql-repair.ts';
-import { fates, finishes, inTime, isStopped, play, startLife, type Fate } from '../support/sweep-round.ts';
+import { fates, finishes, inTime, isStopped, isUndisturbed, NotReached, play, startLife, untilReached, type Fate } from '../support/sweep-round.ts'; // prettier-ignore
 import { cdcScene, intentsOf, mysqlScene, redisScene, type Scene } from '../support/sweep-scenes.ts';
 import { policy as basePolicy } from '../unit/remediator/scenario.ts';
 
@@ -133,9 +133,10 @@ async function record(scene: Scene): Promise<void> {
   } finally {
     only.child.kill('SIGKILL');
   }
+  const journal = await room.at.store.journalOf(runId);
+  if (!isUndisturbed(journal)) throw new NotReached(`not undisturbed: ${scene.gate.seen.join(' ')}`);
   await judge(scene, room, undefined);
   assert.deepEqual(scene.gate.seen, Object.keys(scene.steps), 'each call that changes something, once');
-  const journal = await room.at.store.journalOf(runId);
   const intents = [...new Set(journal.filter((e) => e.kind === 'intent').map((e) => e.step))];
   assert.deepEqual(intents, Object.values(scene.steps), 'and no other step has an intent');
   for (const step of intents) assert.equal(intentsOf(journal, step), 1);
@@ -203,9 +204,9 @@ suite('real actions', { concurrency: 3 }, () => {
     ],
   ] as const) {
     test(name, async (t) => {
-      await record(scene());
+      await untilReached(() => record(scene()));
       for (const point of pointsOf(Object.keys(scene().steps), some)) {
-        await t.test(nameOf(point), () => sweepCall(scene(), point.call, point.fate, point.kind));
+        await t.test(nameOf(point), () => untilReached(() => sweepCall(scene(), point.call, point.fate, point.kind)));
       }
     });
   }

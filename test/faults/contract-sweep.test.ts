@@ -4,22 +4,20 @@
 //
 // PIPEMEDIC_SWEEP=full takes every N of each class; without it every fifth, beginning elsewhere for each class.
 import assert from 'node:assert/strict';
-import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { asJson } from '../../remediator/canonical.ts';
-import { openLedger } from '../../remediator/clock.ts';
 import type { Policy } from '../../remediator/guard.ts';
 import type { JournalEntry, Run } from '../../remediator/model.ts';
-import { planHash } from '../../remediator/runner.ts';
 import { openSqlite } from '../../remediator/store/sqlite.ts';
 import { classes, contractAction, type Class } from '../support/contract-actions.ts';
-import { storeOf, type Life } from '../support/contract-life.ts';
+import { lifeLease, storeOf, type Life } from '../support/contract-life.ts';
 import { startContractTarget, type ContractTarget } from '../support/contract-target.ts';
+import { claimByTheDead, openAlert, openStore } from '../support/life.ts';
 import { killAtCall } from '../support/remediator-program.ts';
-import { eventually } from '../support/wait.ts';
+import { finishes, isStopped, startLife, type Living } from '../support/sweep-round.ts';
 import { policy as basePolicy } from '../unit/remediator/scenario.ts';
 
 const life = join(import.meta.dirname, '..', 'support', 'contract-life.ts');
@@ -42,18 +40,13 @@ interface Room extends AsyncDisposable {
   }>;
   readonly latches: () => Promise<number>;
 }
-interface Living {
-  readonly child: ChildProcess;
-  readonly ended: Promise<NodeJS.Signals | number | null>;
-  readonly log: () => string;
-}
 
 async function startRoom(fencing: Class): Promise<Room> {
   const dir = mkdtempSync(join(tmpdir(), 'pipemedic-contract-'));
   const target = await startContractTarget(join(dir, 'target.sock'), fencing === 'predicate');
   const policy: Policy = { ...basePolicy, action: `contract.${fencing}`, soakMs: 1 };
   await claim(dir, fencing, policy, target.socket);
-  const children: ChildProcess[] = [];
+  const lives: Living[] = [];
   const reading = async <T>(use: (store: ReturnType<typeof openSqlite>) => Promise<T>): Promise<T> => {
     await using store = openSqlite({ file: storeOf(dir), readOnly: true });
     return await use(store);
@@ -62,16 +55,9 @@ async function startRoom(fencing: Class): Promise<Room> {
     target,
     live: (change = {}) => {
       const options: Life = { dir, socket: target.socket, fencing, policy, ...change };
-      const child = spawn(process.execPath, [life, JSON.stringify(options)], { stdio: ['ignore', 'ignore', 'pipe'] });
-      children.push(child);
-      let log = '';
-      child.stderr.setEncoding('utf8').on('data', (text: string) => (log += text));
-      const ended = new Promise<NodeJS.Signals | number | null>((resolve) => {
-        child.once('exit', (code, signal) => {
-          resolve(signal ?? code);
-        });
-      });
-      return { child, ended, log: () => log };
+      const one = startLife(life, options);
+      lives.push(one);
+      return one;
     },
     ended: () =>
       reading(async (store) => {
@@ -86,7 +72,7 @@ async function startRoom(fencing: Class): Promise<Room> {
       }),
     latches: () => reading(async (store) => (await store.latches()).length),
     [Symbol.asyncDispose]: async () => {
-      for (const child of children) child.kill('SIGKILL');
+      for (const { child } of lives) child.kill('SIGKILL');
       await target[Symbol.asyncDispose]();
       rmSync(dir, { recursive: true, force: true });
     },
@@ -94,45 +80,20 @@ async function startRoom(fencing: Class): Promise<Room> {
 }
 
 async function claim(dir: string, fencing: Class, policy: Policy, socket: string): Promise<void> {
-  await using store = openSqlite({ file: storeOf(dir) });
-  const clock = await openLedger(store, 3_600_000);
-  const nowMs = clock.nowMs();
-  const hook = { source: 'main', receivedMs: nowMs, receivedBy: 'test', body: Buffer.from('{}') };
-  const id = await store.appendWebhook({ ...hook, alertCount: 1, truncatedCount: 0 });
-  const alert = { status: 'firing', labels: { target: 'svc1' }, annotations: {}, fingerprint: 'f' } as const;
-  const [opened] = await store.processWebhook(
-    id,
-    [{ ...alert, startsWallMs: Date.now(), endsWallMs: undefined }],
-    false,
-    nowMs,
-  );
-  assert.ok(opened);
-  const { episodeId } = opened;
-  await store.setAlertState(episodeId, 'active', '', nowMs);
-  const episode = await store.episode(episodeId);
-  assert.ok(episode);
-  const action = contractAction(fencing);
-  const claimed = await store.claim(
-    {
-      runId: 'run-1',
-      episodeId,
-      episodeVersion: episode.version,
-      attempt: 1,
-      decisionId: 'none',
-      action: action.name,
-      planHash: planHash(action.name, action.steps('svc1', {}, { socket, beforeCall: () => undefined }), {}),
-      policy: asJson(policy),
-      params: {},
-      target: 'svc1',
-      actor: 'auto',
-      holder: 'nobody',
-      ttlMs: 1,
-      budgets: [],
-    },
-    clock.nowMs,
-  );
-  assert.ok(claimed.won, claimed.won ? '' : claimed.because);
-  await clock.persist();
+  await using at = await openStore({ file: storeOf(dir) });
+  await claimByTheDead({
+    at,
+    action: contractAction(fencing),
+    world: { socket, beforeCall: () => undefined },
+    target: 'svc1',
+    params: {},
+    policy,
+    episodeId: await openAlert(at, 'svc1'),
+    evidenceDir: join(dir, 'evidence'),
+    lease: lifeLease,
+    logLevel: 'silent',
+  });
+  await at.clock.persist();
 }
 
 /** What the class promises, by the target's record and the journal. */
@@ -154,19 +115,6 @@ async function judge(room: Room, fencing: Class, note: string): Promise<readonly
   return journal;
 }
 
-async function finishes({ ended, log }: Living, note: string): Promise<void> {
-  const how = await Promise.race([
-    ended,
-    new Promise<'late'>((resolve) => setTimeout(resolve, 60_000, 'late').unref()),
-  ]);
-  assert.equal(how, 0, `${note}: ${String(how)}: ${log()}`);
-}
-
-function stateOf(pid: number | undefined): string {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-  return stat.charAt(stat.lastIndexOf(')') + 2);
-}
-
 const canTrace = spawnSync('strace', ['-o', '/dev/null', 'true']).status === 0;
 
 for (const [c, fencing] of classes.entries()) {
@@ -181,7 +129,7 @@ for (const [c, fencing] of classes.entries()) {
       await using room = await startRoom(fencing);
       const note = `${fencing} ${n}`;
       const first = room.live({ stopFirst: true });
-      await eventually('the first life to stop', () => stateOf(first.child.pid) === 'T' || undefined);
+      await isStopped(first);
       await killAtCall(first, 'fsync,fdatasync', n);
       first.child.kill('SIGCONT');
       const how = await first.ended;
@@ -215,7 +163,7 @@ for (const [c, fencing] of classes.entries()) {
     test(`${fencing}: stopped right before the call of ${step} until its successor is through; then its late call`, async () => {
       await using room = await startRoom(fencing);
       const first = room.live({ stopBefore: step });
-      await eventually('the first life to stop', () => stateOf(first.child.pid) === 'T' || undefined);
+      await isStopped(first);
       await finishes(room.live(), fencing);
       const { run } = await room.ended();
       assert.equal(run.outcome, fencing === 'once' ? 'outcome_unknown' : 'verified');

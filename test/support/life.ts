@@ -31,8 +31,20 @@ export interface LifeStore extends AsyncDisposable {
 }
 
 const windowMs = 3_600_000;
+const mostOpenings = 3;
 
+/** Again where it fails on the way: a program that cannot open its store ends, and is started again. */
 export async function openStore(place: StorePlace): Promise<LifeStore> {
+  for (let n = 1; ; n++) {
+    try {
+      return await openOnce(place);
+    } catch (error) {
+      if (!(error instanceof StoreError) || n >= mostOpenings) throw error;
+    }
+  }
+}
+
+async function openOnce(place: StorePlace): Promise<LifeStore> {
   if ('file' in place) {
     const store = openSqlite({ file: place.file });
     return {

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import type { JournalEntry } from '../../remediator/model.ts';
 import type { CallGate, Held } from './call-gate.ts';
 import { eventually } from './wait.ts';
 
@@ -45,7 +46,7 @@ export function startLife(program: string, options: unknown): Living {
   return { child, ended, log: () => log };
 }
 
-export function stateOf(pid: number | undefined): string {
+function stateOf(pid: number | undefined): string {
   const stat = readFileSync(`/proc/${String(pid)}/stat`, 'latin1');
   return stat.charAt(stat.lastIndexOf(')') + 2);
 }
@@ -55,7 +56,7 @@ export async function isStopped({ child, ended, log }: Living): Promise<void> {
   const how = await Promise.race([stopped, ended]).catch((error: unknown) => {
     throw new Error(log(), { cause: error });
   });
-  assert.equal(how, true, `it ended (${String(how)}): ${log()}`);
+  if (how !== true) throw new NotReached(`it ended (${String(how)}) and was not stopped: ${log()}`);
 }
 
 export async function finishes({ ended, log }: Living, note: string): Promise<void> {
@@ -78,6 +79,23 @@ export async function inTime<T>(what: Promise<T>, name: string, detail: () => st
   }
 }
 
+/** The life ended before it came to that call: by a lease that ran out on a busy machine, say. Nothing was tried then. */
+export class NotReached extends Error {}
+
+const mostTries = 3;
+
+/** Again, where the call was not reached. */
+export async function untilReached(round: () => Promise<void>): Promise<void> {
+  for (let n = 1; ; n++) {
+    try {
+      await round();
+      return;
+    } catch (error) {
+      if (!(error instanceof NotReached) || n >= mostTries) throw error;
+    }
+  }
+}
+
 export interface Round {
   readonly gate: CallGate;
   /** As the gate names it. */
@@ -86,6 +104,14 @@ export interface Round {
   readonly start: () => Living;
   /** Resolves when the run has ended. */
   readonly succeed: () => Promise<void>;
+}
+
+/** Whether nothing has happened to a run: no step was tried twice, nobody else has taken it up. */
+export function isUndisturbed(journal: readonly JournalEntry[]): boolean {
+  return (
+    new Set(journal.map((e) => e.holder)).size === 1 &&
+    journal.every((e) => e.kind !== 'result' || e.outcome === 'done' || e.outcome === 'skipped')
+  );
 }
 
 export async function play({ gate, call, fate, start, succeed }: Round): Promise<void> {
@@ -104,7 +130,7 @@ export async function play({ gate, call, fate, start, succeed }: Round): Promise
     const reached = Promise.race([
       caught,
       life.ended.then((how) => {
-        throw new Error(`it ended (${String(how)}) without ${call}: ${gate.seen.join(', ')}: ${life.log()}`);
+        throw new NotReached(`it ended (${String(how)}) without ${call}: ${gate.seen.join(', ')}: ${life.log()}`);
       }),
     ]);
     reached.catch(() => undefined); // an end after it was reached is what is wanted
