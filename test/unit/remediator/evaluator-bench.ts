@@ -135,7 +135,7 @@ export async function withBench(
 }
 
 export function inventoryWith(names: readonly string[]): Inventory {
-  const written = { files: [], leftOut: [] };
+  const written = { files: [], leftOut: [], located: (problem: string) => problem };
   const targets = names.map((name) => [name, { name, kind: 'fake', instance: `${name}:1` } as Target] as const);
   return {
     targets: new Map(targets),
