@@ -133,6 +133,14 @@ function matchingReasons(
     for (const [i, names] of foreign.entries()) {
       const served = sides[1 - i] ?? [];
       if (names.length === 0 || served.length === 0 || (sides[i] ?? []).length > 0) continue;
+      if (names.every((name) => knownOf(name).is === 'prometheus')) {
+        reasons.push({
+          verdict: 'breaks',
+          text: `${written} joins with ${names.join(', ')}, which on /metrics keeps the address of the exporter: it works through /probe only`,
+          fix: 'scrape through /probe, or write pipemedic_target_up',
+        });
+        continue;
+      }
       reasons.push({
         verdict: 'note',
         text: `${written} joins with ${names.join(', ')} of another exporter: both must have the same instance`,

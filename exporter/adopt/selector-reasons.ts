@@ -117,6 +117,17 @@ function onReasons(metric: string, origins: readonly Origin[], { inventory }: Se
 
 /** `up` tells of a scrape: with one exporter for everything it says nothing of a server. */
 function upReasons(matchers: readonly Matcher[], inside: readonly string[], setting: Setting): Reason[] {
+  const instance = matchers.find((m) => m.label === 'instance' && !m.op.startsWith('!'));
+  if (instance !== undefined && !isOpen(instance)) {
+    return [
+      {
+        verdict: 'breaks',
+        metric: 'up',
+        text: `up{instance${instance.op}"${instance.value}"} tells of a scrape, and pipemedic has another address`,
+        fix: `write pipemedic_target_up{instance${instance.op}"${instance.value}"}, with instance: ${plain(instance.value)} at the target in the inventory`,
+      },
+    ];
+  }
   const job = matchers.find((m) => m.label === 'job' && !m.op.startsWith('!'));
   if (job === undefined || isOpen(job) || /pipemedic/.test(job.value)) return [];
   const peer = setting.peerOfJob(job.value);

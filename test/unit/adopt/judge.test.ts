@@ -82,6 +82,9 @@ const cases: readonly (readonly [expr: string, verdict: Verdict, says?: RegExp])
   ['count without (instance, target) (redis_connected_slaves)', 'served'],
   ['redis_connected_slaves - ignoring (instance) redis_connected_clients', 'breaks', /ignore target too/],
   ['node_uname_info * on (instance) mysql_up', 'not_served', /both must have the same instance/],
+  ['up == 0 and on (instance) mysql_version_info', 'breaks', /through \/probe only/],
+  ['mysql_version_info unless on (instance) up', 'breaks', /through \/probe only/],
+  ['up{instance="db1:9104"} == 0', 'breaks', /pipemedic_target_up\{instance="db1:9104"\}/],
   // labels of the scrape
   ['mysql_up{job="mysql"} == 0', 'breaks', /the job is pipemedic's.*target_label: job/],
   ['redis_up{job=~"redis.*"}', 'breaks'],
