@@ -15,8 +15,9 @@ export interface Suspect {
   readonly loaded: string;
 }
 
-/** Rules of the remediator look at series of another job. */
+/** Rules of the remediator look at series of another job, which is there only where a remediator is. */
 const remediatorGroup = 'pipemedic-remediator';
+const remediatorJob = 'pipemedic-remediator';
 
 /** Of the rules that are loaded, or else of those that are shipped. */
 export function shortestRangeMs(shipped: readonly ShippedGroup[], { rules }: PrometheusFacts): number | undefined {
@@ -80,7 +81,7 @@ interface RulesKnown {
   readonly nowMs: number;
 }
 
-export function ruleFindings({ rules }: PrometheusFacts, known: RulesKnown): readonly Finding[] {
+export function ruleFindings({ rules, targets }: PrometheusFacts, known: RulesKnown): readonly Finding[] {
   if (!rules.known) return [cannotKnow('prometheus_rules', rules.why)];
   const names = new Set(known.shipped.map(({ name }) => name));
   const ours = rules.value.filter(({ name }) => names.has(name));
@@ -89,20 +90,32 @@ export function ruleFindings({ rules }: PrometheusFacts, known: RulesKnown): rea
     const text = `none of the ${names.size} groups of rules is loaded: there are no alerts, and nothing is repaired`;
     return [wrong('prometheus_rules', 'critical', text, loading)];
   }
+  const hasRemediator = targets.known ? targets.value.some(({ labels }) => labels['job'] === remediatorJob) : undefined;
   return [
-    ...presence(ours, known, loading),
+    ...presence(ours, known, loading, hasRemediator),
     ...sameness(ours, known, loading),
     ...health(ours),
     ...evaluation(ours, known.nowMs),
   ];
 }
 
-function presence(ours: readonly LoadedGroup[], { shipped }: RulesKnown, fix: string): readonly Finding[] {
+function presence(
+  ours: readonly LoadedGroup[],
+  { shipped }: RulesKnown,
+  fix: string,
+  hasRemediator: boolean | undefined,
+): readonly Finding[] {
   const check = 'prometheus_rules';
   const findings: Finding[] = [];
-  const absent = shipped.filter(({ name }) => !ours.some((g) => g.name === name));
+  const isLoaded = (group: string): boolean => ours.some(({ name }) => name === group);
+  const wanted = shipped.filter(({ name }) => name !== remediatorGroup || hasRemediator === true);
+  const absent = wanted.filter(({ name }) => !isLoaded(name));
+  if (isLoaded(remediatorGroup) && hasRemediator === false) {
+    const text = `the rules on the remediator are loaded, and no job ${remediatorJob} is there: RemediatorAbsent fires for ever`;
+    findings.push(wrong(check, 'warning', text, 'leave out remediator.rules.yml where there is no remediator'));
+  }
   if (absent.length > 0) {
-    const text = `${absent.length} of ${shipped.length} groups are not loaded: ${some(absent.map((g) => `${g.name} (${g.file})`))}`;
+    const text = `${absent.length} of ${wanted.length} groups are not loaded: ${some(absent.map((g) => `${g.name} (${g.file})`))}`;
     findings.push(wrong(check, 'warning', text, fix));
   }
   const lost = pairs(shipped, ours).filter(({ found }) => found.length === 0);
@@ -117,7 +130,7 @@ function presence(ours: readonly LoadedGroup[], { shipped }: RulesKnown, fix: st
   }
   if (findings.length > 0) return findings;
   const count = ours.reduce((sum, { rules }) => sum + rules.length, 0);
-  return [right(check, `all ${shipped.length} groups are loaded, ${count} rules`)];
+  return [right(check, `all ${ours.length} groups are loaded, ${count} rules`)];
 }
 
 function sameness(

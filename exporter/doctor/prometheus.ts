@@ -1,6 +1,6 @@
 // What `doctor` says of the Prometheus that scrapes this exporter. It only reads.
 import type { Inventory } from '../config/inventory.ts';
-import type { Finding } from '../findings.ts';
+import { clockFindingOf, type Finding } from '../findings.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { within } from '../runtime/deadline.ts';
 import { TargetError } from '../runtime/errors.ts';
@@ -72,23 +72,9 @@ function versionFinding({ version }: PrometheusFacts): Finding {
   );
 }
 
-const clockLimitMs = 1000;
-
 function clockFinding({ clock }: PrometheusFacts): Finding {
   const check = 'prometheus_clock';
-  if (!clock.known) return cannotKnow(check, clock.why);
-  const { offsetMs, uncertaintyMs } = clock.value;
-  const off = Math.abs(offsetMs);
-  const text = `Prometheus' clock is ${(off / 1000).toFixed(3)} s ${offsetMs < 0 ? 'behind' : 'ahead of'} this machine's, ± ${(uncertaintyMs / 1000).toFixed(3)} s`;
-  if (off + uncertaintyMs <= clockLimitMs) return right(check, text);
-  if (off - uncertaintyMs <= clockLimitMs) return cannotKnow(check, text);
-  const why = 'ages that rules make of time() are off by it';
-  return wrong(
-    check,
-    'warning',
-    `${text}: ${why}`,
-    'synchronise the clocks of both machines (chrony, systemd-timesyncd)',
-  );
+  return clock.known ? clockFindingOf(check, "Prometheus' clock", clock.value) : cannotKnow(check, clock.why);
 }
 
 const alertingLines = `alerting:

@@ -144,6 +144,24 @@ for (const [name, args, message] of [
   });
 }
 
+test('doctor looks at a Prometheus too; a password in its URL is refused, and not repeated', async (t) => {
+  const config = `--config.file=${await fileWith(t, inventory)}`;
+  const { code, out } = await finish(t, 'doctor', config, '--prometheus.url=http://127.0.0.1:1', '--json');
+  const reports = JSON.parse(out) as { target: string; kind: string; down?: { class: string } }[];
+  assert.deepEqual(
+    reports.map(({ target, kind, down }) => [target, kind, down?.class]),
+    [
+      ['r1', 'redis', 'refused'],
+      ['127.0.0.1:1', 'prometheus', 'refused'],
+    ],
+  );
+  assert.equal(code, 1);
+  const refused = await finish(t, 'doctor', config, '--prometheus.url=http://me:hush-9@127.0.0.1:1');
+  assert.equal(refused.code, 2);
+  assert.match(refused.err, /^--prometheus\.url is not usable:\n {2}- a user or password stands in the URL\./);
+  assert.ok(!`${refused.out}${refused.err}`.includes('hush-9'));
+});
+
 test('check: the summary, or every problem and status 2', async (t) => {
   const good = await finish(t, 'check', `--config.file=${await fileWith(t, inventory)}`);
   assert.deepEqual(good, { code: 0, out: '1 target, 0 pipelines\n  r1: redis\n', err: '' });

@@ -1,6 +1,6 @@
 // Rules of the community and our own in a real Prometheus that scrapes either door, and what `doctor` says of it.
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { z } from 'zod';
@@ -17,7 +17,9 @@ import { playedSystem, type Played } from '../support/played-targets.ts';
 import { noPrometheus, startPrometheus, type PrometheusProcess } from '../support/prometheus-process.ts';
 
 const version = '1.2.3';
-const deadlineMs = 90_000;
+const deadlineMs = 120_000;
+/** Each look costs the machine that is waited for. */
+const intervalMs = 500;
 
 /** What is so `t` seconds after the begin. */
 function played(target: string, t: number): readonly Played[] | undefined {
@@ -183,7 +185,12 @@ const community = readFileSync(join(import.meta.dirname, '../contract/compat.rul
   '',
 );
 
-async function startExporter(t: TestContext): Promise<{ inventory: Inventory; port: number }> {
+interface Exporter {
+  readonly inventory: Inventory;
+  readonly port: number;
+}
+
+async function startExporter(t: TestContext): Promise<Exporter> {
   const beganMs = systemClock.monoMs();
   const play = (target: string): readonly Played[] | undefined =>
     played(target, (systemClock.monoMs() - beganMs) / 1000);
@@ -208,14 +215,19 @@ async function startExporter(t: TestContext): Promise<{ inventory: Inventory; po
 
 function configOf(scrapeConfigs: readonly object[], withOurs: boolean): object {
   return {
-    global: { scrape_interval: '2s', scrape_timeout: '2s', evaluation_interval: '1s' },
-    rule_files: ['community.rules.yml', ...(withOurs ? [`${rulesFolder()}/*.rules.yml`] : [])],
+    global: { scrape_interval: '4s', scrape_timeout: '4s', evaluation_interval: '2s' },
+    // Without a remediator, as the README has it.
+    rule_files: [
+      'community.rules.yml',
+      ...(withOurs ? shipped.filter((file) => !file.endsWith('remediator.rules.yml')) : []),
+    ],
     // Nobody listens there: that one is configured is what counts.
     ...(withOurs ? { alerting: { alertmanagers: [{ static_configs: [{ targets: ['127.0.0.1:1'] }] }] } } : {}),
     scrape_configs: scrapeConfigs,
   };
 }
 
+const shipped = globSync(join(rulesFolder(), '*.rules.yml'));
 const relabelling = [{ source_labels: ['target'], regex: '(.+)', target_label: 'instance' }];
 const files = { 'community.rules.yml': community };
 
@@ -236,19 +248,79 @@ function wrongOf({ down, findings }: TargetReport): readonly string[] {
   return findings.filter(({ ok, check }) => ok !== true && !ofSpeed.has(check)).map((f) => `${f.check} ${String(f.ok)}: ${f.text}`); // prettier-ignore
 }
 
+const expectedChecks = [
+  'prometheus_alertmanagers',
+  'prometheus_honor_labels',
+  'prometheus_relabelling',
+  'prometheus_rules',
+];
+
+function wrongChecks({ findings }: TargetReport): readonly string[] {
+  return findings
+    .filter(({ ok, check }) => ok === false && !ofSpeed.has(check))
+    .map(({ check }) => check)
+    .sort();
+}
+
 async function evaluatedAgain(prometheus: PrometheusProcess): Promise<void> {
   const before = new Map((await groupsOf(prometheus)).map((g) => [g.name, g.lastEvaluation]));
   await waitFor(async () => (await groupsOf(prometheus)).every((g) => g.lastEvaluation !== before.get(g.name)), {
     deadlineMs,
+    intervalMs,
     what: 'every group to be evaluated once more',
   });
+}
+
+/** One job that has neither the line of relabelling nor rules of ours: community rules cross targets, and doctor says so. */
+async function crossing(u: TestContext, { inventory, port }: Exporter): Promise<void> {
+  const jobs = [{ job_name: 'pipemedic', honor_labels: true, static_configs: [{ targets: [`127.0.0.1:${port}`] }] }];
+  const prometheus = await startPrometheus(u, configOf(jobs, false), { files });
+  // db-a catches up and r1 has no limit: only by what another one says of the same instance do these fire.
+  const crossed = ['MixinReplicationLag db-a', 'SamberRedisMaxmemory r1'];
+  await waitFor(
+    async () => {
+      const seen = await firingIn(prometheus);
+      return crossed.every((alert) => seen.includes(alert));
+    },
+    { deadlineMs, intervalMs, what: 'alerts that cross targets' },
+  );
+  // A scrape that came too late on a busy machine takes the series away for a moment: so each look may be repeated.
+  let report = await doctorOf(prometheus, inventory);
+  await waitFor(
+    async () => {
+      report = await doctorOf(prometheus, inventory);
+      return wrongChecks(report).join() === expectedChecks.join();
+    },
+    { deadlineMs, intervalMs, what: expectedChecks.join(), detail: () => wrongChecks(report).join() },
+  );
+  const relabel = report.findings.find(({ check }) => check === 'prometheus_relabelling');
+  assert.match(relabel?.text ?? '', /^11 of 11 targets stand under an instance that is not theirs/);
+  assert.match(
+    doctorText([report]),
+    /\n {12} {2}- \{source_labels: \[target\], regex: \(\.\+\), target_label: instance\}\n/,
+  );
+  const others = inventoryOf(
+    { targets: [...document.targets, { name: 'nobody', kind: 'jvm', address: {} }] },
+    'test.yml',
+    Object.keys(kinds).map((kind) => playedSystem(kind, () => undefined)),
+  );
+  await waitFor(
+    async () => {
+      const { findings } = await doctorOf(prometheus, others);
+      return ['prometheus_targets', 'prometheus_inventory'].every((check) =>
+        findings.some((f) => f.check === check && f.ok === false && f.text.endsWith('nobody')),
+      );
+    },
+    { deadlineMs, intervalMs, what: 'the target that is not scraped to be named' },
+  );
 }
 
 test(
   'either door: every rule is healthy, the same alerts fire, and doctor finds nothing wrong',
   { skip: noPrometheus, concurrency: true },
   async (t) => {
-    const { inventory, port } = await startExporter(t);
+    const exporter = await startExporter(t);
+    const { inventory, port } = exporter;
     const here = { static_configs: [{ targets: [`127.0.0.1:${port}`], labels: { exporter: 'pm-1' } }] };
     const doors = {
       metrics: [{ job_name: 'pipemedic', sample_limit: 5000, ...here, metric_relabel_configs: relabelling }],
@@ -264,6 +336,7 @@ test(
       let seen: readonly string[] = [];
       return waitFor(async () => (seen = await firingIn(prometheus)).join() === firing.join(), {
         deadlineMs,
+        intervalMs,
         what: 'the alerts that are known to fire, and no others',
         detail: () =>
           `missing: ${firing.filter((f) => !seen.includes(f)).join(', ')}; too many: ${seen.filter((f) => !firing.includes(f)).join(', ')}`,
@@ -275,7 +348,7 @@ test(
       await evaluatedAgain(prometheus);
       await asKnown(prometheus);
       const rules = (await groupsOf(prometheus)).flatMap((g) => g.rules);
-      assert.ok(rules.length > 200, String(rules.length));
+      assert.ok(rules.length > 180, String(rules.length));
       assert.deepEqual(
         rules.filter((r) => r.health !== 'ok'),
         [],
@@ -283,6 +356,7 @@ test(
       let report = await doctorOf(prometheus, inventory);
       await waitFor(async () => wrongOf((report = await doctorOf(prometheus, inventory))).length === 0, {
         deadlineMs,
+        intervalMs,
         what: 'doctor to find nothing wrong',
         detail: () => wrongOf(report).join('\n'),
       });
@@ -291,54 +365,13 @@ test(
         /ok {6}prometheus_relabelling: 11 targets: instance and target are their own/,
       );
     };
-    await Promise.all(Object.entries(doors).map(([door, jobs]) => t.test(`by /${door}`, (u) => through(u, jobs))));
-  },
-);
-
-test(
-  'without its line of relabelling rules cross targets, and doctor says so with the line',
-  { skip: noPrometheus },
-  async (t) => {
-    const { inventory, port } = await startExporter(t);
-    const jobs = [{ job_name: 'pipemedic', honor_labels: true, static_configs: [{ targets: [`127.0.0.1:${port}`] }] }];
-    const prometheus = await startPrometheus(t, configOf(jobs, false), { files });
-    // db-a catches up and r1 has no limit: only by what another one says of the same instance do these fire.
-    const crossed = ['MixinReplicationLag db-a', 'SamberRedisMaxmemory r1'];
-    await waitFor(
-      async () => {
-        const seen = await firingIn(prometheus);
-        return crossed.every((alert) => seen.includes(alert));
-      },
-      { deadlineMs, what: 'alerts that cross targets' },
-    );
-    const report = await doctorOf(prometheus, inventory);
-    const wrong = new Map(report.findings.filter(({ ok }) => ok === false).map((f) => [f.check, f]));
-    for (const check of ofSpeed) wrong.delete(check);
-    assert.deepEqual([...wrong.keys()].sort(), [
-      'prometheus_alertmanagers',
-      'prometheus_honor_labels',
-      'prometheus_relabelling',
-      'prometheus_rules',
+    await Promise.all([
+      ...Object.entries(doors).map(([door, jobs]) => t.test(`by /${door}`, (u) => through(u, jobs))),
+      t.test(
+        'by /metrics without its line of relabelling: rules cross targets, and doctor says so with the line',
+        (u) => crossing(u, exporter),
+      ),
     ]);
-    assert.match(
-      wrong.get('prometheus_relabelling')?.text ?? '',
-      /^11 of 11 targets stand under an instance that is not theirs/,
-    );
-    assert.match(
-      doctorText([report]),
-      /\n {12} {2}- \{source_labels: \[target\], regex: \(\.\+\), target_label: instance\}\n/,
-    );
-    const others = inventoryOf(
-      { targets: [...document.targets, { name: 'nobody', kind: 'jvm', address: {} }] },
-      'test.yml',
-      Object.keys(kinds).map((kind) => playedSystem(kind, () => undefined)),
-    );
-    const found = (await doctorOf(prometheus, others)).findings;
-    for (const check of ['prometheus_targets', 'prometheus_inventory']) {
-      const finding = found.find((f) => f.check === check);
-      assert.equal(finding?.ok, false, check);
-      assert.match(finding.text, /nobody/);
-    }
   },
 );
 
@@ -370,7 +403,7 @@ test(
         const report = await examinePrometheus(await login('right'), inventory, how);
         return report.down === undefined && report;
       },
-      { deadlineMs, what: 'Prometheus to answer' },
+      { deadlineMs, intervalMs, what: 'Prometheus to answer' },
     );
     assert.deepEqual(right.findings.filter(({ severity }) => severity === 'critical').map(({ check }) => check), ['prometheus_jobs', 'prometheus_rules', 'prometheus_alertmanagers']); // prettier-ignore
     const wrong = await examinePrometheus(await login('hush-9'), inventory, how);

@@ -1,6 +1,6 @@
 // What `doctor` says of a MySQL or MariaDB server.
 import type { Call } from '../../collector.ts';
-import type { Finding } from '../../findings.ts';
+import { clockFindingOf, type Finding } from '../../findings.ts';
 import { messageOf, TargetError } from '../../runtime/errors.ts';
 import { known, mapKnown, unknown, type Known } from '../../runtime/known.ts';
 import type { Place } from '../../system.ts';
@@ -11,9 +11,6 @@ import { grantFor, holds, needsOf, readOwnGrants, type Grants, type Need } from 
 import { readReplication, statusStatement, type ReplicaChannel } from './facts-replication.ts';
 import { isSupported, readClockOffset, readServer, type ClockOffset } from './facts-server.ts';
 import { threadTable } from './facts-threads.ts';
-
-/** A clock that is off by more bends every lag that is made of two clocks. */
-const clockLimitMs = 1000;
 
 /**
  * Version, statements, grants, clock, and the settings that readers of changes need. What cannot be known is a finding
@@ -126,12 +123,6 @@ export function grantFindings(client: MysqlClient, grants: Grants): readonly Fin
   });
 }
 
-export function clockFinding({ offsetMs, uncertaintyMs }: ClockOffset): Finding {
-  const off = Math.abs(offsetMs);
-  const check = 'clock';
-  const where = offsetMs < 0 ? 'behind' : 'ahead of';
-  const text = `the server's clock is ${(off / 1000).toFixed(3)} s ${where} ours, ± ${(uncertaintyMs / 1000).toFixed(3)} s`;
-  if (off + uncertaintyMs <= clockLimitMs) return { check, ok: true, text };
-  if (off - uncertaintyMs <= clockLimitMs) return { check, ok: 'unknown', text };
-  return { check, ok: false, text, fix: 'synchronise the clocks of both machines (chrony, systemd-timesyncd)' };
+export function clockFinding(offset: ClockOffset): Finding {
+  return clockFindingOf('clock', "the server's clock", offset);
 }

@@ -1,7 +1,7 @@
 // What `doctor` says of a Redis: how it is, its settings, and what the user may not ask.
 import { access, constants } from 'node:fs/promises';
 import type { Call } from '../../collector.ts';
-import type { Finding } from '../../findings.ts';
+import { clockFindingOf, type Finding } from '../../findings.ts';
 import { messageOf } from '../../runtime/errors.ts';
 import { grantOf } from './client-refusals.ts';
 import type { RedisClient } from './client.ts';
@@ -32,6 +32,7 @@ export async function examineRedis(
   return [
     versionOf(found),
     stateOf(found),
+    await clockOf(client, call),
     backlogOf(found),
     ...(configWritten === false
       ? []
@@ -48,6 +49,19 @@ function versionOf({ server, fields }: RedisReplication): Finding {
   const isSeen = Number(server.version.split('.')[0]) >= oldestSeen;
   if (isSeen) return { check: 'redis_version', ok: true, text };
   return { check: 'redis_version', ok: 'unknown', text: `${text}: older than what pipemedic was tried with` };
+}
+
+/** By INFO (seen on Redis 7.0): TIME would be one more command to allow. */
+async function clockOf(client: RedisClient, call: Call): Promise<Finding> {
+  const check = 'redis_clock';
+  const begunMs = call.clock.wallMs();
+  const text = await client.info(call);
+  const endedMs = call.clock.wallMs();
+  const [, usec] = /^server_time_usec:(\d+)/m.exec(text) ?? [];
+  if (usec === undefined) return { check, ok: 'unknown', text: 'the server does not tell its time' };
+  // It is the time of its last turn of the event loop.
+  const offsetMs = Number(usec) / 1000 - (begunMs + endedMs) / 2;
+  return clockFindingOf(check, "the server's clock", { offsetMs, uncertaintyMs: (endedMs - begunMs) / 2 + 1 });
 }
 
 /** A link that is down is told by its metric. */

@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { LoadedGroup, LoadedRule, PrometheusFacts } from '../../../exporter/doctor/prometheus-facts.ts';
+import type {
+  LoadedGroup,
+  LoadedRule,
+  PrometheusFacts,
+  ScrapeTarget,
+} from '../../../exporter/doctor/prometheus-facts.ts';
 import { ruleFindings, shortestRangeMs, suspectsIn } from '../../../exporter/doctor/prometheus-rules.ts';
 import {
   plainExpression,
@@ -95,6 +100,22 @@ for (const [name, groups, check, severity, text] of wrongs) {
     assert.notEqual(found[0]?.fix, undefined);
   });
 }
+
+test('rules on the remediator are wanted where there is one, and only there', () => {
+  const withIt: readonly ShippedGroup[] = [...shipped, { name: 'pipemedic-remediator', file: 'r.yml', rules: [] }];
+  const of = (job: string | undefined, ...groups: LoadedGroup[]): readonly string[] => {
+    const targets = job === undefined ? unknown('403') : known([{ labels: { job } } as unknown as ScrapeTarget], 0);
+    const how = { shipped: withIt, differing: [], version: '', folder: '', nowMs: 1_010_000 };
+    return notRight(ruleFindings({ ...facts(known(groups, 0)), targets }, how)).map(({ text }) => text);
+  };
+  const its = group({ name: 'pipemedic-remediator', rules: [] });
+  assert.deepEqual(of('pipemedic', group(), two), []);
+  assert.match(of('pipemedic', group(), two, its)[0] ?? '', /RemediatorAbsent fires for ever/);
+  assert.match(of('pipemedic-remediator', group(), two)[0] ?? '', /1 of 3 groups are not loaded: pipemedic-remediator/);
+  assert.deepEqual(of('pipemedic-remediator', group(), two, its), []);
+  assert.deepEqual(of(undefined, group(), two), []);
+  assert.deepEqual(of(undefined, group(), two, its), []);
+});
 
 test('what was not evaluated yet, or cannot be asked, is unknown', () => {
   const fresh = rules.map((r) => ({ ...r, health: 'unknown' }));

@@ -27,3 +27,31 @@ test('doctor: a user without INFO is told what to grant, and nothing else', asyn
     [['redis_command_info', 'ACL SETUSER lim +info']],
   );
 });
+
+for (const [what, aheadMs, ok] of [
+  ['right', 0, true],
+  ['a minute ahead', 60_000, false],
+  ['a minute behind', -60_000, false],
+  ['not told', undefined, 'unknown'],
+] as const) {
+  test(`doctor: the server's clock is ${what}`, async () => {
+    const time = aheadMs === undefined ? '' : `server_time_usec:${String((Date.now() + aheadMs) * 1000)}\r\n`;
+    const info = `# Server\r\nredis_version:7.0.15\r\nrun_id:${'a'.repeat(40)}\r\n${time}# Replication\r\nrole:master\r\nconnected_slaves:0\r\nmaster_replid:${'b'.repeat(40)}\r\nmaster_repl_offset:0\r\nrepl_backlog_active:0\r\n`;
+    const client: RedisClient = {
+      host: '127.0.0.1',
+      logFile: undefined,
+      logTail: (open) => open(),
+      user: undefined,
+      info: () => Promise.resolve(info),
+      commands: new Map(),
+      send: () => Promise.reject(new TargetError('denied', 'not asked here')),
+      ping: () => Promise.resolve(),
+      usable: () => true,
+      [Symbol.asyncDispose]: () => Promise.resolve(),
+    };
+    const call = { clock: systemClock, signal: new AbortController().signal };
+    const clock = (await examineRedis(client, call, false)).find(({ check }) => check === 'redis_clock');
+    assert.equal(clock?.ok, ok);
+    if (ok === false) assert.match(clock.fix ?? '', /^synchronise the clocks/);
+  });
+}
