@@ -142,6 +142,37 @@ test('SQLite: an episode whose messages cannot be ended stays open: both are one
   assert.equal((await store.escalationsOf(episode.id))[0]?.state, 'ending');
 });
 
+test('SQLite: an approval of a version that kept no plan carries nothing; a plan goes with its episode', async () => {
+  await using dir = await folder();
+  await using store = openSqlite({ file: dir.file });
+  const episode = await openEpisode(store, { alertname: 'A' });
+  const hashes = { policyHash: 'a', evidenceHash: 'b', paramsHash: 'c', planHash: 'd' };
+  const { approval } = await store.requestApproval(
+    {
+      ...{ episodeId: episode.id, decisionId: 'd', policy: 'p', action: 'maxwell.restart', target: 'maxwell1' },
+      ...{ ...hashes, plan: { facts: 1 }, role: 'dba', expiresMs: hour },
+    },
+    1,
+  );
+  assert.deepEqual(approval.plan, { facts: 1 });
+  await store.decideApproval(approval.id, 'approved', 'ann', '', 2);
+  const raw = new DatabaseSync(dir.file);
+  raw.exec('UPDATE approval_plan SET approval_id = approval_id || 1');
+  const found = await store.approval(approval.id);
+  assert.deepEqual([found?.state, found?.planHash, found?.plan], ['approved', '', null]);
+  assert.equal(await refusal(store, claimOf(episode, { approval: { id: approval.id, ...hashes } }), 3), 'approval');
+  raw.exec(`UPDATE approval_plan SET approval_id = '${approval.id}'`);
+  assert.equal(await refusal(store, claimOf(episode, { approval: { id: approval.id, ...hashes } }), 3), 'won');
+  const rows = (): unknown => raw.prepare('SELECT count(*) AS n FROM approval_plan').get()?.['n'];
+  assert.equal(rows(), 1);
+  raw.exec(`UPDATE run SET state = 'ended', active_key = NULL, cooldown_until_ms = 1`);
+  const { version } = (await store.episode(episode.id)) ?? episode;
+  assert.ok(await store.closeEpisode(episode.id, version, 'healed', 5));
+  await store.prune({ episodesMs: hour, webhookBytes: 1e9, longestWindowMs: hour }, 100 * hour);
+  assert.equal(rows(), 0);
+  raw.close();
+});
+
 test('SQLite: a store of version 1 is taken over with all it holds; a reader leaves it as it is', async () => {
   await using place = await folder();
   {
