@@ -148,4 +148,3 @@ export function aggregateName(expression: Expression, node: SyntaxNode): string 
   const op = node.getChild('AggregateOp');
   return op === null ? '' : textOf(expression, op).toLowerCase();
 }
-
