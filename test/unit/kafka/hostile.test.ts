@@ -27,7 +27,7 @@ test('answers are told apart however they are cut, and only one that is too larg
       await new Promise(setImmediate);
     };
     await send(Buffer.concat([frame(100), frame(0), frame(4), frame(99), frame(1)]));
-    assert.deepEqual(told, []);
+    assert.equal(told.length, 0);
     await send(Buffer.concat([frame(101), frame(1000)]));
     assert.equal(told.length, 1);
     assert.match(told[0]?.message ?? '', /an answer of 101 bytes, more than 100 are not read/);
