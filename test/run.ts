@@ -66,6 +66,8 @@ const stages: readonly Stage[] = [
         'integration/remediator-maxwell-faults',
         'faults/contract-sweep',
         'faults/kill9-start',
+        'faults/action-sweep',
+        'faults/store-sweep',
         'integration/remediator-store',
         'integration/maxwell',
         'integration/remediator-maxwell',

@@ -33,13 +33,21 @@ export interface Living {
   readonly log: () => string;
 }
 
+const children = new Set<ChildProcess>();
+// a test that breaks off leaves nothing behind, stopped ones above all
+process.once('exit', () => {
+  for (const child of children) child.kill('SIGKILL');
+});
+
 /** @param program takes its options as one argument of JSON */
 export function startLife(program: string, options: unknown): Living {
   const child = spawn(process.execPath, [program, JSON.stringify(options)], { stdio: ['ignore', 'ignore', 'pipe'] });
+  children.add(child);
   let log = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => (log += text));
   const ended = new Promise<NodeJS.Signals | number | null>((resolve) => {
     child.once('exit', (code, signal) => {
+      children.delete(child);
       resolve(signal ?? code);
     });
   });
