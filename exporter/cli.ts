@@ -6,7 +6,6 @@ import { missingSecrets } from './config/secrets.ts';
 import { summaryOf } from './config/summary.ts';
 import { examineAll } from './doctor.ts';
 import { passwordVariable, prometheusAddress, tokenVariable, userVariable } from './doctor/prometheus-config.ts';
-import { examinePrometheus } from './doctor/prometheus.ts';
 import { doctorText, isHealthy } from './doctor/report.ts';
 import { rulesFolder } from './doctor/shipped-rules.ts';
 import { systemClock } from './runtime/clock.ts';
@@ -96,7 +95,9 @@ async function command(args: readonly string[]): Promise<void> {
   else if (name === 'doctor') await doctorCommand(values);
   else if (name === 'catalogue') print(`${JSON.stringify([...catalogue.values(), ...openCatalogue], undefined, 2)}\n`);
   else
-    throw new UsageError(`${name} is no command: serve, check, doctor, adopt, verify-backup or catalogue; --help shows more`);
+    throw new UsageError(
+      `${name} is no command: serve, check, doctor, adopt, verify-backup or catalogue; --help shows more`,
+    );
 }
 
 function parse(args: readonly string[]) {
@@ -159,6 +160,7 @@ async function doctorCommand(options: Options): Promise<void> {
   const address = url === undefined ? undefined : await prometheusAddress(url, login);
   const how = { clock: systemClock, deadlineMs: doctorDeadlineMs };
   const about = { ...how, version: packageVersion(), rulesFolder: rulesFolder() };
+  const { examinePrometheus } = await import('./doctor/prometheus.ts'); // no other command needs what it brings
   const [targets, ...prometheus] = await Promise.all([
     examineAll(inventory, how),
     ...(address === undefined ? [] : [examinePrometheus(address, inventory, about)]),

@@ -3,8 +3,6 @@ import { collectorOf, type CollectorCall } from '../../collector.ts';
 import { emitState, type Emit } from '../../families.ts';
 import { known, unknown } from '../../runtime/known.ts';
 import type { ConsistencyPlan } from './address.ts';
-import { runKeys } from './background-keys.ts';
-import { runTables } from './background-tables.ts';
 import type { ConsistencyClient } from './client.ts';
 import {
   consistencyFamilies,
@@ -41,8 +39,9 @@ export const consistencyCollector = collectorOf<ConsistencyClient>()({
     const { plan } = client;
     // Counters go on when the work was begun anew
     const memory = (state.memory ??= newMemory());
-    if (plan.kind === 'mysql') await runTables({ client, plan, memory, work });
-    else await runKeys({ client, plan, memory, work });
+    // Loaded when there is such a target: they bring the clients of both systems.
+    if (plan.kind === 'mysql') await (await import('./background-tables.ts')).runTables({ client, plan, memory, work });
+    else await (await import('./background-keys.ts')).runKeys({ client, plan, memory, work });
   },
   collect({ client, emit, call, state }) {
     const { plan } = client;
