@@ -9,6 +9,7 @@ import {
   type CdcFinding,
   type CdcNeeds,
 } from '../../../exporter/systems/mysql/facts-cdc.ts';
+import type { Place } from '../../../exporter/system.ts';
 import { clockFinding, examineMysql, grantFindings } from '../../../exporter/systems/mysql/facts-doctor.ts';
 import { grantsOf, holds, needsOf } from '../../../exporter/systems/mysql/facts-grants.ts';
 import { serverOf } from '../../../exporter/systems/mysql/facts-server.ts';
@@ -225,4 +226,28 @@ test('an examination: every part is told, and the clock has its error', async ()
   assert.equal(clockFinding({ offsetMs: -1200, uncertaintyMs: 300 }).ok, 'unknown');
   assert.match(clockFinding({ offsetMs: -1200, uncertaintyMs: 3 }).text, /1\.200 s behind ours, ± 0\.003 s/);
   assert.equal(clockFinding({ offsetMs: 20, uncertaintyMs: 3 }).ok, true);
+});
+
+test('a setting that breaks readers is a fault where there are readers: by the pipelines, or everywhere without them', async () => {
+  const client = fakeClient('9.7.4', {
+    'SHOW GLOBAL VARIABLES': Object.entries({ ...good, binlog_format: 'STATEMENT', read_only: 'OFF' }).map(
+      ([Variable_name, Value]) => ({ Variable_name, Value }),
+    ),
+    'SHOW GRANTS': [{ g: 'GRANT ALL PRIVILEGES ON *.* TO `exporter`@`%`' }],
+    'SHOW BINARY LOG STATUS': [{ File: 'b.1', Position: '4', Binlog_Do_DB: '', Binlog_Ignore_DB: '' }],
+    'SHOW REPLICA STATUS': [],
+    'SHOW SESSION STATUS': [{ Variable_name: 'Ssl_cipher', Value: 'TLS_AES_256_GCM_SHA384' }],
+    'SELECT UNIX_TIMESTAMP': [{ now_ms: '1700000000000.000' }],
+  });
+  const look = async (place?: Place): Promise<readonly [unknown, string]> => {
+    const found = (await examineMysql(client, testCall(), undefined, place)).find((f) => f.check === 'binlog_format');
+    return [found?.ok, found?.text ?? ''];
+  };
+  const text = 'binlog_format = STATEMENT: readers see no rows in statements';
+  assert.deepEqual(await look(), [false, text]);
+  assert.deepEqual(await look({ isSource: true, readers: ['mx', 'svc'] }), [false, `${text} (read by mx, svc)`]);
+  assert.deepEqual(await look({ isSource: false, readers: ['mx'] }), [false, `${text} (read by mx)`]);
+  assert.deepEqual(await look({ isSource: true, readers: [] }), [false, text]);
+  const nobody = 'nobody in this inventory reads its changes';
+  assert.deepEqual(await look({ isSource: false, readers: [] }), ['unknown', `${text}; ${nobody}`]);
 });
