@@ -1,6 +1,6 @@
-import { capOf, familyLimit, hashBegin, hashValue, isOfObject, isState, mixed } from './guard.ts';
+import { capOf, defaultSeriesLimit, familyLimit, hashBegin, hashValue, isOfObject, isState, mixed } from './guard.ts';
 import type { Outcome } from './sweep.ts';
-import { defaultSeriesLimit, type Block } from './writer.ts';
+import type { Block } from './writer.ts';
 
 /** What is left of a block. */
 interface Part extends Block {

@@ -73,10 +73,6 @@ export class FamilyWriter {
     this.#expectedBytes = Math.ceil(sizeBefore * 1.02); // values become longer
   }
 
-  get size(): number {
-    return this.#count;
-  }
-
   /** @throws when the labels are not those that were declared */
   check({ labels }: Sample): void {
     const declared = this.#family.labels;

@@ -5,10 +5,12 @@
 // to scrape, after a restart, and in a second exporter; and families with the same labels keep the same objects. The label
 // `state` is left out of the hash: the states of one object stay, or go, together.
 import type { Family, Put, Sample } from '../families.ts';
-import { defaultSeriesLimit, escapeLabel } from './writer.ts';
+import { escapeLabel } from './writer.ts';
 
 const [newline, quote, backslash] = [0x0a, 0x22, 0x5c];
 
+/** Of a target whose inventory has no `series_limit`. */
+export const defaultSeriesLimit = 10_000;
 /** A hash, and how many of its highest bits are zero: the more, the sooner it stays. */
 const bits = 32;
 /** Longer values are left out with their series: nothing that we read has them, and a server may send megabytes. */

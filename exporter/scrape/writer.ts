@@ -6,27 +6,13 @@ import { FamilyWriter, type Block } from './family-writer.ts';
 export { escapeLabel } from './family-plan.ts';
 export { shareSeries, type Block, type Header } from './family-writer.ts';
 
-/** Series that one target may still emit in one sweep, shared by its collectors. */
-export interface SeriesRoom {
-  left: number;
-  /** So that one family that runs away leaves some room to the others. */
-  readonly perFamily: number;
-}
-
 /** Below it growing costs nothing, and names that a target invents are not remembered. */
 const largeBytes = 64 * 1024;
-
-export const defaultSeriesLimit = 10_000;
-
-export function seriesRoom(limit = defaultSeriesLimit): SeriesRoom {
-  return { left: limit, perFamily: Math.ceil(limit / 2) };
-}
 
 interface WriterOptions {
   readonly level: Level;
   /** In front of the labels of every series. */
   readonly constant?: Readonly<Record<string, string>>;
-  readonly room?: SeriesRoom;
   /** Bytes of each family in the sweep before: room is made for as many at once, not by growing again and again. */
   readonly sizes?: Map<string, number>;
   /** Off only to measure what it costs. */
@@ -46,25 +32,16 @@ export class SampleWriter {
   readonly #names = new Set<string>();
   readonly #level: Level;
   readonly #constant: ConstantLabels;
-  readonly #room: SeriesRoom;
   readonly #check: boolean;
   readonly #sizes: Map<string, number>;
-  #taken = 0;
-  #dropped = 0;
   #closed = false;
   #fault: Error | undefined;
 
-  constructor({ level, constant = {}, room, sizes = new Map(), checkDuplicates = true }: WriterOptions) {
+  constructor({ level, constant = {}, sizes = new Map(), checkDuplicates = true }: WriterOptions) {
     this.#sizes = sizes;
     this.#level = level;
     this.#constant = constantLabels(constant);
-    this.#room = room ?? { left: Infinity, perFamily: Infinity };
     this.#check = checkDuplicates;
-  }
-
-  /** Series left out because the room was used up. */
-  get dropped(): number {
-    return this.#dropped;
   }
 
   /** The first thing that was emitted wrongly. */
@@ -86,8 +63,6 @@ export class SampleWriter {
   /** No more samples are taken and those written do not count. */
   discard(): void {
     this.#closed = true;
-    this.#room.left += this.#taken;
-    this.#taken = 0;
     this.#families.clear();
   }
 
@@ -96,14 +71,7 @@ export class SampleWriter {
     try {
       const family = this.#families.get(sample.family) ?? this.#open(sample.family);
       family.check(sample);
-      const value = formatValue(sample);
-      if (this.#room.left <= 0 || family.size >= this.#room.perFamily) {
-        this.#dropped += 1;
-        return;
-      }
-      family.add(sample, value);
-      this.#room.left -= 1;
-      this.#taken += 1;
+      family.add(sample, formatValue(sample));
     } catch (error) {
       this.#fault ??= error instanceof Error ? error : new Error('emit failed', { cause: error });
       throw error;

@@ -5,7 +5,7 @@ import { gunzipSync } from 'node:zlib';
 import { counter, emitter, gauge, untyped, type Family } from '../../../exporter/families.ts';
 import { systemClock } from '../../../exporter/runtime/clock.ts';
 import { compress, acceptsGzip, join, negotiate, type Format } from '../../../exporter/scrape/exposition.ts';
-import { escapeLabel, SampleWriter, seriesRoom, type Block } from '../../../exporter/scrape/writer.ts';
+import { escapeLabel, SampleWriter, type Block } from '../../../exporter/scrape/writer.ts';
 import { parseExposition } from '../../support/exposition-parser.ts';
 import { generator, type Random } from '../../support/random.ts';
 
@@ -219,21 +219,6 @@ test('after the end nothing is taken', () => {
     },
     { code: 'deadline' },
   );
-});
-
-test('the room is shared by writers and given back', () => {
-  const room = seriesRoom(4);
-  const one = new SampleWriter({ level: 'target', room });
-  const emit = emitter({ f, g: gauge('g', 'G.', ['a']) }, one.put);
-  for (const a of ['1', '2', '3']) emit.f(1, { a, b: '' });
-  for (const a of ['1', '2', '3']) emit.g(1, { a });
-  assert.equal(one.dropped, 2);
-  const two = new SampleWriter({ level: 'target', room });
-  two.put({ family: f, value: 1, labels: { a: '9', b: '' } });
-  assert.equal(two.dropped, 1);
-  one.discard();
-  two.put({ family: f, value: 1, labels: { a: '10', b: '' } });
-  assert.equal(two.finish()[0]?.bytes.toString(), 'm{a="10",b=""} 1\n');
 });
 
 const mixed: readonly Family[] = [

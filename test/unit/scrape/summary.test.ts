@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { emitter, gauge, seriesOf, summary } from '../../../exporter/families.ts';
 import { systemClock } from '../../../exporter/runtime/clock.ts';
 import { join } from '../../../exporter/scrape/exposition.ts';
-import { SampleWriter, seriesRoom, shareSeries } from '../../../exporter/scrape/writer.ts';
+import { SampleWriter, shareSeries } from '../../../exporter/scrape/writer.ts';
 import { parseExposition } from '../../support/exposition-parser.ts';
 
 const families = {
@@ -12,8 +12,8 @@ const families = {
   plain: gauge('plain', 'Beside them.', []),
 };
 
-function writer(room = seriesRoom()): SampleWriter {
-  return new SampleWriter({ level: 'target', constant: { target: 'a"b' }, room });
+function writer(): SampleWriter {
+  return new SampleWriter({ level: 'target', constant: { target: 'a"b' } });
 }
 
 for (const format of ['text', 'openmetrics'] as const) {
@@ -96,12 +96,6 @@ test('quantiles are series of the name itself, with one more label', async () =>
   assert.throws(() => {
     emitter(some, w.put).calls({ ...value, quantiles: new Map([['50', 2]]) }, { cmd: 'get' });
   });
-});
-
-test('what does not fit is counted by series', () => {
-  const w = writer(seriesRoom(1));
-  emitter(families, w.put).all({ count: 1, sum: 1 });
-  assert.equal(w.dropped, 1);
 });
 
 test('the series of a summary are counters to a query', () => {
