@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
 import { gunzipSync } from 'node:zlib';
-import { counter, emitter, gauge, untyped, type Family } from '../../../exporter/families.ts';
+import { counter, gauge, untyped, type Family } from '../../../exporter/families.ts';
 import { systemClock } from '../../../exporter/runtime/clock.ts';
 import { compress, acceptsGzip, join, negotiate, type Format } from '../../../exporter/scrape/exposition.ts';
 import { escapeLabel, SampleWriter, type Block } from '../../../exporter/scrape/writer.ts';
