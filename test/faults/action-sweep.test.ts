@@ -55,7 +55,7 @@ async function placeOf(kind: StoreKind, dir: string): Promise<StorePlace> {
   databases += 1;
   const database = `remediator${String(databases)}`;
   await lab.sql('source', `CREATE DATABASE ${database}`);
-  await lab.sql('source', `GRANT ALL ON ${database}.* TO store`);
+  await lab.sql('source', `GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, INDEX ON ${database}.* TO store`);
   const passwordFile = lab.secretFile('store');
   return { host: lab.address, port: databasePorts.source, database, user: 'store', passwordFile };
 }

@@ -68,7 +68,7 @@ before(async () => {
   for (let n = 1; n <= lanes; n++) {
     const database = `remediator${String(n)}`;
     await lab.sql('source', `CREATE DATABASE ${database}`);
-    await lab.sql('source', `GRANT ALL ON ${database}.* TO store`);
+    await lab.sql('source', `GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, INDEX ON ${database}.* TO store`);
     const place = { host: lab.address, port, database, user: 'store', passwordFile: lab.secretFile('store') };
     const direct = await openStore(place);
     const gatePort = 17_000 + n;

@@ -93,7 +93,7 @@ export const runId = 'run-1';
 /** Between two looks at what is open. */
 const againMs = 50;
 /** A store that is gone for good is not asked without end. */
-const giveUpMs = 80_000;
+const giveUpMs = 200_000;
 
 /** Until the run has ended, whoever ended it. A store that does not answer is asked again, as by the evaluator's ticks. */
 export async function conductToEnd<W>(what: ToConduct<W>): Promise<void> {

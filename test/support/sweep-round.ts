@@ -60,7 +60,7 @@ function stateOf(pid: number | undefined): string {
 }
 
 export async function isStopped({ child, ended, log }: Living): Promise<void> {
-  const stopped = eventually('the first life to stop', () => stateOf(child.pid) === 'T' || undefined, 60_000);
+  const stopped = eventually('the first life to stop', () => stateOf(child.pid) === 'T' || undefined, 120_000);
   const how = await Promise.race([stopped, ended]).catch((error: unknown) => {
     throw new Error(log(), { cause: error });
   });
@@ -77,8 +77,8 @@ export async function inTime<T>(what: Promise<T>, name: string, detail: () => st
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_resolve, reject) => {
     timer = setTimeout(() => {
-      reject(new Error(`waited 90 s in vain for ${name}: ${detail()}`));
-    }, 90_000);
+      reject(new Error(`waited 4 min in vain for ${name}: ${detail()}`));
+    }, 240_000);
   });
   try {
     return await Promise.race([what, late]);
