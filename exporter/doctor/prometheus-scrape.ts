@@ -1,17 +1,9 @@
-// Whether Prometheus scrapes this inventory as the rules and dashboards expect: jobs, labels, intervals, limits.
+// Whether Prometheus scrapes this inventory as the rules and dashboards expect: jobs, intervals, limits.
 import type { Finding } from '../findings.ts';
 import type { Known } from '../runtime/known.ts';
 import type { PrometheusFacts, ScrapeTarget } from './prometheus-facts.ts';
+import { relabelLines, seriesFindings, type Expected } from './prometheus-series.ts';
 import { cannotKnow, duration, right, some, wrong } from './wording.ts';
-
-/** What the inventory that is examined says. */
-export interface Expected {
-  readonly targets: ReadonlyMap<string, { readonly instance: string | undefined }>;
-  /** Of this program. */
-  readonly version: string;
-  /** Shortest range of the rules. */
-  readonly shortestRangeMs: number | undefined;
-}
 
 /** Where nothing is found that would say a better one. */
 const usualAddress = '127.0.0.1:9930';
@@ -55,9 +47,6 @@ function metricsJob(address: string): string {
   static_configs: [{targets: ['${address}']}]
 ${relabelLines}`;
 }
-
-const relabelLines = `  metric_relabel_configs:
-  - {source_labels: [target], regex: (.+), target_label: instance}`;
 
 function addressOf(targets: readonly ScrapeTarget[]): string {
   return URL.parse(targets[0]?.url ?? '')?.host ?? usualAddress;
@@ -154,120 +143,6 @@ function mendScrape(why: string): string {
   if (/deadline exceeded|timeout/i.test(why)) return 'scrape_timeout: 10s, or more; /probe takes each target alone';
   if (/refused|no such host|no route/.test(why)) return 'start the exporter, or mend the address in the job';
   return 'the reason is Prometheus’ own: see /targets there';
-}
-
-/** What its series show is so, whatever the configuration says. */
-function seriesFindings(facts: PrometheusFacts, ours: readonly ScrapeTarget[], expected: Expected): readonly Finding[] {
-  return [
-    ...labelFindings(facts, ours, expected),
-    ...coverFindings(facts, expected),
-    ...inventoryFindings(facts, expected),
-    ...versionFindings(facts, expected),
-  ];
-}
-
-function labelFindings(
-  { served }: PrometheusFacts,
-  ours: readonly ScrapeTarget[],
-  { targets }: Expected,
-): readonly Finding[] {
-  const check = 'prometheus_relabelling';
-  if (!served.known) return [cannotKnow(check, served.why)];
-  if (served.value.length === 0) return [cannotKnow(check, 'no series of a target is there that would show it')];
-  const findings: Finding[] = [];
-  const all = served.value.map(({ labels }) => labels);
-  const renamed = new Set(all.flatMap((labels) => Object.keys(labels).filter((name) => name.startsWith('exported_'))));
-  for (const name of renamed) {
-    const own = name.replace('exported_', '');
-    const text = `the job sets the label ${own} itself, so that what the exporter says stands under ${name}`;
-    findings.push(wrong(check, 'critical', text, `take the label ${own} out of static_configs and relabel_configs`));
-  }
-  const nameless = all.filter((labels) => labels['target'] === undefined && labels['exported_target'] === undefined);
-  if (nameless.length > 0) {
-    const text = `${nameless.length} of ${all.length} targets have no label target: alerts cannot say whom they mean, and nothing is repaired`;
-    const fix = 'take target out of labeldrop; for /probe use http_sd_configs with /sd, which sets it';
-    findings.push(wrong(check, 'critical', text, fix));
-  }
-  const others = all.filter(({ target, instance }) => {
-    if (target === undefined) return false;
-    return instance !== target && instance !== (targets.get(target)?.instance ?? target);
-  });
-  if (others.length > 0) {
-    const text = `${others.length} of ${all.length} targets stand under an instance that is not theirs (${some(others.map(({ target = '', instance = '' }) => `${target}: ${instance}`))}): rules and dashboards that join on instance cross targets`;
-    const isProbe = ours.length > 0 && ours.every(({ door }) => door !== 'metrics');
-    const fix = isProbe
-      ? 'take instance out of relabel_configs: /sd sets it'
-      : `in the job that scrapes /metrics:\n${relabelLines}`;
-    findings.push(wrong(check, 'critical', text, fix));
-  }
-  if (findings.length > 0) return findings;
-  return [right(check, `${all.length} targets: instance and target are their own, job is set by Prometheus`)];
-}
-
-/** Who is scraped, against who is in the inventory. */
-function coverFindings({ served }: PrometheusFacts, { targets }: Expected): readonly Finding[] {
-  const check = 'prometheus_targets';
-  if (!served.known) return [cannotKnow(check, served.why)];
-  const named = served.value.map(({ labels }) => ({
-    name: labels['exported_target'] ?? labels['target'] ?? '',
-    labels,
-  }));
-  if (named.some(({ name }) => name === ''))
-    return [cannotKnow(check, 'series without the label target say not whom they mean')];
-  const found = Map.groupBy(named, ({ name }) => name);
-  const missing = [...targets.keys()].filter((name) => !found.has(name));
-  const twice = [...found].filter(([name, of]) => targets.has(name) && of.length > 1);
-  const strange = [...found.keys()].filter((name) => !targets.has(name));
-  const findings: Finding[] = [];
-  if (missing.length > 0) {
-    const text = `${missing.length} of ${targets.size} targets of the inventory are scraped by nobody: ${some(missing)}`;
-    const fix = 'let the exporter read this inventory (SIGHUP), and Prometheus scrape it: see prometheus_jobs';
-    findings.push(wrong(check, 'critical', text, fix));
-  }
-  if (twice.length > 0) {
-    const places = twice.map(([name, of]) => `${name}: ${of.map(({ labels }) => placeOf(labels)).join(' and ')}`);
-    const jobs = new Set(twice.flatMap(([, of]) => of.map(({ labels }) => labels['job'])));
-    const text = `${twice.length} targets are scraped more than once (${some(places)})`;
-    findings.push(
-      jobs.size > 1
-        ? wrong(check, 'warning', `${text}: sums over their series are too high`, 'leave each target to one job')
-        : cannotKnow(check, `${text}: right for a pair of exporters, whose collectors that hold state differ`),
-    );
-  }
-  if (strange.length > 0) {
-    findings.push(cannotKnow(check, `${strange.length} targets are not in this inventory: ${some(strange)}`));
-  }
-  if (missing.length === 0 && twice.length === 0) {
-    findings.push(right(check, `each of the ${targets.size} targets of the inventory is scraped once`));
-  }
-  return findings;
-}
-
-function placeOf(labels: Readonly<Record<string, string>>): string {
-  const shown = ['job', 'exporter', 'pod', 'instance'].filter((name) => labels[name] !== undefined);
-  return shown.map((name) => `${name}=${labels[name] ?? ''}`).join(' ');
-}
-
-function inventoryFindings({ inventory }: PrometheusFacts, { targets }: Expected): readonly Finding[] {
-  const check = 'prometheus_inventory';
-  if (!inventory.known) return [cannotKnow(check, inventory.why)];
-  if (inventory.value.length === 0) return []; // told by prometheus_doors or prometheus_up
-  const names = new Set(inventory.value.map(({ labels }) => labels['target']));
-  const missing = [...targets.keys()].filter((name) => !names.has(name));
-  if (missing.length === 0) return [right(check, 'the exporter that is scraped knows all targets of this inventory')];
-  const text = `the exporter that is scraped has another inventory, without ${some(missing)}`;
-  return [wrong(check, 'critical', text, 'let it read this one: SIGHUP, or POST /-/reload')];
-}
-
-function versionFindings({ builds }: PrometheusFacts, { version }: Expected): readonly Finding[] {
-  const check = 'prometheus_exporter_version';
-  if (!builds.known) return [cannotKnow(check, builds.why)];
-  const others = builds.value.filter(({ labels }) => labels['version'] !== version);
-  if (others.length === 0) {
-    return builds.value.length === 0 ? [] : [right(check, `the exporter that is scraped is ${version}, as this one`)];
-  }
-  const text = `the exporter that is scraped is ${some(others.map(({ labels }) => labels['version'] ?? ''))}, this one is ${version}`;
-  return [wrong(check, 'warning', text, 'restart it with this version, or ask with the doctor of that one')];
 }
 
 function honourFindings({ jobs }: PrometheusFacts, ours: readonly ScrapeTarget[]): readonly Finding[] {

@@ -7,7 +7,8 @@ import {
   type ScrapeJob,
   type ScrapeTarget,
 } from '../../../exporter/doctor/prometheus-facts.ts';
-import { scrapeFindings, type Expected } from '../../../exporter/doctor/prometheus-scrape.ts';
+import { scrapeFindings } from '../../../exporter/doctor/prometheus-scrape.ts';
+import type { Expected } from '../../../exporter/doctor/prometheus-series.ts';
 import { duration, some } from '../../../exporter/doctor/wording.ts';
 import type { Finding } from '../../../exporter/findings.ts';
 import { known, unknown } from '../../../exporter/runtime/known.ts';
