@@ -4,9 +4,10 @@ import { systemClock } from '../../exporter/runtime/clock.ts';
 import { pacer } from '../../exporter/runtime/pacing.ts';
 import { compress, join } from '../../exporter/scrape/exposition.ts';
 import { escapeLabel, SampleWriter, type Block } from '../../exporter/scrape/writer.ts';
+import { loadAverage, median } from '../support/measured-exporter.ts';
 
 const samples = Number(process.argv[2] ?? 100_000);
-const rounds = 7;
+const rounds = 8;
 const names = ['kafka_consumergroup_current_offset', 'kafka_consumergroup_lag', 'kafka_consumergroup_lag_seconds'];
 const families = names.map((name) => gauge(name, 'Help text.', ['consumergroup', 'topic', 'partition']));
 const constant = { target: 'kafka-main' };
@@ -104,17 +105,24 @@ function watchBlocks(): () => Promise<number> {
 }
 
 const took = new Map<string, number[]>();
-const blocked = new Map<string, number>();
+/** Of all threads: on a busy machine it says more than the time that passed. */
+const used = new Map<string, number[]>();
+const blocked = new Map<string, number[]>();
 let body: Buffer = Buffer.alloc(0);
 for (let round = 0; round < rounds; round++) {
   for (const [name, way] of Object.entries(ways)) {
     const stop = watchBlocks();
-    const startedMs = performance.now();
+    const [cpu, startedMs] = [process.cpuUsage(), performance.now()];
     const made = await way();
-    took.set(name, [...(took.get(name) ?? []), performance.now() - startedMs]);
+    const tookMs = performance.now() - startedMs;
+    const { user, system } = process.cpuUsage(cpu);
     const longestMs = await stop();
     // The first round compiles.
-    if (round > 0) blocked.set(name, Math.max(blocked.get(name) ?? 0, longestMs));
+    if (round > 0) {
+      note(took, name, tookMs);
+      note(used, name, (user + system) / 1000);
+      note(blocked, name, longestMs);
+    }
     if (body.length > 0 && !made.equals(body)) throw new Error(`${name}: a different exposition`);
     body = made;
   }
@@ -123,13 +131,20 @@ const startedMs = performance.now();
 const packed = await compress(body);
 const gzipMs = performance.now() - startedMs;
 
-const median = (name: string): number => [...(took.get(name) ?? [])].sort((a, b) => a - b)[rounds >> 1] ?? NaN;
+function note(all: Map<string, number[]>, name: string, ms: number): void {
+  all.set(name, [...(all.get(name) ?? []), ms]);
+}
+
+const of = (all: ReadonlyMap<string, number[]>, name: string): number => Number(median(all.get(name) ?? []).toFixed(1));
 const lines = Object.keys(ways).map((name) => ({
   way: name,
-  'median ms': Number(median(name).toFixed(1)),
-  'ratio to direct': Number((median(name) / median('direct')).toFixed(2)),
-  'longest block ms': Number((blocked.get(name) ?? NaN).toFixed(1)),
+  'cpu ms': of(used, name),
+  'wall ms': of(took, name),
+  'ratio to direct': Number((of(used, name) / of(used, 'direct')).toFixed(2)),
+  'longest block ms': of(blocked, name),
 }));
-process.stdout.write(`${String(samples)} samples, ${(body.length / 1e6).toFixed(1)} MB, ${String(rounds)} rounds\n`);
+process.stdout.write(
+  `${String(samples)} samples, ${(body.length / 1e6).toFixed(1)} MB, ${String(rounds - 1)} rounds, medians, load average ${loadAverage()}\n`,
+);
 for (const line of lines) process.stdout.write(`${JSON.stringify(line)}\n`);
 process.stdout.write(`gzip level 1: ${gzipMs.toFixed(0)} ms, ${(packed.length / 1e6).toFixed(2)} MB\n`);
