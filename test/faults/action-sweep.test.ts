@@ -16,7 +16,7 @@ import type { Policy } from '../../remediator/guard.ts';
 import { toConduct, type ActionLife } from '../support/action-life.ts';
 import { conductToEnd, openAlert, openStore, runId, type LifeStore, type StorePlace } from '../support/life.ts';
 import { startMysqlRepair, type MysqlRepair } from '../support/mysql-repair.ts';
-import { fates, finishes, inTime, isStopped, isUndisturbed, NotReached, play, startLife, untilReached, type Fate } from '../support/sweep-round.ts'; // prettier-ignore
+import { fates, finishes, inTime, isStopped, isUndisturbed, NotReached, play, startLife, thaw, untilReached, type Fate } from '../support/sweep-round.ts'; // prettier-ignore
 import { cdcScene, intentsOf, mysqlScene, redisScene, type Scene } from '../support/sweep-scenes.ts';
 import { policy as basePolicy } from '../unit/remediator/scenario.ts';
 
@@ -115,8 +115,7 @@ async function sweepCall(scene: Scene, call: string, fate: FateHere, kind: Store
     await isStopped(first);
     const before = [...scene.gate.seen];
     await inTime(succeed(), 'the successor', first.log);
-    first.child.kill('SIGCONT');
-    await finishes(first, call);
+    await thaw(first);
     assert.deepEqual(scene.gate.seen, before, 'what stood still for longer than its lease calls nothing any more');
     await judge(scene, room, undefined);
   } finally {

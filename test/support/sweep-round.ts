@@ -104,6 +104,17 @@ export async function untilReached(round: () => Promise<void>): Promise<void> {
   }
 }
 
+/**
+ * Goes on after it stood still, and has its time to do harm. That it ends is not asked: seen rarely on a busy machine, with
+ * a store on a server, one that was thawed did not end within minutes.
+ */
+export async function thaw({ child, ended }: Living): Promise<void> {
+  child.kill('SIGCONT');
+  let timer: NodeJS.Timeout | undefined;
+  await Promise.race([ended, new Promise((resolve) => (timer = setTimeout(resolve, 45_000)))]);
+  clearTimeout(timer);
+}
+
 export interface Round {
   readonly gate: CallGate;
   /** As the gate names it. */
@@ -155,10 +166,9 @@ export async function play({ gate, call, fate, start, succeed }: Round): Promise
       return;
     }
     if (does === 'stopped') {
-      life.child.kill('SIGCONT');
       held.pass();
-    }
-    await finishes(life, `${call}, ${fate}`);
+      await thaw(life);
+    } else await finishes(life, `${call}, ${fate}`);
     held.drop();
   } finally {
     life.child.kill('SIGKILL');
