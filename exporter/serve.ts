@@ -17,6 +17,8 @@ export interface Serving {
   readonly address: AddressInfo;
   /** Reads the inventory again: all of it is taken, or the one before stays in use. True when it was taken. */
   readonly reload: () => Promise<boolean>;
+  /** Counts and logs what is wrong with this program itself. */
+  readonly fault: (part: string, error: unknown) => void;
   readonly stop: () => Promise<void>;
 }
 
@@ -64,6 +66,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     address: bound,
     // One after another: the last one asked for wins.
     reload: () => (reloading = reloading.then(reload)),
+    fault,
     stop: async () => {
       await closeServer(server, drainMs);
       await rounds.close();
