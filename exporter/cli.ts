@@ -33,6 +33,7 @@ Options:
   --json                           for programs instead of for eyes (doctor, verify-backup)
   --verbose                        show what is well too, and which series are absent (doctor)
   --web.listen-address=HOST:PORT   where to serve (default 127.0.0.1:9930)
+  --web.config.file=FILE           TLS, client certificates and users, as exporter-toolkit reads them
   --timeout-offset=SECONDS         kept back from Prometheus' scrape timeout (default 0.25)
   --log.level=LEVEL                trace, debug, info, warn or error (default info)
   --version                        print the version
@@ -91,6 +92,7 @@ function parse(args: readonly string[]) {
       options: {
         'config.file': { type: 'string' },
         'web.listen-address': { type: 'string', default: '127.0.0.1:9930' },
+        'web.config.file': { type: 'string' },
         'timeout-offset': { type: 'string', default: '0.25' },
         json: { type: 'boolean', default: false },
         verbose: { type: 'boolean', default: false },
@@ -114,6 +116,7 @@ async function serveCommand(options: Options): Promise<void> {
   const serving = await serve({
     load: () => loadWithSecrets(file),
     listen: listenAddressOf(options),
+    web: options['web.config.file'],
     version: packageVersion(),
     clock: systemClock,
     log,

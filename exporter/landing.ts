@@ -15,7 +15,7 @@ export function landingPage(states: readonly TargetState[], version: string, now
 </head>
 <body>
 <h1>pipemedic exporter</h1>
-<p>Version ${escapeHtml(version)}. <a href="/metrics">Metrics</a> · <a href="/-/healthy">Healthy</a> · <a href="/-/ready">Ready</a></p>
+<p>Version ${escapeHtml(version)}. <a href="/metrics">Metrics</a> · <a href="/sd">Service discovery</a> · <a href="/-/healthy">Healthy</a> · <a href="/-/ready">Ready</a></p>
 <table>
 <thead><tr><th>Target</th><th>Kind</th><th>State</th><th>Why</th><th>Seen</th></tr></thead>
 <tbody>

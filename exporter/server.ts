@@ -11,14 +11,16 @@ import {
   negotiate,
   whole,
   type Exposition,
+  type Format,
 } from './scrape/exposition.ts';
 import { defaultDeadline, scrapeBudgetMs, type DeadlineOptions } from './scrape/deadline.ts';
-import type { Rounds } from './scrape/rounds.ts';
+import type { Block } from './scrape/writer.ts';
 import type { Self } from './scrape/self.ts';
+import { askedOfMetrics, askedOfProbe, discovered, WrongQuestion, type Doors } from './doors.ts';
 import { landingPage } from './landing.ts';
 
 export interface ServerDeps {
-  readonly rounds: Pick<Rounds, 'scrape' | 'settled' | 'states'>;
+  readonly rounds: Doors;
   readonly self: Self;
   readonly clock: Clock;
   readonly version: string;
@@ -27,6 +29,8 @@ export interface ServerDeps {
   readonly deadline?: DeadlineOptions;
   /** Scrapes answered at the same time; each holds one exposition in memory. */
   readonly maxScrapes?: number;
+  /** Reads the inventory again. Left out where whoever asks is not known: then only a signal does it. */
+  readonly reload?: () => Promise<boolean>;
 }
 
 /** The HTTP side: what is asked and how it is answered. What is measured comes from the rounds. */
@@ -36,7 +40,18 @@ export function createApp(deps: ServerDeps): Express {
   app.disable('etag'); // would hash each exposition
   app.set('query parser', 'simple');
   app.use(prepare(deps));
-  route(app, '/metrics', metrics(deps));
+  const measure = scrapes(deps);
+  route(app, '/metrics', measure(askedOfMetrics, true));
+  route(app, '/probe', measure(askedOfProbe, false));
+  route(app, '/sd', (req, res) => {
+    send(res, 200, 'application/json; charset=utf-8', JSON.stringify(discovered(req, deps.rounds)));
+  });
+  app.post('/-/reload', reloading(deps));
+  app.all('/-/reload', (_req, res) => {
+    res.locals['handler'] = '/-/reload';
+    res.setHeader('Allow', 'POST');
+    sendText(res, 405, 'only POST is answered here\n');
+  });
   route(app, '/-/healthy', (_req, res) => {
     sendText(res, 200, 'pipemedic exporter is alive.\n');
   });
@@ -90,9 +105,27 @@ function prepare({ self }: ServerDeps): (req: Request, res: Response, next: Next
   };
 }
 
-function metrics({ rounds, self, clock, deadline = defaultDeadline, maxScrapes = 64 }: ServerDeps): Handler {
+function reloading({ reload }: ServerDeps): Handler {
+  return async (_req, res) => {
+    res.locals['handler'] = '/-/reload';
+    if (reload === undefined) {
+      sendText(
+        res,
+        403,
+        'nobody is asked for a password here, so nothing is changed: send SIGHUP, or set --web.config.file\n',
+      );
+    } else if (await reload()) sendText(res, 200, 'the inventory was read again\n');
+    else sendText(res, 500, 'the inventory was not taken, the one before stays in use; the log says why\n');
+  };
+}
+
+type Ask = (request: Request, rounds: Doors) => (budgetMs: number) => Promise<readonly Block[]>;
+
+/** All doors share the limit: each scrape holds one exposition in memory. */
+function scrapes(deps: ServerDeps): (ask: Ask, withSelf: boolean) => Handler {
+  const { rounds, self, clock, deadline = defaultDeadline, maxScrapes = 64 } = deps;
   let running = 0;
-  return async (req, res) => {
+  return (ask, withSelf) => async (req, res) => {
     if (running >= maxScrapes) {
       res.setHeader('Retry-After', '1');
       sendText(res, 503, `${String(running)} scrapes are being answered already\n`);
@@ -101,25 +134,39 @@ function metrics({ rounds, self, clock, deadline = defaultDeadline, maxScrapes =
     running += 1;
     const ended = self.scrapeStarted();
     try {
+      const measure = ask(req, rounds);
       const budgetMs = scrapeBudgetMs(req.get('x-prometheus-scrape-timeout-seconds'), deadline);
-      const [blocks, ofProcess] = await Promise.all([rounds.scrape(budgetMs), self.processBlocks()]);
+      const [measured, ofProcess] = await Promise.all([measure(budgetMs), withSelf ? self.processBlocks() : []]);
       const format = negotiate(req.get('accept'));
-      const laid = await layOut([...blocks, ...ofProcess, ...(await self.blocks())], format, clock);
-      if (res.destroyed) return; // nobody waits for it any more
-      res.setHeader('Vary', 'Accept, Accept-Encoding');
-      const zipped = acceptsGzip(req.get('accept-encoding'));
-      if (zipped) res.setHeader('Content-Encoding', 'gzip');
-      if (laid.bytes > wholeBytes) {
-        await stream(res, contentTypes[format], laid, zipped);
-        return;
-      }
-      const body = await whole(laid, clock);
-      send(res, 200, contentTypes[format], zipped ? await compress(body) : body);
+      const blocks = [...measured, ...ofProcess, ...(withSelf ? await self.blocks() : [])];
+      await sendExposition(req, res, await layOut(blocks, format, clock), format, clock);
+    } catch (error) {
+      if (!(error instanceof WrongQuestion)) throw error;
+      sendText(res, 400, `${error.message}\n`);
     } finally {
       running -= 1;
       ended();
     }
   };
+}
+
+async function sendExposition(
+  req: Request,
+  res: Response,
+  laid: Exposition,
+  format: Format,
+  clock: Clock,
+): Promise<void> {
+  if (res.destroyed) return; // nobody waits for it any more
+  res.setHeader('Vary', 'Accept, Accept-Encoding');
+  const zipped = acceptsGzip(req.get('accept-encoding'));
+  if (zipped) res.setHeader('Content-Encoding', 'gzip');
+  if (laid.bytes > wholeBytes) {
+    await stream(res, contentTypes[format], laid, zipped);
+    return;
+  }
+  const body = await whole(laid, clock);
+  send(res, 200, contentTypes[format], zipped ? await compress(body) : body);
 }
 
 /** From here on an exposition is sent part by part: in one piece it would be held in memory twice. */

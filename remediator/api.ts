@@ -3,36 +3,41 @@ import { json, Router, type NextFunction, type Request, type Response } from 'ex
 import { z } from 'zod';
 import { messageOf } from '../exporter/runtime/errors.ts';
 import type { Log } from '../exporter/runtime/log.ts';
-import type { LedgerClock } from './clock.ts';
-import { resume } from './resume.ts';
+import type { AdmitCaller, Caller } from './admission.ts';
+import { changes, maintenanceView, Refusal, type Change, type PeopleContext } from './people.ts';
+import type { PolicyView } from './promotion.ts';
 import { storyOf } from './runs-view.ts';
-import type { Store } from './store/store.ts';
-import { setSwitchFile } from './switch.ts';
-import type { Admit } from './tokens.ts';
 
-interface Context {
-  readonly store: Store;
-  readonly switchFile: string;
+interface Context extends PeopleContext {
   /** undefined: the server can be reached from elsewhere, and no token of the API's own is configured */
-  readonly admit: Admit | undefined;
-  readonly clock: LedgerClock;
+  readonly admit: AdmitCaller | undefined;
+  readonly policies: () => Promise<readonly PolicyView[]>;
+  /** Reads policies.yml again. @throws ConfigError: those before stay in use */
+  readonly reload: () => Promise<void>;
   readonly log: Log;
 }
 
 const limit = z.coerce.number().int().min(1).max(1000).default(50);
 const listQuery = z.object({ limit, alertname: z.string().optional() });
-const who = z.string().min(1).max(100);
-const why = z.string().min(1).max(500);
-const pauseBody = z.strictObject({ by: who, reason: why });
-const resumeBody = z.strictObject({ by: who });
-const clearBody = z.strictObject({ by: who, comment: why });
+const approvalsQuery = z.object({ limit, episode: z.string().optional(), all: z.enum(['0', '1']).default('0') });
+const auditQuery = z.object({ limit, object: z.string().optional() });
+const objectBody = z.record(z.string(), z.unknown(), 'a JSON object is wanted, with Content-Type: application/json');
+const who = z.string().trim().min(1).max(100);
 
 /** Serves /api/v1. */
 export function apiRouter(context: Context): Router {
-  const { store, switchFile, clock, log } = context;
+  const { store, clock, log } = context;
   const router = Router();
-  router.use('/api/v1', admission(context));
-  router.use('/api/v1', json({ limit: '16kb', inflate: false }));
+  const body = json({ limit: '16kb', inflate: false });
+  router.use('/api/v1', admission(context), body);
+  router.post('/-/reload', admission(context), body, async (_request, response) => {
+    try {
+      await context.reload();
+      response.json({ reloaded: true });
+    } catch (error) {
+      response.status(500).json({ error: messageOf(error) });
+    }
+  });
 
   router.get('/api/v1/runs', async (request, response) => {
     response.json({ runs: await store.runsOf({ limit: listQuery.parse(request.query).limit }) });
@@ -43,40 +48,43 @@ export function apiRouter(context: Context): Router {
     response.json({ episodes: await store.findEpisodes({ limit: query.limit, ...filter }) });
   });
   router.get('/api/v1/why/:id', async (request, response) => {
-    const story = await storyOf(store, request.params.id);
+    const story = await storyOf(store, request.params.id, clock.nowMs());
     if (story === undefined)
       response.status(404).json({ error: `there is no run, episode or alert ${request.params.id}` });
     else response.json(story);
   });
-  router.post('/api/v1/pause', async (request, response) => {
-    const { by, reason } = pauseBody.parse(request.body);
-    await setSwitchFile(switchFile, { by, reason, at: new Date(clock.wallMs()).toISOString() });
-    await store.audit({
-      atMs: clock.nowMs(),
-      actor: by,
-      via: 'api',
-      verb: 'pause',
-      object: 'global',
-      detail: { reason },
+  router.get('/api/v1/approvals', async (request, response) => {
+    const { all, episode, limit: most } = approvalsQuery.parse(request.query);
+    const approvals = await store.approvals({
+      ...{ nowMs: clock.nowMs(), limit: most },
+      ...(all === '1' ? {} : { open: true }),
+      ...(episode === undefined ? {} : { episodeId: episode }),
     });
-    log.warn({ by, reason }, 'paused: nothing is repaired by itself');
-    response.json({ paused: true });
+    response.json({ approvals });
   });
-  router.post('/api/v1/resume', async (request, response) => {
-    const { by } = resumeBody.parse(request.body);
-    await resume({ store, switchFile, clock, by, via: 'api' });
-    log.warn({ by }, 'resumed');
-    response.json({ paused: false });
+  router.get('/api/v1/latches', async (_request, response) => {
+    response.json({ latches: await store.latches() });
   });
-  router.post('/api/v1/latches/:id/clear', async (request, response) => {
-    const { by, comment } = clearBody.parse(request.body);
-    const cleared = await store.clearLatch(request.params.id, by, comment, clock.nowMs());
-    if (cleared) response.json({ cleared: true });
-    else response.status(404).json({ error: `there is no open latch ${request.params.id}` });
+  router.get('/api/v1/pauses', async (_request, response) => {
+    response.json({ pauses: await store.pauses() });
   });
+  router.get('/api/v1/maintenance', async (_request, response) => {
+    const nowMs = clock.nowMs();
+    const all = await store.maintenances(nowMs);
+    response.json({ maintenance: all.map((m) => maintenanceView(m, clock.wallOf, nowMs)) });
+  });
+  router.get('/api/v1/policies', async (_request, response) => {
+    response.json({ policies: await context.policies() });
+  });
+  router.get('/api/v1/audit', async (request, response) => {
+    const { object, limit: most } = auditQuery.parse(request.query);
+    response.json({ audit: await store.auditOf({ limit: most, ...(object === undefined ? {} : { object }) }) });
+  });
+  for (const change of changes) router.post(`/api/v1/${change.path}`, changing(context, change));
   router.use('/api/v1', (error: unknown, _request: Request, response: Response, next: NextFunction) => {
     if (response.headersSent) next(error);
     else if (error instanceof z.ZodError) response.status(400).json({ error: z.prettifyError(error) });
+    else if (error instanceof Refusal) response.status(error.status).json({ error: error.message });
     else if (statusIn(error) < 500) response.status(statusIn(error)).json({ error: messageOf(error) });
     else {
       log.error({ err: messageOf(error) }, 'a request to the API failed');
@@ -86,10 +94,23 @@ export function apiRouter(context: Context): Router {
   return router;
 }
 
-function admission({
-  admit,
-  log,
-}: Context): (request: Request, response: Response, next: NextFunction) => Promise<void> {
+type Handler = (request: Request, response: Response, next: NextFunction) => Promise<void>;
+
+/** Whose name stands in the audit: the token's own, else the one that the body gives. */
+function changing(context: Context, change: Change): Handler {
+  return async (request, response) => {
+    const caller = response.locals['caller'] as Caller;
+    const given = objectBody.parse(request.body);
+    const { by, ...rest } = given;
+    const said = by === undefined && caller.name !== undefined ? undefined : who.parse(by);
+    const name = caller.name ?? said ?? 'unknown';
+    const done = await change.run(context, { name, via: 'api', may: caller.may }, { ...rest, ...request.params });
+    context.log.warn({ by: name, change: change.path, params: request.params, done }, 'changed by a person');
+    response.json(done);
+  };
+}
+
+function admission({ admit, log }: Context): Handler {
   return async (request, response, next) => {
     if (admit === undefined) {
       response.status(403).json({
@@ -100,6 +121,7 @@ function admission({
     const result = await admit(request.headers.authorization);
     switch (result.is) {
       case 'admitted':
+        response.locals['caller'] = result.caller;
         next();
         return;
       case 'missing':

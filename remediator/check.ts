@@ -23,12 +23,51 @@ export async function problemsOf(
     ...(await unreadableSecrets(settings)),
     ...unsupervised(inventory, settings, policies, actions),
     ...unreachableTargets(inventory, policies, actions),
+    ...unknowable(inventory, settings, policies, actions),
+    ...unapprovable(settings, policies),
   ];
+}
+
+/** A guard that could never tell would hold up every repair: `auto` would promise what it cannot do. */
+function unknowable(
+  inventory: Inventory,
+  settings: Settings,
+  policies: readonly Policy[],
+  actions: readonly KnownAction[],
+): string[] {
+  return policies.flatMap((policy, i) => {
+    if (policy.mode !== 'auto') return [];
+    const kinds = actions.find((a) => a.name === policy.action)?.kinds ?? [];
+    return targetsOf(inventory, policy, kinds)
+      .filter((name) => needsLogin.has(inventory.targets.get(name)?.kind ?? ''))
+      .filter((name) => settings.auth.get(name) === undefined && inventory.targets.get(name)?.auth === undefined)
+      .map(
+        (name) =>
+          `policies[${i}].mode: auto is not possible on ${name}: nobody may log in there, and every guard that looks at it would be unknown. Add remediation.auth.${name}, or write mode: observe`,
+      );
+  });
+}
+
+/** Without an account nothing of them can be known. */
+const needsLogin: ReadonlySet<string> = new Set(['mysql']);
+
+/** As soon as people have names, somebody must have the role that a policy asks for. */
+function unapprovable(settings: Settings, policies: readonly Policy[]): string[] {
+  if (settings.apiTokens.length === 0) return [];
+  const roles = new Set(settings.apiTokens.flatMap((t) => t.roles));
+  return policies.flatMap((policy, i) => {
+    const { role } = policy.approval;
+    // an auto policy asks too: outside of its hours, and after it was demoted
+    if (policy.mode === 'observe' || roles.has(role) || roles.has('*')) return [];
+    return [
+      `policies[${i}].approval.role: nobody in remediation.api.tokens has the role ${role}. Add it to the roles of a token, or name another role`,
+    ];
+  });
 }
 
 async function unusablePaths(settings: Settings): Promise<string[]> {
   const paths: readonly (readonly [name: string, path: string, folder: string])[] = [
-    ['store', settings.store, dirname(settings.store)],
+    ...(settings.mysqlStore === undefined ? [['store', settings.store, dirname(settings.store)] as const] : []),
     ['switch_file', settings.switchFile, dirname(settings.switchFile)],
     [
       'evidence_dir',
@@ -45,6 +84,7 @@ async function unusablePaths(settings: Settings): Promise<string[]> {
       );
     }
   }
+  if (settings.mysqlStore !== undefined) return problems;
   const file = await whyNot(settings.store, constants.R_OK | constants.W_OK);
   if (file !== undefined && !file.startsWith('ENOENT')) {
     problems.push(`remediation.store: ${settings.store} cannot be written: ${file}. Give it to this user`);
@@ -56,6 +96,7 @@ async function unreadableSecrets(settings: Settings): Promise<string[]> {
   const files: (readonly [path: string, file: string])[] = [
     ...settings.webhookTokenFiles.map((f, i) => [`webhook.token_files[${i}]`, f] as const),
     ...(settings.apiTokenFiles ?? []).map((f, i) => [`api.token_files[${i}]`, f] as const),
+    ...settings.apiTokens.map(({ file }, i) => [`api.tokens[${i}].file`, file] as const),
     ...settings.sources.flatMap((s, i) =>
       s.alertmanagers.flatMap(({ auth }, j) => {
         if (auth === undefined) return [];
@@ -65,6 +106,9 @@ async function unreadableSecrets(settings: Settings): Promise<string[]> {
     ),
     ...[...settings.auth].flatMap(([name, { password_file: file }]) =>
       file === undefined ? [] : [[`auth.${name}.password_file`, file] as const],
+    ),
+    ...[settings.mysqlStore?.auth.password_file].flatMap((file) =>
+      file === undefined ? [] : [['store.mysql.password_file', file] as const],
     ),
   ];
   const problems: string[] = [];

@@ -1,11 +1,35 @@
-import { parseArgs } from 'node:util';
 import { loadInventory } from '../exporter/config/loader.ts';
 import { codeOf, ConfigError, messageOf } from '../exporter/runtime/errors.ts';
-import { parseListenAddress, type ListenAddress } from '../exporter/runtime/http.ts';
 import { packageVersion } from '../exporter/runtime/version.ts';
-import { clearLatchCommand, CommandError, pauseCommand, resumeCommand, runsCommand, whyCommand } from './commands.ts';
+import {
+  aheadMs,
+  fileOf,
+  levelOf,
+  limitOf,
+  listenAddressOf,
+  none,
+  one,
+  parse,
+  policiesFileOf,
+  scopeOf,
+  serverOf,
+  UsageError,
+  wanted,
+  type Options,
+} from './cli-options.ts';
+import {
+  clearLatchCommand,
+  CommandError,
+  pauseCommand,
+  pauseScopeCommand,
+  resumeCommand,
+  runsCommand,
+  whyCommand,
+  type Shared,
+} from './commands.ts';
+import type * as People from './commands-people.ts';
 import type * as Serving from './serving.ts';
-import { settingsOf, type Settings } from './settings.ts';
+import { settingsOf } from './settings.ts';
 import { StoreError } from './store/store.ts';
 
 const usage = `Usage: pipemedic-remediator COMMAND [OPTIONS]
@@ -13,21 +37,44 @@ const usage = `Usage: pipemedic-remediator COMMAND [OPTIONS]
 Commands:
   serve                    take notifications and repair what the policies allow
   check                    validate the inventory and the policies and what they name
+  doctor                   look at every target of every policy now: which guards cannot tell, which rights are missing
   runs                     list the newest runs
   why RUN|EPISODE|ALERT    what happened, what was decided, and why
-  pause --reason=TEXT      nothing begins from now on; works also while the server is down
-  resume                   ends the pause
+  approvals                what waits for a person
+  approve APPROVAL|EPISODE [--comment=TEXT]
+                           a yes to one run, on exactly the facts, parameters and policy that it was asked on
+  reject APPROVAL|EPISODE [--comment=TEXT]
+                           a no, until the facts or the policy change
+  pause --reason=TEXT [--scope=SCOPE] [--until=TIME]
+                           nothing begins from now on, what runs ends at its next safe point; of everything it
+                           works also while the server is down
+  resume [--scope=SCOPE]   ends the pause
+  maintenance add --scope=SCOPE --until=TIME --reason=TEXT [--from=TIME]
+  maintenance list | end ID
+                           people work there: nothing begins, what runs ends at its next safe point
+  latches                  targets that are left to people
   latch clear ID --comment=TEXT
                            let a target be repaired again that was left to people
+  policy list [--target=NAME]
+                           how the policies have done so far
+  policy promote NAME [--target=NAME]
+                           what speaks for the next mode, and which line of policies.yml to change
+  policy promote NAME --target=NAME --lift --comment=TEXT
+                           trust a policy again that was demoted there
+  audit                    who changed what
+
+SCOPE is global, target:NAME or pipeline:NAME. TIME is from now, such as 2h, or like 2026-01-31T22:00Z.
 
 Options:
-  --config.file=FILE               the inventory, pipemedic.yml
-  --policies.file=FILE             the policies, policies.yml (serve, check)
+  --config.file=FILE               the inventory, pipemedic.yml; every command needs it
+  --policies.file=FILE             the policies, policies.yml; serve, check, doctor and policy need it
   --web.listen-address=HOST:PORT   where to serve (default 127.0.0.1:9931)
+  --web.config.file=FILE           TLS and logins of the server
   --log.level=LEVEL                trace, debug, info, warn or error (default info)
-  --server=URL                     the running remediator (pause, resume, latch; default http://127.0.0.1:9931)
-  --limit=N                        how many runs (default 20)
-  --json                           print JSON (runs, why)
+  --server=URL                     the running remediator, for what changes something (default http://127.0.0.1:9931)
+  --token.file=FILE                your own token for it (default: the first of the configuration that you can read)
+  --limit=N                        how many runs, approvals or entries (default 20)
+  --json                           print JSON
   --version                        print the version
   --help                           print this text
 
@@ -35,12 +82,9 @@ Signals of serve: SIGHUP reads the policies again, SIGUSR2 pauses, SIGTERM and S
 Exit status: 0 done, 1 failed, 2 wrong usage or configuration.
 `;
 
-const levels = ['trace', 'debug', 'info', 'warn', 'error'];
+const names =
+  'serve, check, doctor, runs, why, approvals, approve, reject, pause, resume, maintenance, latches, latch, policy or audit';
 
-/** A mistake in the command line. */
-class UsageError extends Error {}
-
-type Options = ReturnType<typeof parse>['values'];
 type Print = Streams['out'];
 
 /** Where the answers go. */
@@ -85,12 +129,19 @@ async function command(args: readonly string[], print: Print): Promise<void> {
   switch (name) {
     case 'serve':
       none(rest);
-      return withServing(values, (command, files) => {
-        return command.serveCommand({ ...files, listen: listenAddressOf(values), level: levelOf(values) });
-      });
+      return withServing(values, (command, files) =>
+        command.serveCommand({
+          ...files,
+          listen: listenAddressOf(values),
+          level: levelOf(values),
+        }),
+      );
     case 'check':
       none(rest);
       return withServing(values, (command, files) => command.checkCommand(files, print));
+    case 'doctor':
+      none(rest);
+      return withServing(values, (command, files) => command.doctorCommand(files, print, values.json));
     case 'runs': {
       none(rest);
       const limit = limitOf(values);
@@ -103,107 +154,141 @@ async function command(args: readonly string[], print: Print): Promise<void> {
     case 'pause': {
       none(rest);
       const reason = wanted(values.reason, '--reason="why"');
-      return pauseCommand(await shared(values, print), reason);
+      const scope = scopeOf(values);
+      const { until } = values;
+      const lastsMs = until === undefined ? undefined : aheadMs('until', until, Date.now());
+      const to = await shared(values, print);
+      return scope === 'global' && lastsMs === undefined
+        ? pauseCommand(to, reason)
+        : pauseScopeCommand(to, scope, reason, lastsMs);
     }
-    case 'resume':
+    case 'resume': {
       none(rest);
-      return resumeCommand(await shared(values, print));
+      const scope = scopeOf(values);
+      return resumeCommand(await shared(values, print), scope);
+    }
     case 'latch': {
       const [verb, ...more] = rest;
-      if (verb !== 'clear') throw new UsageError('latch clear ID --comment="what was found"');
-      const id = one(more, 'the id of a latch, as `why` shows it');
+      if (verb !== 'clear')
+        throw new UsageError('latch clear ID --comment="what was found" is wanted; `latches` lists them');
+      const id = one(more, 'the id of a latch, as `latches` shows it,');
       const comment = wanted(values.comment, '--comment="what was found"');
       return clearLatchCommand(await shared(values, print), id, comment);
     }
+    case 'approve':
+    case 'reject': {
+      const what = one(rest, 'the id of an approval, as `approvals` shows it, or of its episode');
+      const { comment = '' } = values;
+      return withPeople(values, print, (people, to) => people.decideCommand(to, name, what, comment));
+    }
+    case 'approvals':
+    case 'latches':
+    case 'audit': {
+      none(rest);
+      const limit = limitOf(values);
+      return withPeople(values, print, (people, to) => {
+        if (name === 'latches') return people.latchesCommand(to, values.json);
+        return (name === 'audit' ? people.auditCommand : people.approvalsCommand)(to, limit, values.json);
+      });
+    }
+    case 'maintenance':
+      return maintenance(rest, values, print);
+    case 'policy':
+      return policy(rest, values, print);
     case undefined:
-      throw new UsageError('which command? serve, check, runs, why, pause, resume or latch; --help shows more');
+      throw new UsageError(`which command? ${names}; --help shows more`);
     default:
-      throw new UsageError(`${name} is no command: serve, check, runs, why, pause, resume or latch; --help shows more`);
+      throw new UsageError(`${name} is no command: ${names}; --help shows more`);
   }
 }
 
-function parse(args: readonly string[]) {
-  try {
-    return parseArgs({
-      args: [...args],
-      allowPositionals: true,
-      options: {
-        'config.file': { type: 'string' },
-        'policies.file': { type: 'string' },
-        'web.listen-address': { type: 'string', default: '127.0.0.1:9931' },
-        'log.level': { type: 'string', default: 'info' },
-        server: { type: 'string', default: 'http://127.0.0.1:9931' },
-        limit: { type: 'string', default: '20' },
-        reason: { type: 'string' },
-        comment: { type: 'string' },
-        json: { type: 'boolean', default: false },
-        version: { type: 'boolean', default: false },
-        help: { type: 'boolean', short: 'h', default: false },
-      },
-    });
-  } catch (error) {
-    if (codeOf(error)?.startsWith('ERR_PARSE_ARGS') !== true) throw error;
-    throw new UsageError(`${messageOf(error).split('. ')[0] ?? ''}; --help shows what there is`, { cause: error });
+async function maintenance(rest: readonly string[], options: Options, print: Print): Promise<void> {
+  const [verb, ...more] = rest;
+  switch (verb) {
+    case 'list':
+      none(more);
+      return withPeople(options, print, (people, to) => people.maintenanceListCommand(to, options.json));
+    case 'end': {
+      const id = one(more, 'the id of a maintenance, as `maintenance list` shows it,');
+      return withPeople(options, print, (people, to) => people.maintenanceEndCommand(to, id));
+    }
+    case 'add': {
+      none(more);
+      wanted(options.scope, '--scope=target:NAME, pipeline:NAME or global');
+      const reason = wanted(options.reason, '--reason="why"');
+      const endsInMs = aheadMs('until', wanted(options.until, '--until=2h'), Date.now());
+      const inMs = options.from === undefined ? 0 : aheadMs('from', options.from, Date.now());
+      if (endsInMs <= inMs) throw new UsageError('--until must be after --from');
+      const scope = scopeOf(options);
+      return withPeople(options, print, (people, to) =>
+        people.maintenanceAddCommand(to, { scope, reason, inMs, lastsMs: endsInMs - inMs }),
+      );
+    }
+    case undefined:
+    default:
+      throw new UsageError(
+        'which? maintenance add --scope=SCOPE --until=2h --reason="why", maintenance list, or maintenance end ID',
+      );
   }
 }
 
-/** What only these two commands need is loaded only then: the others answer sooner. */
+async function policy(rest: readonly string[], options: Options, print: Print): Promise<void> {
+  const [verb, ...more] = rest;
+  const { target, json } = options;
+  if (verb === 'list') {
+    none(more);
+    return withPolicies(options, print, (people, to, { policies }) =>
+      people.policyListCommand(to, policies, target, json),
+    );
+  }
+  if (verb !== 'promote') throw new UsageError('which? policy list, or policy promote NAME');
+  const name = one(more, 'the name of a policy');
+  if (options.lift) {
+    const of = wanted(target, '--target=NAME');
+    const comment = wanted(options.comment, '--comment="what was found"');
+    return withPeople(options, print, (people, to) => people.liftCommand(to, name, of, comment));
+  }
+  return withPolicies(options, print, (people, to, { file, policies }) =>
+    people.promoteCommand(to, { file, policies, name, target }, json),
+  );
+}
+
+type WithPeople = (people: typeof People, to: Shared) => Promise<void>;
+
+async function withPeople(options: Options, print: Print, use: WithPeople): Promise<void> {
+  await use(await import('./commands-people.ts'), await shared(options, print));
+}
+
+async function withPolicies(
+  options: Options,
+  print: Print,
+  use: (
+    people: typeof People,
+    to: Shared,
+    found: { readonly file: string; readonly policies: Awaited<ReturnType<typeof Serving.viewedPolicies>> },
+  ) => Promise<void>,
+): Promise<void> {
+  const file = policiesFileOf(options);
+  const { viewedPolicies } = await import('./serving.ts');
+  await withPeople(options, print, async (people, to) =>
+    use(people, to, { file, policies: await viewedPolicies(file) }),
+  );
+}
+
+/** What only these commands need is loaded only then: the others answer sooner. */
 async function withServing(
   options: Options,
-  run: (command: typeof Serving, files: { config: string; policies: string }) => Promise<void>,
+  run: (command: typeof Serving, files: Serving.Files) => Promise<void>,
 ): Promise<void> {
-  const files = { config: fileOf(options), policies: policiesFileOf(options) };
+  const files = { config: fileOf(options), policies: policiesFileOf(options), web: options['web.config.file'] };
   await run(await import('./serving.ts'), files);
 }
 
-async function shared(options: Options, print: Print): Promise<{ settings: Settings; server: string; print: Print }> {
+async function shared(options: Options, print: Print): Promise<Shared> {
   const file = fileOf(options);
-  const server = options.server.replace(/\/+$/, '');
-  if (!/^https?:\/\/[^\s/]+$/.test(server)) throw new UsageError(`--server: ${server} is not http://HOST:PORT`);
-  return { settings: settingsOf(await loadInventory(file), file), server, print };
-}
-
-function fileOf(options: Options): string {
-  return wanted(options['config.file'], '--config.file=pipemedic.yml');
-}
-
-function policiesFileOf(options: Options): string {
-  return wanted(options['policies.file'], '--policies.file=policies.yml');
-}
-
-function wanted(value: string | undefined, how: string): string {
-  if (value === undefined || value.trim() === '') throw new UsageError(`${how} is wanted; --help shows more`);
-  return value;
-}
-
-function none(rest: readonly string[]): void {
-  if (rest.length > 0) throw new UsageError(`${rest.join(' ')} is too much: one command at a time`);
-}
-
-function one(rest: readonly string[], what: string): string {
-  const [first, ...more] = rest;
-  if (first === undefined || first === '') throw new UsageError(`${what} is wanted; --help shows more`);
-  none(more);
-  return first;
-}
-
-function limitOf(options: Options): number {
-  const limit = Number(options.limit);
-  if (Number.isInteger(limit) && limit >= 1 && limit <= 10_000) return limit;
-  throw new UsageError(`--limit: ${options.limit} is not a number from 1 to 10000`);
-}
-
-function levelOf(options: Options): string {
-  const level = options['log.level'];
-  if (!levels.includes(level)) throw new UsageError(`--log.level: ${level} is not one of ${levels.join(', ')}`);
-  return level;
-}
-
-function listenAddressOf(options: Options): ListenAddress {
-  const text = options['web.listen-address'];
-  const address = parseListenAddress(text);
-  if (address !== undefined) return address;
-  throw new UsageError(`--web.listen-address: ${text} is not HOST:PORT, such as 127.0.0.1:9931, [::1]:9931 or :9931`);
+  const server = serverOf(options);
+  const inventory = await loadInventory(file);
+  return { settings: settingsOf(inventory, file), inventory, server, tokenFile: options['token.file'], print };
 }
 
 /** The one line for an error that a person can mend; undefined for any other. */

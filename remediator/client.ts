@@ -9,12 +9,15 @@ export interface ApiAnswer {
   readonly body: unknown;
 }
 
-/** @throws Error in one line when the server or the token cannot be had */
+/** No token can be read: the server was not asked. */
+export class NoToken extends Error {}
+
+/** @throws NoToken, and Error in one line when the server cannot be had */
 export async function askServer(
   server: string,
   tokenFiles: readonly string[],
   path: string,
-  body: Readonly<Record<string, string>>,
+  body: Readonly<Record<string, string | number>>,
 ): Promise<ApiAnswer> {
   const token = await firstToken(tokenFiles);
   const response = await fetch(`${server}/api/v1/${path}`, {
@@ -40,7 +43,7 @@ async function firstToken(files: readonly string[]): Promise<string> {
       faults.push(messageOf(error));
     }
   }
-  throw new Error(`no token can be read: ${faults.join('; ')}`);
+  throw new NoToken(`no token can be read: ${faults.join('; ') || 'none is configured'}`);
 }
 
 function jsonOf(text: string): unknown {

@@ -23,6 +23,10 @@ const anchorSchema = z.object({
   bootMs: z.number(),
   /** The gap before this boot was measured with a wall clock that nobody had set yet. */
   guessed: z.boolean(),
+  /** Something had set the wall clock when this was written: only then does its wall time measure the gap to a later boot. */
+  synced: z.boolean().default(false),
+  /** In this boot the wall clock was set after it had been right: its wall times measure nothing any more. */
+  moved: z.boolean().default(false),
 });
 export type Anchor = z.output<typeof anchorSchema>;
 
@@ -57,11 +61,12 @@ export async function openLedger(
   longestWindowMs: number,
   machine: Machine = thisMachine,
 ): Promise<LedgerClock & { readonly persist: () => Promise<void> }> {
-  const anchor = nextAnchor(await readAnchor(store), machine);
+  const anchor = nextAnchor(await readAnchor(store), machine, longestWindowMs);
   await store.setMeta(key, JSON.stringify(anchor));
   let high = anchor.ledger;
   let suspendedUntilMono = -Infinity;
   let drift = machine.bootMs() - machine.clock.monoMs();
+  let written = anchor;
 
   const nowMs = (): number => {
     // boot time has a resolution of 10 ms in /proc/uptime and is never allowed to step back
@@ -87,22 +92,21 @@ export async function openLedger(
       }
       return known('steady', nowMs());
     },
-    persist: () =>
-      store.setMeta(
-        key,
-        JSON.stringify({
-          ...anchor,
-          ledger: nowMs(),
-          wall: Math.floor(machine.clock.wallMs()),
-          bootMs: machine.bootMs(),
-        }),
-      ),
+    persist: async () => {
+      const seen = {
+        wall: Math.floor(machine.clock.wallMs()),
+        bootMs: machine.bootMs(),
+        synced: machine.synchronised(),
+      };
+      written = { ...anchor, ...seen, ledger: nowMs(), moved: isMoved(written, seen) };
+      await store.setMeta(key, JSON.stringify(written));
+    },
   };
 }
 
 /** A reader's view (the CLI): writes nothing. */
 export async function readLedger(store: MetaStore, machine: Machine = thisMachine): Promise<LedgerClock> {
-  const anchor = nextAnchor(await readAnchor(store), machine);
+  const anchor = nextAnchor(await readAnchor(store), machine, 0);
   const nowMs = (): number => Math.floor(anchor.ledger + Math.max(0, machine.bootMs() - anchor.bootMs));
   return {
     ...machine.clock,
@@ -112,23 +116,39 @@ export async function readLedger(store: MetaStore, machine: Machine = thisMachin
   };
 }
 
-/** The first one of this boot that opens the store measures the gap; later ones go on from what it wrote. */
-export function nextAnchor(before: Anchor | undefined, machine: Machine): Anchor {
+/**
+ * The first one of this boot that opens the store measures the gap; later ones go on from what it wrote. A gap is only
+ * guessed when either end of it was told by a clock that nobody had set, or when an earlier guess was not outlived yet: a
+ * short boot with a wrong clock between two good ones would open every window.
+ */
+function nextAnchor(before: Anchor | undefined, machine: Machine, longestWindowMs: number): Anchor {
   const wall = Math.floor(machine.clock.wallMs());
   const bootMs = machine.bootMs();
   const bootId = machine.bootId();
-  if (before === undefined) return { ledger: wall, wall, bootId, bootMs, guessed: false };
+  const synced = machine.synchronised();
+  if (before === undefined) return { ledger: wall, wall, bootId, bootMs, guessed: false, synced, moved: false };
   if (before.bootId === bootId) {
-    return {
-      ledger: Math.floor(before.ledger + Math.max(0, bootMs - before.bootMs)),
-      wall,
-      bootId,
-      bootMs,
-      guessed: before.guessed,
-    };
+    const ledger = Math.floor(before.ledger + Math.max(0, bootMs - before.bootMs));
+    const moved = isMoved(before, { wall, bootMs });
+    return { ledger, wall, bootId, bootMs, guessed: before.guessed, synced, moved };
   }
   const gapMs = Math.min(Math.max(wall - before.wall, 0), longestGapMs);
-  return { ledger: before.ledger + gapMs, wall, bootId, bootMs, guessed: !machine.synchronised() };
+  const outlived = !before.guessed || before.bootMs >= longestWindowMs;
+  return {
+    ledger: before.ledger + gapMs,
+    wall,
+    bootId,
+    bootMs,
+    guessed: !synced || !before.synced || before.moved || !outlived,
+    synced,
+    moved: false,
+  };
+}
+
+/** Boot time and wall time go at one pace, also in suspend, unless somebody sets the clock. The first setting is its synchronisation. */
+function isMoved(before: Anchor, now: Pick<Anchor, 'wall' | 'bootMs'>): boolean {
+  const stepMs = now.wall - before.wall - (now.bootMs - before.bootMs);
+  return before.moved || (before.synced && Math.abs(stepMs) > 2000);
 }
 
 async function readAnchor(store: MetaStore): Promise<Anchor | undefined> {

@@ -1,18 +1,20 @@
 // What people are told, through the Alertmanagers that told us: built here, sent by outbox.ts.
-import type { Advice, Decision, Episode, Escalation, Run } from './model.ts';
+import type { Advice, Approval, Decision, Episode, Escalation, Run, Storm } from './model.ts';
 
-type Kind = 'RemediationRefused' | 'RemediationFailed' | 'RemediationNeedsApproval';
+type Kind = 'RemediationRefused' | 'RemediationFailed' | 'RemediationNeedsApproval' | 'RemediationStorm';
 
 const severities: Readonly<Record<Kind, { severity: string; priority: string }>> = {
   RemediationFailed: { severity: 'critical', priority: 'P1' },
   RemediationRefused: { severity: 'warning', priority: 'P2' },
   RemediationNeedsApproval: { severity: 'warning', priority: 'P2' },
+  RemediationStorm: { severity: 'critical', priority: 'P1' },
 };
 
 const summaries: Readonly<Record<Kind, string>> = {
   RemediationFailed: 'A repair did not help.',
   RemediationRefused: 'A repair was not begun.',
   RemediationNeedsApproval: 'A repair waits for a person to approve it.',
+  RemediationStorm: 'Many targets are in trouble at once: nothing is repaired by itself.',
 };
 
 /** An alert may be answered, but a guard said no. One per changed reason. */
@@ -20,8 +22,52 @@ export function refused(episode: Episode, decision: Decision): Escalation {
   return ofDecision('RemediationRefused', episode, decision);
 }
 
-export function needsApproval(episode: Episode, decision: Decision): Escalation {
-  return ofDecision('RemediationNeedsApproval', episode, decision);
+/** @param lastsMs how long the question stands from now on */
+export function needsApproval(episode: Episode, decision: Decision, approval: Approval, lastsMs: number): Escalation {
+  const asked = ofDecision('RemediationNeedsApproval', episode, decision);
+  const minutes = Math.max(1, Math.round(lastsMs / 60_000));
+  return {
+    ...asked,
+    dedupeKey: `${asked.dedupeKey}:${approval.id}`,
+    annotations: {
+      ...asked.annotations,
+      approval: approval.id,
+      role: approval.role,
+      description: `${asked.annotations['description'] ?? ''}. ${approval.action} of ${approval.target} begins when somebody with the role ${approval.role} agrees within ${minutes} min.`,
+      command: `pipemedic-remediator approve ${approval.id}`,
+      reject_command: `pipemedic-remediator reject ${approval.id}`,
+      why_command: `pipemedic-remediator why ${episode.id}`,
+    },
+  };
+}
+
+/** Not of one episode: told to every source. */
+export const stormEpisode = 'storm';
+
+/** One for the whole storm, whatever it grows to. */
+export function stormy({ enteredMs, inputs }: Storm): Escalation {
+  const { firing, truncated, of } = inputs as {
+    readonly firing: readonly string[];
+    readonly truncated: readonly string[];
+    readonly of: number;
+  };
+  const cut = truncated.length === 0 ? '' : ` Alertmanager has cut groups of alerts: ${truncated.join(', ')}.`;
+  return {
+    dedupeKey: `RemediationStorm:${enteredMs}`,
+    episodeId: stormEpisode,
+    labels: {
+      alertname: 'RemediationStorm',
+      ...severities.RemediationStorm,
+      remediation: 'none',
+      scope: 'remediation',
+      generator: 'pipemedic',
+    },
+    annotations: withoutEmpty({
+      summary: summaries.RemediationStorm,
+      description: `${firing.length} of ${of} targets alert: ${firing.join(', ')}.${cut} The cause is likely elsewhere (network, host, storage). Repairs begin again by themselves after a time of calm.`,
+      command: 'pipemedic-remediator runs',
+    }),
+  };
 }
 
 /** A run ended without the repair being verified. */

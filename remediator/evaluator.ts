@@ -3,33 +3,39 @@ import { randomUUID } from 'node:crypto';
 import { messageOf } from '../exporter/runtime/errors.ts';
 import type { Log } from '../exporter/runtime/log.ts';
 import { asJson, hashOf } from './canonical.ts';
-import type { Policy } from './guard.ts';
-import { failed, needsApproval, refused } from './escalate.ts';
+import { failed, refused } from './escalate.ts';
+import { writable, type Sweeping } from './fitness.ts';
+import type { Guard } from './guard.ts';
+import { modeOf } from './guards/mode.ts';
 import type { Decision, Episode, GuardResult } from './model.ts';
 import { needsApprovalKey, plan, type Plan } from './planner.ts';
+import { askForApproval, endQuestions } from './questions.ts';
+import { pipelinesOf, whyHeldBack } from './restraint.ts';
 import { createRunner, planHash, type Runner } from './runner.ts';
 import { leaseTtlMs } from './runner/lease.ts';
 import type { Settings } from './settings.ts';
 import type { Store } from './store/store.ts';
 import {
   alertFreshMs,
-  readSwitches,
-  scopeOf,
+  budgetsOf,
   situationOf,
-  Symptoms,
   type Situation,
   type SituationDeps,
   type Surroundings,
 } from './situation.ts';
+import { judgeStorm } from './storm-watch.ts';
+import { Symptoms } from './symptoms.ts';
 
 export interface EvaluatorDeps<W extends Surroundings> extends SituationDeps<W> {
-  readonly settings: Pick<Settings, 'switchFile' | 'evidenceDir' | 'require'>;
+  readonly settings: SituationDeps<W>['settings'] & Pick<Settings, 'evidenceDir'>;
   readonly log: Log;
   readonly metrics: {
     readonly decision: (guard: string, result: GuardResult['result']) => void;
     readonly run: (action: string, outcome: string, durationSeconds: number) => void;
   };
   readonly holder: string;
+  /** For tests: others in the place of the guards. */
+  readonly guards?: readonly Guard[];
   /** For tests: how long the facts must have said the same. */
   readonly symptomMs?: number;
 }
@@ -52,6 +58,8 @@ const lastingMs = 60_000;
 export function createEvaluator<W extends Surroundings>(deps: EvaluatorDeps<W>): Evaluator {
   const { store, clock, log, actions, world } = deps;
   const symptoms = new Symptoms(deps.symptomMs ?? 3_000, clock.monoMs);
+  const startedMs = clock.nowMs();
+  let sweeps = 0;
   let ticking = false;
   let draining = false;
 
@@ -65,7 +73,7 @@ export function createEvaluator<W extends Surroundings>(deps: EvaluatorDeps<W>):
     holder: deps.holder,
     evidenceDir: deps.settings.evidenceDir,
     policies: deps.policies,
-    paused: whyPaused,
+    paused: (run) => whyHeldBack(deps, run),
     ended: async (run, end, durationSeconds) => {
       try {
         deps.metrics.run(run.action, end.outcome, durationSeconds);
@@ -98,22 +106,7 @@ export function createEvaluator<W extends Surroundings>(deps: EvaluatorDeps<W>):
     }
   }
 
-  async function whyPaused(): Promise<string | undefined> {
-    try {
-      const {
-        file,
-        fileDetail,
-        store: row,
-        storeDetail,
-      } = await readSwitches(store, deps.settings.switchFile, clock.nowMs());
-      if (file !== 'clear') return `paused: ${fileDetail}`;
-      return row === 'clear' ? undefined : `paused: ${storeDetail}`;
-    } catch (error) {
-      return `the switch cannot be read: ${messageOf(error)}`;
-    }
-  }
-
-  const evaluate = async (episode: Episode): Promise<void> => {
+  const evaluate = async (episode: Episode, sweeping: Sweeping): Promise<void> => {
     // taken by this evaluation: should it die, the episode is due again then
     const takenMs = clock.nowMs() + undecidedMs;
     if (!(await store.scheduleEval(episode.id, episode.nextEvalMs, takenMs))) return;
@@ -122,7 +115,8 @@ export function createEvaluator<W extends Surroundings>(deps: EvaluatorDeps<W>):
     let nextMs: number;
     try {
       await tellFailures(episode);
-      const situation = await situationOf(deps, episode, symptoms);
+      const situation = await situationOf(deps, episode, symptoms, sweeping);
+      await keepDemotion(situation);
       nextMs = await decide(episode, situation);
     } catch (error) {
       log.error({ episode: episode.id, error: messageOf(error) }, 'evaluation failed');
@@ -133,8 +127,8 @@ export function createEvaluator<W extends Surroundings>(deps: EvaluatorDeps<W>):
   };
 
   const decide = async (episode: Episode, situation: Situation): Promise<number> => {
-    const { policy, target, look, input } = situation;
-    const decided = plan(input);
+    const { target, input } = situation;
+    const decided = plan(input, deps.guards);
     for (const { guard, result } of decided.trace) deps.metrics.decision(guard, result);
     const { decision, changed } = await record(input.episode, situation, decided);
     if (changed) {
@@ -149,20 +143,27 @@ export function createEvaluator<W extends Surroundings>(deps: EvaluatorDeps<W>):
         'decision',
       );
     }
-    await tell(input.episode, decided, decision);
-    if (decided.verdict === 'act' && policy !== undefined && target !== undefined && look !== undefined) {
-      await act(input.episode, policy, target, decision);
+    await tell(input.episode, decided, decision, situation);
+    if (decided.verdict === 'act') {
+      await act(situation, decision);
       return undecidedMs;
     }
     if (decided.verdict === 'refuse' || decided.verdict === 'would_act') return refusedMs;
     const { looks, heldMs, minimumMs } = input.symptom;
-    const isDebounced = decided.reasonKey === 'evidence:not_held_yet' && looks > 0;
+    const isDebounced = ['evidence:not_held_yet', 'self:starting'].includes(decided.reasonKey) && looks > 0;
     return isDebounced ? Math.max(200, minimumMs - heldMs) : undecidedMs;
   };
 
   const record = (
     episode: Episode,
-    { policy, target, look, evidenceHash }: Omit<Situation, 'input'>,
+    {
+      policy,
+      link,
+      target,
+      params,
+      look,
+      hashes,
+    }: Pick<Situation, 'policy' | 'link' | 'target' | 'params' | 'look' | 'hashes'>,
     decided: Plan,
   ): ReturnType<Store['recordDecision']> =>
     store.recordDecision(
@@ -171,31 +172,52 @@ export function createEvaluator<W extends Surroundings>(deps: EvaluatorDeps<W>):
         episodeVersion: episode.version,
         policy: policy?.name,
         policyHash: policy === undefined ? '' : hashOf(asJson(policy)),
-        action: policy?.action,
+        action: link?.action ?? policy?.action,
         target,
-        params: policy?.params ?? {},
+        params,
         verdict: decided.verdict,
         reasonKey: decided.reasonKey,
         because: decided.because,
         trace: decided.trace,
-        evidenceHash,
+        evidenceHash: hashes?.evidenceHash,
         advice: look?.advice ?? [],
       },
       clock.nowMs(),
     );
 
-  /** One notification per reason: the outbox keeps the key. */
-  const tell = async (episode: Episode, { tell: when }: Plan, decision: Decision): Promise<void> => {
-    const lasts = decision.lastMs - decision.firstMs >= lastingMs;
-    if (when === 'no' || (when === 'if_it_lasts' && !lasts)) return;
-    const escalation = decision.reasonKey === needsApprovalKey ? needsApproval : refused;
-    await store.enqueue(escalation(episode, decision), clock.nowMs());
+  const keepDemotion = async ({ dueDemotion: due }: Situation): Promise<void> => {
+    if (due === undefined) return;
+    await store.demote(due);
+    log.warn({ policy: due.policy, target: due.target, mode: due.mode, because: due.reason }, 'policy demoted');
   };
 
-  const act = async (episode: Episode, policy: Policy, target: string, decision: Decision): Promise<void> => {
-    if (draining || runner.busy()) return;
-    const action = actions.find((a) => a.name === policy.action);
-    if (action === undefined) return;
+  /** One notification per reason: the outbox keeps the key. */
+  const tell = async (
+    episode: Episode,
+    { tell: when, reasonKey }: Plan,
+    decision: Decision,
+    situation: Situation,
+  ): Promise<void> => {
+    if (reasonKey === needsApprovalKey) {
+      await askForApproval(deps, episode, decision, situation);
+      return;
+    }
+    await endQuestions(deps, episode);
+    const lasts = decision.lastMs - decision.firstMs >= lastingMs;
+    if (when === 'no' || (when === 'if_it_lasts' && !lasts)) return;
+    await store.enqueue(refused(episode, decision), clock.nowMs());
+  };
+
+  const act = async (situation: Situation, decision: Decision): Promise<void> => {
+    const { policy, link, target, params, look, hashes, input } = situation;
+    const { episode } = input;
+    const action = actions.find((a) => a.name === link?.action);
+    if (draining || policy === undefined || link === undefined || target === undefined) return;
+    if (action === undefined || look === undefined || hashes === undefined) return;
+    const needsNobody = modeOf(input) === 'auto' && input.window.inside.known && input.window.inside.value;
+    const approval = needsNobody ? undefined : input.approval.latest;
+    if (!needsNobody && approval?.state !== 'approved') return; // the guard has seen to it
+    const limits = deps.limits();
     const claimed = await store.claim(
       {
         runId: randomUUID(),
@@ -204,14 +226,18 @@ export function createEvaluator<W extends Surroundings>(deps: EvaluatorDeps<W>):
         attempt: episode.attempts + 1,
         decisionId: decision.id,
         action: action.name,
-        planHash: planHash(action.name, action.steps(target, policy.params, world), policy.params),
-        policy: asJson(policy),
-        params: policy.params,
+        planHash: planHash(action.name, action.steps(target, params, world), params),
+        // with the link that is conducted, and what later decisions ask of this run
+        policy: asJson({ ...policy, ...link, mode: modeOf(input), progressMark: look.progressMark }),
+        params,
         target,
-        actor: 'auto',
+        actor: approval === undefined ? 'auto' : `human:${approval.decidedBy ?? 'unknown'}`,
         holder: deps.holder,
         ttlMs: leaseTtlMs,
-        budgets: [{ scope: scopeOf(target), max: policy.pace.maxRuns, windowMs: policy.pace.windowMs }],
+        budgets: budgetsOf(policy, target, limits),
+        pipelines: pipelinesOf(deps.inventory, target),
+        maxConcurrent: limits.global.maxConcurrent,
+        ...(approval === undefined ? {} : { approval: { id: approval.id, ...hashes } }),
       },
       clock.nowMs,
     );
@@ -229,7 +255,7 @@ export function createEvaluator<W extends Surroundings>(deps: EvaluatorDeps<W>):
     symptoms.forget(episode.id);
     await record(
       episode,
-      { policy: undefined, target: undefined, look: undefined, evidenceHash: undefined },
+      { policy: undefined, link: undefined, target: undefined, params: {}, look: undefined, hashes: undefined },
       {
         verdict: 'hold',
         reasonKey: 'evaluation:fault',
@@ -248,9 +274,16 @@ export function createEvaluator<W extends Surroundings>(deps: EvaluatorDeps<W>):
       ticking = true;
       try {
         await runner.resume();
-        for (const episode of await store.dueEpisodes(clock.nowMs())) {
-          if (isDraining()) return;
-          await evaluate(episode);
+        const storm = await judgeStorm(deps);
+        const due = await store.dueEpisodes(clock.nowMs());
+        // One that finds nothing due counts too: all that was left open before the start has been looked at then.
+        sweeps += 1;
+        if (due.length > 0) {
+          const sweeping = { sweeps, startedMs, storm, store: await writable(store, clock.nowMs()) };
+          for (const episode of due) {
+            if (isDraining()) return;
+            await evaluate(episode, sweeping);
+          }
         }
         await symptoms.prune(async () => (await store.openEpisodes()).map((e) => e.id));
       } finally {

@@ -1,5 +1,5 @@
 import type { Known } from '../exporter/runtime/known.ts';
-import type { Episode, GuardResult, Json, Latch } from './model.ts';
+import type { Approval, Demotion, Episode, GuardResult, Json, Latch, Storm } from './model.ts';
 
 export interface Verdict {
   readonly is: 'allow' | 'deny' | 'unknown';
@@ -20,6 +20,29 @@ export interface Pace {
   readonly maxRuns: number;
   readonly windowMs: number;
   readonly cooldownMs: number;
+  /** So many relapses within the window, and no more is tried: then repairing is not the remedy. */
+  readonly maxRelapses: number;
+  /** Runs of the policy in the window on all its targets together. Default: maxRuns. */
+  readonly maxRunsTotal?: number;
+}
+
+/** When a policy may act by itself; outside it asks. Wall time of a named zone. */
+export interface Window {
+  /** 1 Monday … 7 Sunday */
+  readonly days: readonly number[];
+  /** Minutes since midnight; `to` may be less than `from`: over midnight. */
+  readonly fromMinute: number;
+  readonly toMinute: number;
+  /** IANA name */
+  readonly timezone: string;
+}
+
+/** What is tried next when the one before has failed. */
+export interface ChainLink {
+  readonly action: string;
+  readonly params: Json;
+  /** Never above the policy's own. */
+  readonly mode: Policy['mode'];
 }
 
 export interface Policy {
@@ -32,6 +55,68 @@ export interface Policy {
   readonly pace: Pace;
   readonly soakMs: number;
   readonly relapseMs: number;
+  /** Empty: always. */
+  readonly windows: readonly Window[];
+  readonly approval: { readonly role: string; readonly expiresMs: number };
+  /** After `action` itself, in order; empty: people come next. */
+  readonly chain: readonly ChainLink[];
+}
+
+/** What policies.yml says beside its policies. */
+export interface Limits {
+  /** Of all runs together. */
+  readonly global: { readonly maxRuns: number; readonly windowMs: number; readonly maxConcurrent: number };
+  /** Distinct targets with an open episode: both must be reached. */
+  readonly storm: {
+    readonly minTargets: number;
+    readonly percent: number;
+    readonly windowMs: number;
+    readonly cooldownMs: number;
+  };
+  /** Recurring times in which people work on `scope`. */
+  readonly maintenance: readonly {
+    readonly scope: string;
+    readonly windows: readonly Window[];
+    readonly reason: string;
+  }[];
+}
+
+export interface PolicyFile {
+  readonly policies: readonly Policy[];
+  readonly limits: Limits;
+  /** Absolute globs of the alert rules that the policies answer; `check` compares both. */
+  readonly rules: readonly string[];
+}
+
+/** What of a policy's chain is due: its own action first, the next one after each that has failed. */
+export interface LinkView extends ChainLink {
+  /** The highest mode that the action allows whatever the file says. */
+  readonly highestMode: 'approve' | 'auto';
+  /** From 0. */
+  readonly position: number;
+  readonly length: number;
+  /** Every link was tried in this episode and has failed: people come next. */
+  readonly over: boolean;
+}
+
+/** Whether the remediator itself is fit to judge. */
+export interface SelfView {
+  /** The journal can be written: tried just now. */
+  readonly store: Known<'writable'>;
+  /** Sweeps over the open episodes since the start, this one included. */
+  readonly sweeps: number;
+  readonly minimumSweeps: number;
+  /** The alert that always fires; undefined: none is expected. */
+  readonly watchdog: { readonly ageMs: number; readonly everyMs: number; readonly source: string } | undefined;
+  /** Targets other than this one, asked for a sign of life: if none answers, it may be us who is cut off. */
+  readonly others: { readonly asked: number; readonly answering: number };
+}
+
+/** Of the runs and the approvals of this episode. */
+export interface ApprovalView {
+  readonly role: string;
+  /** The newest one for exactly this policy, action, parameters and evidence. */
+  readonly latest: Pick<Approval, 'id' | 'state' | 'expiresMs' | 'decidedBy' | 'comment'> | undefined;
 }
 
 /** Everything a guard may know. Gathered before, never by a guard. */
@@ -46,13 +131,26 @@ export interface PlanInput {
     readonly store: 'clear' | 'set' | 'missing';
     readonly storeDetail: string;
   };
+  readonly self: SelfView;
   /** Policies whose match fits, in the order of the file; the first one counts. */
   readonly policies: readonly Policy[];
+  readonly link: LinkView | undefined;
+  /** The policy is trusted less than its file says, on this target. */
+  readonly demotion: Demotion | undefined;
+  /** Whether the policy may act by itself at this hour; `why` names the windows. */
+  readonly window: { readonly inside: Known<boolean>; readonly why: string };
   /** Inventory targets that the alert's labels name, and how they were found. */
   readonly candidates: readonly { readonly name: string; readonly kind: string; readonly by: 'target' | 'instance' }[];
   /** Labels required on every alert (`require: {cluster: prod}`). */
   readonly require: Readonly<Record<string, string>>;
+  /** The parameters, with what the alert's labels say of the object within the target. */
+  readonly object:
+    | { readonly is: 'clear'; readonly params: Json }
+    | { readonly is: 'missing' | 'invalid' | 'other'; readonly because: string };
   readonly latches: readonly Latch[];
+  /** In force now, on the target, on a pipeline of it or on all. */
+  readonly maintenance: readonly { readonly scope: string; readonly by: string; readonly reason: string }[];
+  readonly storm: Known<Pick<Storm, 'state' | 'enteredMs' | 'inputs'> & Partial<Pick<Storm, 'cooldownUntilMs'>>>;
   /** Transitive upstreams of the target with fresh facts on each. */
   readonly upstreams: readonly { readonly target: string; readonly up: Known<boolean>; readonly why: string }[];
   /** Kinds of targets that the policy's action works on; empty when there is no policy. */
@@ -65,7 +163,18 @@ export interface PlanInput {
   readonly activeRun:
     { readonly id: string; readonly action: string; readonly state: string; readonly target: string } | undefined;
   readonly cooldown: { readonly untilMs: number; readonly runId: string } | undefined;
-  readonly budget: { readonly used: number; readonly max: number; readonly windowMs: number };
+  /** Verified runs after which the same trouble came back soon. */
+  readonly relapses: { readonly count: number; readonly max: number; readonly windowMs: number };
+  /** The last run of this action on the target that has failed, and how far the data had come before it. */
+  readonly lastFailed: { readonly runId: string; readonly mark: string | undefined } | undefined;
+  /** Of each scope: the target, the policy, all runs. */
+  readonly budgets: readonly {
+    readonly scope: string;
+    readonly used: number;
+    readonly max: number;
+    readonly windowMs: number;
+  }[];
+  readonly approval: ApprovalView;
   /** Oldest permission still good: webhook or poll older than this is stale. */
   readonly alertFreshMs: number;
 }
@@ -75,6 +184,9 @@ export interface ActionView {
   /** deny `already_fixed` when the facts are healthy; unknown when they cannot be had */
   readonly alreadyFixed: Verdict;
   readonly preconditions: Readonly<Record<string, Verdict>>;
+  readonly owner: Verdict | undefined;
+  readonly observers: readonly { readonly by: string; readonly says: 'broken' | 'healthy' | 'unknown' }[] | undefined;
+  readonly progressMark: string | undefined;
 }
 
 export interface Guard {

@@ -124,6 +124,7 @@ export type JournalKind =
   | 'facts' // re-read under the claim; data = `before`, frozen
   | 'evidence' // the evidence file and the position backup are durable
   | 'probe'
+  | 'lock' // taken: data = the identity of the session that holds it
   | 'intent' // written and durable before the one external call
   | 'result' // outcome done | refused | unknown | recovered | skipped
   | 'verify'
@@ -160,6 +161,75 @@ export interface Pause {
   readonly reason: string;
   readonly setMs: number;
   readonly untilMs: number | undefined;
+}
+
+/** A person's leave for one repair, bound to what it was given on: void when that changes. */
+export interface Approval {
+  readonly id: string;
+  readonly episodeId: string;
+  /** The decision that asked. */
+  readonly decisionId: string;
+  readonly policy: string;
+  readonly action: string;
+  readonly target: string;
+  readonly policyHash: string;
+  /** Of the declared, decision-relevant facts only: a lag that moves does not void it. */
+  readonly evidenceHash: string;
+  readonly paramsHash: string;
+  /** Who may decide; free text of policies.yml, checked against the roles of the API's tokens. */
+  readonly role: string;
+  readonly requestedMs: number;
+  readonly expiresMs: number;
+  /** void: the facts, the policy or the parameters have changed since; used: a run was claimed with it, once. */
+  readonly state: 'requested' | 'approved' | 'rejected' | 'expired' | 'void' | 'used';
+  readonly decidedBy: string | undefined;
+  readonly decidedMs: number | undefined;
+  readonly comment: string | undefined;
+  readonly usedByRun: string | undefined;
+}
+
+/** People work there: nothing begins, what runs stops at its next safe point. */
+export interface Maintenance {
+  readonly id: string;
+  /** `global`, `target:NAME` or `pipeline:NAME` */
+  readonly scope: string;
+  readonly startsMs: number;
+  readonly endsMs: number;
+  readonly owner: string;
+  readonly reason: string;
+}
+
+/** The remediator trusts a policy less than its file does: the lower of both modes counts until a person lifts it. */
+export interface Demotion {
+  readonly policy: string;
+  readonly target: string;
+  readonly mode: 'observe' | 'approve';
+  readonly reason: string;
+  readonly setMs: number;
+}
+
+/** Many targets alert at once: then the cause is elsewhere. Left only after a time of calm. */
+export interface Storm {
+  readonly state: 'calm' | 'active';
+  readonly enteredMs: number;
+  /** Active: not left before this. */
+  readonly cooldownUntilMs: number | undefined;
+  readonly inputs: Json;
+}
+
+/** What `policy promote` shows: how a policy has done so far, on one target or on all. */
+export interface PolicyCounts {
+  /** Decisions that would have acted. */
+  readonly wouldAct: number;
+  /** Of these: healed by itself within ten minutes, so acting was needless. */
+  readonly needless: number;
+  readonly approved: number;
+  readonly rejected: number;
+  readonly verified: number;
+  readonly failed: number;
+  readonly unknownOutcome: number;
+  readonly relapses: number;
+  readonly firstSeenMs: number | undefined;
 }
 
 /** What is told to people through Alertmanager. */

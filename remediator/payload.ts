@@ -5,6 +5,15 @@ import type { IncomingAlert } from './model.ts';
 export const maxBodyBytes = 4 * 1024 * 1024;
 export const maxAlerts = 1000;
 
+/** Labels are identity and are never cut: an alert that has more is left out, and the others are taken. */
+const maxLabels = 100;
+const maxNameLength = 256;
+const maxValueLength = 8192;
+
+/** Annotations are for people, and are cut. */
+const maxAnnotations = 50;
+const maxAnnotationLength = 4096;
+
 const texts = z.custom<Readonly<Record<string, string>>>(
   (value) =>
     typeof value === 'object' &&
@@ -14,8 +23,11 @@ const texts = z.custom<Readonly<Record<string, string>>>(
   'an object of strings',
 );
 
+/** As Go writes a time (RFC 3339): Date.parse() alone would take a mere number for a year. */
+const rfc3339 = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?(Z|[+-]\d{2}:\d{2})$/;
+
 const instant = z.string().transform((text, context) => {
-  const ms = Date.parse(text);
+  const ms = rfc3339.test(text) ? Date.parse(text) : Number.NaN;
   if (!Number.isNaN(ms)) return ms;
   context.addIssue({ code: 'custom', message: 'a time such as 2026-01-31T12:00:00Z' });
   return z.NEVER;
@@ -43,7 +55,10 @@ export type Parsed =
   | {
       readonly ok: true;
       readonly alerts: readonly IncomingAlert[];
+      /** Alerts that Alertmanager has left out (max_alerts). */
       readonly truncated: number;
+      /** Alerts with too many or too long labels; not among `alerts`. */
+      readonly unfit: number;
       readonly receiver: string;
     }
   | { readonly ok: false; readonly status: 400 | 413; readonly why: string };
@@ -69,20 +84,44 @@ export function parseBody(bytes: Buffer): Parsed {
       why: issue === undefined ? '' : `${z.core.toDotPath(issue.path)}: ${issue.message}`,
     };
   }
+  const fit = parsed.data.alerts.filter((a) => isFit(a.labels));
   return {
     ok: true,
     truncated: parsed.data.truncatedAlerts,
-    receiver: parsed.data.receiver ?? '',
-    alerts: parsed.data.alerts.map((a) => ({
+    unfit: parsed.data.alerts.length - fit.length,
+    receiver: (parsed.data.receiver ?? '').slice(0, maxNameLength),
+    alerts: fit.map((a) => ({
       status: a.status,
       labels: a.labels,
-      annotations: a.annotations,
+      annotations: shortened(a.annotations),
       startsWallMs: a.startsAt,
       // 0001-01-01 while it fires
       endsWallMs: a.endsAt === undefined || a.endsAt < 0 ? undefined : a.endsAt,
       fingerprint: a.fingerprint,
     })),
   };
+}
+
+function isFit(labels: Readonly<Record<string, string>>): boolean {
+  const all = Object.entries(labels);
+  return (
+    all.length <= maxLabels &&
+    all.every(([name, value]) => name.length <= maxNameLength && value.length <= maxValueLength)
+  );
+}
+
+function shortened(annotations: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    Object.entries(annotations)
+      .filter(([name]) => name.length <= maxNameLength)
+      .slice(0, maxAnnotations)
+      .map(([name, value]) => [name, value.length <= maxAnnotationLength ? value : cut(value)]),
+  );
+}
+
+/** Not between the halves of a character. */
+function cut(text: string): string {
+  return `${text.slice(0, maxAnnotationLength).replace(/[\ud800-\udbff]$/, '')}…`;
 }
 
 function countOf(document: unknown): number {

@@ -1,92 +1,197 @@
-// policies.yml: which alert may be answered by which action, how far and how often.
+// policies.yml: which alert may be answered by which action, how far and how often, and what holds for all of them.
+import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
+import type { Inventory } from '../exporter/config/inventory.ts';
 import { readYaml } from '../exporter/config/loader.ts';
-import { durationMs } from '../exporter/fields.ts';
+import { problemsOf } from '../exporter/config/problems.ts';
 import { ConfigError } from '../exporter/runtime/errors.ts';
-import type { Policy } from './guard.ts';
+import type { Limits, Policy, PolicyFile } from './guard.ts';
+import { lowerMode } from './guards/mode.ts';
 import type { Json } from './model.ts';
+import { policyFileSchema, type WrittenFile, type WrittenPolicy } from './policy-schema.ts';
 
 /** What a policy may name: the registry of actions, or a part of it. */
 export interface KnownAction {
   readonly name: string;
   readonly kinds: readonly string[];
   readonly params: z.ZodType;
+  /** Default: auto. */
+  readonly highestMode?: 'approve' | 'auto';
+  /** Labels of the alert, by the parameter that they fill. */
+  readonly objectLabels?: Readonly<Record<string, string>>;
 }
 
-const pace = z
-  .strictObject({
-    max_runs: z.int().min(1).max(100).default(3),
-    window: durationMs.default(3_600_000),
-    cooldown: durationMs.default(300_000),
-  })
-  .prefault({});
+type Places = Pick<Inventory, 'targets' | 'pipelines'>;
 
-const policy = z.strictObject({
-  name: z.string().regex(/^[a-z0-9][a-z0-9_-]{0,99}$/, 'lower case letters, digits, _ and -'),
-  /** Exact label values. An empty match would take every alert. */
-  match: z
-    .record(z.string(), z.string(), 'labels with their exact values are wanted, such as {alertname: MaxwellDown}')
-    .refine((m) => Object.keys(m).length > 0, 'at least one label, such as alertname'),
-  action: z.string(),
-  mode: z.enum(['observe', 'approve', 'auto']).default('observe'),
-  params: z.record(z.string(), z.json()).default({}),
-  pace,
-  soak: durationMs.default(120_000),
-  relapse: durationMs.default(900_000),
-});
+/** What holds when policies.yml says nothing of it. */
+export const defaultLimits: Limits = limitsOf(
+  policyFileSchema.parse({ policies: [{ name: 'x', match: { alertname: 'x' }, action: 'x' }] }),
+);
 
-const schema = z.strictObject({ policies: z.array(policy).min(1) });
-
-/** @throws ConfigError with every problem found */
-export async function loadPolicies(file: string, actions: readonly KnownAction[]): Promise<readonly Policy[]> {
-  return policiesOf(await readYaml(file), file, actions);
+/**
+ * @param inventory when given, the scopes of maintenance must name something in it
+ * @throws ConfigError with every problem found
+ */
+export async function loadPolicies(
+  file: string,
+  actions: readonly KnownAction[],
+  inventory?: Places,
+): Promise<PolicyFile> {
+  return policyFileOf(await readYaml(file), file, actions, inventory);
 }
 
 /** @throws ConfigError with every problem found */
 export function policiesOf(document: unknown, file: string, actions: readonly KnownAction[]): readonly Policy[] {
-  const parsed = schema.safeParse(document);
-  if (!parsed.success) {
-    throw new ConfigError(
-      file,
-      parsed.error.issues.map((i) => `${z.core.toDotPath(i.path) || 'the file'}: ${i.message}`),
+  return policyFileOf(document, file, actions).policies;
+}
+
+/** @throws ConfigError with every problem found */
+export function policyFileOf(
+  document: unknown,
+  file: string,
+  actions: readonly KnownAction[],
+  inventory?: Places,
+): PolicyFile {
+  const parsed = policyFileSchema.safeParse(document);
+  if (!parsed.success) throw new ConfigError(file, problemsOf(parsed.error, policyFileSchema, document));
+  const written = parsed.data;
+  const problems = [
+    ...written.policies.flatMap((p, i) => wrongPolicy(p, i, written.policies, actions)),
+    ...(inventory === undefined ? [] : wrongScopes(written, inventory)),
+  ];
+  if (problems.length > 0) throw new ConfigError(file, problems);
+  return {
+    policies: written.policies.map(policyOf),
+    limits: limitsOf(written),
+    rules: written.rules.map((glob) => resolve(dirname(file), glob)),
+  };
+}
+
+function policyOf(p: WrittenPolicy): Policy {
+  const { max_runs_total: maxRunsTotal } = p.pace;
+  return {
+    name: p.name,
+    mode: p.mode,
+    match: p.match,
+    action: p.action,
+    params: p.params,
+    pace: {
+      maxRuns: p.pace.max_runs,
+      windowMs: p.pace.window,
+      cooldownMs: p.pace.cooldown,
+      maxRelapses: p.pace.max_relapses,
+      ...(maxRunsTotal === undefined ? {} : { maxRunsTotal }),
+    },
+    soakMs: p.soak,
+    relapseMs: p.relapse,
+    windows: p.windows,
+    approval: { role: p.approval.role, expiresMs: p.approval.expires },
+    chain: p.then.map((link) => ({ action: link.action, params: link.params, mode: link.mode ?? p.mode })),
+  };
+}
+
+function limitsOf({ limits, maintenance }: WrittenFile): Limits {
+  const { global, storm } = limits;
+  return {
+    global: { maxRuns: global.max_runs, windowMs: global.window, maxConcurrent: global.max_concurrent },
+    storm: {
+      minTargets: storm.min_targets,
+      percent: storm.percent,
+      windowMs: storm.window,
+      cooldownMs: storm.cooldown,
+    },
+    maintenance,
+  };
+}
+
+function wrongPolicy(
+  p: WrittenPolicy,
+  index: number,
+  all: readonly WrittenPolicy[],
+  actions: readonly KnownAction[],
+): string[] {
+  const at = ['policies', index];
+  const problems: string[] = [];
+  if (all.findIndex((other) => other.name === p.name) < index) {
+    problems.push(`policies[${index}].name: ${p.name} is there twice. Give each its own name`);
+  }
+  const wider = all.slice(0, index).find((o) => Object.entries(o.match).every(([k, v]) => p.match[k] === v));
+  if (wider !== undefined) {
+    problems.push(
+      `policies[${index}].match: policy ${wider.name} above takes every alert that fits here. Write ${p.name} before it, or match other labels`,
     );
   }
-  const problems: string[] = [];
-  const names = new Set<string>();
-  const policies = parsed.data.policies.map((p, i): Policy => {
-    const at = `policies[${i}]`;
-    if (names.has(p.name)) problems.push(`${at}.name: ${p.name} is there twice. Give each its own name`);
-    names.add(p.name);
-    if (p.pace.window === 0) problems.push(`${at}.pace.window: 0 would count nothing. Set a window such as 1h`);
-    problems.push(...wrongAction(i, p.action, p.params, actions));
-    return {
-      name: p.name,
-      mode: p.mode,
-      match: p.match,
-      action: p.action,
-      params: p.params,
-      pace: { maxRuns: p.pace.max_runs, windowMs: p.pace.window, cooldownMs: p.pace.cooldown },
-      soakMs: p.soak,
-      relapseMs: p.relapse,
-    };
-  });
-  if (problems.length > 0) throw new ConfigError(file, problems);
-  return policies;
+  if (p.pace.window === 0) {
+    problems.push(`policies[${index}].pace.window: 0 would count nothing. Set a window such as 1h`);
+  }
+  if ((p.pace.max_runs_total ?? p.pace.max_runs) < p.pace.max_runs) {
+    problems.push(
+      `policies[${index}].pace.max_runs_total: ${p.pace.max_runs_total} is less than the ${p.pace.max_runs} of one target. Write at least ${p.pace.max_runs}`,
+    );
+  }
+  problems.push(...wrongAction(at, p, actions));
+  for (const [i, link] of p.then.entries()) {
+    const mode = link.mode ?? p.mode;
+    const path = [...at, 'then', i];
+    if (lowerMode(mode, p.mode) !== mode) {
+      problems.push(
+        `${z.core.toDotPath([...path, 'mode'])}: ${mode} is above the policy's own mode ${p.mode}. Write ${p.mode} or less`,
+      );
+    }
+    problems.push(...wrongAction(path, { ...link, mode }, actions));
+  }
+  return problems;
 }
 
-function wrongAction(index: number, name: string, params: Json, actions: readonly KnownAction[]): string[] {
+function wrongAction(
+  at: readonly (string | number)[],
+  { action: name, params, mode }: { readonly action: string; readonly params: Json; readonly mode: Policy['mode'] },
+  actions: readonly KnownAction[],
+): string[] {
+  const path = (...more: readonly PropertyKey[]): string => z.core.toDotPath([...at, ...more]);
   const action = actions.find((a) => a.name === name);
   if (action === undefined) {
-    return [
-      `policies[${index}].action: there is no action ${name}. Name one of: ${actions.map((a) => a.name).join(', ')}`,
-    ];
+    return [`${path('action')}: there is no action ${name}. Name one of: ${actions.map((a) => a.name).join(', ')}`];
+  }
+  const { highestMode = 'auto' } = action;
+  const problems: string[] = [];
+  if (lowerMode(mode, highestMode) !== mode) {
+    problems.push(`${path('mode')}: ${name} is never done without a person. Write ${highestMode} or observe`);
   }
   const checked = action.params.safeParse(params);
-  if (checked.success) return [];
-  return checked.error.issues.map((i) => `${z.core.toDotPath(['policies', index, 'params', ...i.path])}: ${i.message}`);
+  if (checked.success) return problems;
+  for (const issue of checked.error.issues) {
+    if (isFilledLater(issue, params, action.objectLabels ?? {})) continue;
+    problems.push(`${path('params', ...issue.path)}: ${issue.message}`);
+  }
+  return problems;
 }
 
-/** Longest window that a budget looks back. */
-export function longestWindowMs(policies: readonly Policy[]): number {
-  return Math.max(3_600_000, ...policies.map((p) => p.pace.windowMs));
+/** A parameter that names the object within the target comes from the alert's labels. */
+function isFilledLater(issue: z.core.$ZodIssue, params: Json, objectLabels: Readonly<Record<string, string>>): boolean {
+  const [name] = issue.path;
+  if (typeof name !== 'string' || !Object.hasOwn(objectLabels, name)) return false;
+  return typeof params === 'object' && params !== null && !Object.hasOwn(params, name);
+}
+
+function wrongScopes({ maintenance }: WrittenFile, { targets, pipelines }: Places): string[] {
+  return maintenance.flatMap(({ scope }, i) => {
+    const [kind = '', ...rest] = scope.split(':');
+    if (kind === 'global') return [];
+    const name = rest.join(':');
+    const names = kind === 'target' ? [...targets.keys()] : pipelines.map((p) => p.name);
+    if (names.includes(name)) return [];
+    return [
+      `maintenance[${i}].scope: there is no ${kind} ${name}. Name one of: ${names.join(', ') || 'none is there'}`,
+    ];
+  });
+}
+
+/** Longest time that a budget or a cooldown looks back. */
+export function longestWindowMs(policies: readonly Policy[], limits: Limits = defaultLimits): number {
+  return Math.max(
+    3_600_000,
+    limits.global.windowMs,
+    ...policies.flatMap(({ pace }) => [pace.windowMs, pace.cooldownMs]),
+  );
 }

@@ -7,16 +7,17 @@ import type { Action, Step } from './action.ts';
 import { hashOf } from './canonical.ts';
 import type { LedgerClock } from './clock.ts';
 import { alertIsActive } from './guards/alert.ts';
-import type { Policy } from './guard.ts';
 import type { Json, Run } from './model.ts';
-import { conduct, takeLock } from './runner/conduct.ts';
+import { conduct } from './runner/conduct.ts';
 import { Abandoned, type Ending, type RunContext } from './runner/context.ts';
+import { takeLock } from './runner/fence.ts';
 import { entryOf, mutated, phaseOf } from './runner/journal.ts';
-import { keepLease, leaseMarginMs, leaseTiming, type LeaseTiming } from './runner/lease.ts';
+import { keepLease, leaseTiming, type LeaseTiming } from './runner/lease.ts';
+import { obstacleOf, type Restraints } from './runner/obstacle.ts';
 import { allSteps } from './runner/steps.ts';
 import { StoreError, type Hold, type Store } from './store/store.ts';
 
-export interface RunnerDeps<W> {
+export interface RunnerDeps<W> extends Restraints {
   readonly store: Store;
   readonly clock: LedgerClock;
   readonly log: Log;
@@ -24,10 +25,6 @@ export interface RunnerDeps<W> {
   readonly actions: readonly Action<W>[];
   readonly world: W;
   readonly evidenceDir: string;
-  /** Those in force now: a mode that was lowered since stops a run. */
-  readonly policies: () => readonly Policy[];
-  /** Why nothing may be begun: the switch. */
-  readonly paused: () => Promise<string | undefined>;
   readonly alertFreshMs: number;
   /** Told of every end; must not throw. */
   readonly ended: (run: Run, end: Ending, durationSeconds: number) => Promise<void>;
@@ -47,8 +44,6 @@ export interface Runner {
   readonly idle: () => Promise<void>;
 }
 
-/** The whole of a run may take this long before nothing more is begun in it. */
-const runLimitMs = 15 * 60_000;
 const lookMs = 20_000;
 const resumePauseMs = 5_000;
 /** After a run that changed nothing: long enough not to spin. */
@@ -98,8 +93,8 @@ export function createRunner<W>(deps: RunnerDeps<W>): Runner {
     evidenceHash: string | undefined,
     state: { ctx?: RunContext<W> },
   ): Promise<void> => {
-    const lease = keepLease(store, hold, timing, log);
     const policy = policyOf(run.policy);
+    const lease = keepLease(store, hold, timing, log);
     try {
       const action = deps.actions.find((a) => a.name === run.action);
       const entries = [...(await store.journalOf(run.id))];
@@ -108,10 +103,6 @@ export function createRunner<W>(deps: RunnerDeps<W>): Runner {
         return;
       }
       const steps = action.steps(run.target, run.params, deps.world);
-      const tooLong = allSteps(steps).find(
-        (s) => s.apply !== undefined && s.deadlineMs + leaseMarginMs >= timing.ttlMs,
-      );
-      if (tooLong !== undefined) throw new Error(`step ${tooLong.name} takes longer than a lease lasts`);
       const ctx: RunContext<W> = {
         run,
         hold,
@@ -125,12 +116,12 @@ export function createRunner<W>(deps: RunnerDeps<W>): Runner {
         entries,
         draining: draining.signal,
         samePlan: planHash(action.name, steps, run.params) === run.planHash,
-        obstacle: () => obstacle(ctx, policy),
+        byItself: !run.actor.startsWith('human:'),
+        obstacle: () => obstacleOf(ctx, policy.name, deps),
         withdrawn: () => withdrawn(run),
         lock: undefined,
       };
       state.ctx = ctx;
-      if (entryOf(entries, 'facts') !== undefined) await takeLock(ctx, lookMs); // without it: see obstacle()
       try {
         const end = await conductOrJudge(ctx, policy, evidenceHash);
         await finish(run, hold, policy, mutated(ctx.entries), end);
@@ -149,6 +140,11 @@ export function createRunner<W>(deps: RunnerDeps<W>): Runner {
     evidenceHash: string | undefined,
   ): Promise<Ending> => {
     try {
+      const tooLong = allSteps(ctx.steps).find(
+        (s) => s.apply !== undefined && s.deadlineMs + timing.marginMs >= timing.ttlMs,
+      );
+      if (tooLong !== undefined) throw new Error(`step ${tooLong.name} takes longer than a lease lasts`);
+      if (entryOf(ctx.entries, 'facts') !== undefined) await takeLock(ctx, lookMs); // without it: see obstacle.ts
       return await conduct(ctx, { soakMs: policy.soakMs, evidenceDir: deps.evidenceDir, lookMs, evidenceHash });
     } catch (error) {
       if (error instanceof Abandoned || error instanceof StoreError || ctx.lease.lost.aborted) throw error;
@@ -158,18 +154,6 @@ export function createRunner<W>(deps: RunnerDeps<W>): Runner {
       if (open !== undefined) return { outcome: 'outcome_unknown', because, latch: `${open.name}: ${because}` };
       return mutated(ctx.entries) ? { outcome: 'failed', because, latch: because } : { outcome: 'refused', because };
     }
-  };
-
-  const obstacle = async (ctx: RunContext<W>, policy: FrozenPolicy): Promise<string | undefined> => {
-    const paused = await deps.paused();
-    if (paused !== undefined) return paused;
-    const now = deps.policies().find((p) => p.name === policy.name);
-    if (now?.mode !== 'auto') return `policy ${policy.name} no longer acts by itself`;
-    if (clock.nowMs() - ctx.run.claimedMs > runLimitMs) return 'the run has taken too long';
-    if (ctx.action.lock === undefined) return undefined;
-    if (ctx.lock === undefined) return 'the lock that others see is not held';
-    const held = await ctx.lock.held(AbortSignal.timeout(5_000));
-    return held.is === 'yes' ? undefined : `the lock that others see is lost: ${held.because}`;
   };
 
   const withdrawn = async (run: Run): Promise<string | undefined> => {
@@ -197,7 +181,7 @@ export function createRunner<W>(deps: RunnerDeps<W>): Runner {
     if (draining.signal.aborted) return;
     for (const run of await store.activeRuns()) {
       if (conducted.has(run.id) || clock.monoMs() < (notBefore.get(run.id) ?? -Infinity)) continue;
-      const hold = await store.adopt(run.id, holder, timing.ttlMs, clock.nowMs);
+      const hold = await store.adopt(run.id, holder, timing.ttlMs, clock.nowMs, longestCallMs(run));
       if (hold === undefined) {
         notBefore.set(run.id, clock.monoMs() + 1_000);
         continue;
@@ -206,6 +190,14 @@ export function createRunner<W>(deps: RunnerDeps<W>): Runner {
       const decided = (await store.decisionsOf(run.episodeId)).find((d) => d.id === run.decisionId);
       begin(run, hold, decided?.evidenceHash);
     }
+  };
+
+  /** A holder that hung may still be within a call that it began with its last lease. */
+  const longestCallMs = (run: Run): number => {
+    const action = deps.actions.find((a) => a.name === run.action);
+    if (action === undefined) return 0;
+    const calls = allSteps(action.steps(run.target, run.params, deps.world)).filter((s) => s.apply !== undefined);
+    return Math.max(0, ...calls.map((s) => s.deadlineMs));
   };
 
   const idle = async (): Promise<void> => {

@@ -1,14 +1,12 @@
 // The story of an episode and the list of runs, as text for a terminal.
-import type { Decision, GuardResult, Json, Run } from './model.ts';
+import type { Approval, Decision, GuardResult, Json, Run } from './model.ts';
 import type { RunStory, Story } from './runs-view.ts';
-
-/** From ledger time to wall time. */
-type WallOf = (ledgerMs: number) => number;
+import { iso, plain, table, timeWith, type WallOf, type WallText } from './terminal.ts';
 
 const marks: Readonly<Record<GuardResult['result'], string>> = { allow: 'ok', deny: 'NO', unknown: '??' };
 
 export function storyText(story: Story, wallOf: WallOf): string {
-  const { episode, deliveries, decisions, runs, escalations, latches, others } = story;
+  const { episode, deliveries, decisions, runs, escalations, approvals, latches, others } = story;
   const at = timeWith(wallOf);
   const labels = Object.entries(episode.labels).filter(([name]) => name !== 'alertname');
   const lines = [
@@ -35,10 +33,12 @@ export function storyText(story: Story, wallOf: WallOf): string {
       `  ${at(e.firstMs)}  ${e.labels['alertname'] ?? ''}  ${e.state}, last taken ${e.lastOkMs === undefined ? 'never' : at(e.lastOkMs)}${e.lastError === undefined ? '' : `, last error: ${plain(e.lastError)}`}`,
       `      ${plain(e.annotations['description'] ?? '')}`,
     ]),
+    ...(approvals.length === 0 ? [] : ['', `Approvals: ${approvals.length}`]),
+    ...approvals.flatMap((a) => approvalLines(a, at)),
     ...(latches.length === 0 ? [] : ['', 'Latched: left to people until cleared']),
     ...latches.flatMap((l) => [
       `  ${at(l.setMs)}  ${plain(l.scope)}: ${plain(l.reason)}`,
-      `      pipemedic-remediator latch clear ${l.id} --comment "…"`,
+      `      pipemedic-remediator latch clear ${l.id} --comment="…"`,
     ]),
   ];
   return `${lines.join('\n')}\n`;
@@ -84,6 +84,17 @@ function runLines({ run, journal }: RunStory, at: WallText): string[] {
   ];
 }
 
+function approvalLines(a: Approval, at: WallText): string[] {
+  const decided =
+    a.decidedMs === undefined
+      ? `role ${plain(a.role)}, until ${at(a.expiresMs)}`
+      : `by ${plain(a.decidedBy ?? 'nobody')} ${at(a.decidedMs)}${a.comment === undefined || a.comment === '' ? '' : `: ${plain(a.comment)}`}`;
+  return [
+    `  ${at(a.requestedMs)}  ${a.state}  ${a.action} of ${plain(a.target)}, ${decided}`,
+    ...(a.state === 'requested' ? [`      pipemedic-remediator approve ${a.id}`] : []),
+  ];
+}
+
 export function runsText(runs: readonly Run[], wallOf: WallOf): string {
   const at = timeWith(wallOf);
   if (runs.length === 0) return 'no runs yet\n';
@@ -95,40 +106,11 @@ export function runsText(runs: readonly Run[], wallOf: WallOf): string {
     r.endedMs === undefined ? '' : seconds(r.endedMs - r.claimedMs),
     r.id,
   ]);
-  const header = ['claimed', 'target', 'action', 'outcome', 'took', 'run'];
-  const widths = header.map((title, i) => Math.max(title.length, ...rows.map((row) => (row[i] ?? '').length)));
-  return [header, ...rows]
-    .map(
-      (row) =>
-        `${row
-          .map((cell, i) => cell.padEnd(widths[i] ?? 0))
-          .join('  ')
-          .trimEnd()}\n`,
-    )
-    .join('');
-}
-
-type WallText = (ledgerMs: number) => string;
-
-function timeWith(wallOf: WallOf): WallText {
-  return (ledgerMs) => iso(wallOf(ledgerMs));
-}
-
-function iso(wallMs: number): string {
-  const date = new Date(Math.round(wallMs / 1000) * 1000);
-  return Number.isNaN(date.getTime()) ? 'at an unknown time' : date.toISOString().replace('.000', '');
+  return table(['claimed', 'target', 'action', 'outcome', 'took', 'run'], rows);
 }
 
 function seconds(ms: number): string {
   return `${(ms / 1000).toFixed(1)}s`;
-}
-
-/** Labels are other people's text: no escape sequences to the terminal. */
-function plain(text: string): string {
-  return text.replaceAll(
-    /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu,
-    (c) => `\\u${(c.codePointAt(0) ?? 0).toString(16).padStart(4, '0')}`,
-  );
 }
 
 function isEmpty(inputs: Json): boolean {

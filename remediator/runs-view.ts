@@ -1,5 +1,5 @@
 // What happened and why, gathered from the store: for the CLI, the API, and people.
-import type { Decision, Episode, JournalEntry, Latch, Run } from './model.ts';
+import type { Approval, Decision, Episode, JournalEntry, Latch, Run } from './model.ts';
 import type { Store, StoredEscalation } from './store/store.ts';
 
 export type ViewStore = Pick<
@@ -13,6 +13,7 @@ export type ViewStore = Pick<
   | 'journalOf'
   | 'escalationsOf'
   | 'latches'
+  | 'approvals'
 >;
 
 export interface RunStory {
@@ -27,6 +28,8 @@ export interface Story {
   /** Oldest first. */
   readonly runs: readonly RunStory[];
   readonly escalations: readonly StoredEscalation[];
+  /** Newest first. */
+  readonly approvals: readonly Approval[];
   /** Open ones on the targets of this episode. */
   readonly latches: readonly Latch[];
   /** How many other episodes the question fits; the newest one is told. */
@@ -36,16 +39,17 @@ export interface Story {
 const searched = 500;
 
 /** @param what id of a run or an episode (or the beginning of one, 8 characters at least), or the name of an alert */
-export async function storyOf(store: ViewStore, what: string): Promise<Story | undefined> {
+export async function storyOf(store: ViewStore, what: string, nowMs: number): Promise<Story | undefined> {
   const found = await findEpisode(store, what);
   if (found === undefined) return undefined;
   const { episode, others } = found;
-  const [deliveries, decisions, runs, escalations, latches] = await Promise.all([
+  const [deliveries, decisions, runs, escalations, latches, approvals] = await Promise.all([
     store.webhooksOf(episode.id),
     store.decisionsOf(episode.id),
     store.runsOf({ episodeId: episode.id, limit: 100 }),
     store.escalationsOf(episode.id),
     store.latches(),
+    store.approvals({ episodeId: episode.id, nowMs, limit: 100 }),
   ]);
   const stories = await Promise.all(
     runs.toReversed().map(async (run): Promise<RunStory> => ({ run, journal: await store.journalOf(run.id) })),
@@ -58,6 +62,7 @@ export async function storyOf(store: ViewStore, what: string): Promise<Story | u
     decisions,
     runs: stories,
     escalations,
+    approvals,
     latches: latches.filter((l) => scopes.has(l.scope)),
     others,
   };

@@ -3,31 +3,32 @@ import type { AddressInfo } from 'node:net';
 import type { Inventory } from '../exporter/config/inventory.ts';
 import { pause, within } from '../exporter/runtime/deadline.ts';
 import { ConfigError, messageOf } from '../exporter/runtime/errors.ts';
-import {
-  closeServer,
-  createHttpServer,
-  defaultServerLimits,
-  listen,
-  type ListenAddress,
-} from '../exporter/runtime/http.ts';
+import { closeServer, defaultServerLimits, listen, type ListenAddress } from '../exporter/runtime/http.ts';
 import type { Log } from '../exporter/runtime/log.ts';
+import { openWeb } from '../exporter/runtime/web-server.ts';
+import { admitCallers, type AdmitCaller } from './admission.ts';
 import { openAlertmanager } from './alertmanager.ts';
 import { apiRouter } from './api.ts';
-import { openLedger, type LedgerClock, type Machine } from './clock.ts';
-import type { Policy } from './guard.ts';
+import type { LedgerClock, Machine } from './clock.ts';
+import type { Limits, Policy, PolicyFile } from './guard.ts';
+import { refreshGauges } from './gauges.ts';
 import { newHolder } from './holder.ts';
 import { processPending, watchdogKey } from './intake.ts';
+import { loop } from './loops.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 import { sendDue } from './outbox.ts';
-import { longestWindowMs } from './policies.ts';
+import { demotionWindowMs } from './past.ts';
+import { requireApart } from './place-servers.ts';
+import { longestWindowMs, type KnownAction } from './policies.ts';
 import { createPoller } from './poller.ts';
+import { policyViews } from './promotion.ts';
 import { createApp } from './server.ts';
-import { takeServeLock } from './serve-lock.ts';
 import type { Settings } from './settings.ts';
-import { openSqlite } from './store/sqlite.ts';
-import type { Store } from './store/store.ts';
-import { readSwitchFile, readSwitchStore } from './switch.ts';
-import { admitBearer } from './tokens.ts';
+import { openToServe } from './store-place.ts';
+import { observed } from './store-metrics.ts';
+import type { Retention, Store } from './store/store.ts';
+import { admitSenders } from './tokens.ts';
+import { webProblems } from './web-problems.ts';
 import { webhookRouter } from './webhook.ts';
 
 /** What decides and acts; the rest of the program does without knowing how. */
@@ -41,6 +42,7 @@ export interface EvaluatorParts {
   readonly store: Store;
   readonly inventory: Inventory;
   readonly policies: () => readonly Policy[];
+  readonly limits: () => Limits;
   readonly settings: Settings;
   readonly clock: LedgerClock;
   readonly log: Log;
@@ -51,10 +53,14 @@ export interface EvaluatorParts {
 export interface ServeOptions {
   readonly inventory: Inventory;
   readonly settings: Settings;
-  readonly policies: readonly Policy[];
+  readonly policyFile: PolicyFile;
   /** Reads policies.yml again. @throws ConfigError */
-  readonly reloadPolicies: () => Promise<readonly Policy[]>;
+  readonly reloadPolicies: () => Promise<PolicyFile>;
+  /** What policies may name. */
+  readonly actions: readonly KnownAction[];
   readonly listen: ListenAddress;
+  /** The file of --web.config.file. */
+  readonly web?: string | undefined;
   readonly version: string;
   readonly log: Log;
   readonly createEvaluator: (parts: EvaluatorParts) => Evaluating;
@@ -66,6 +72,7 @@ export interface Serving {
   readonly stop: () => Promise<void>;
   /** The kill switch was pulled by a signal: for the audit. */
   readonly noted: (by: string, reason: string) => Promise<void>;
+  /** @throws ConfigError: those before stay in use */
   readonly reload: () => Promise<void>;
 }
 
@@ -76,16 +83,27 @@ export const drainMs = 60_000;
 export async function serve(options: ServeOptions): Promise<Serving> {
   const { inventory, settings, log, version } = options;
   await using stack = new AsyncDisposableStack();
-  const lock = takeServeLock(settings.store);
-  if (lock === undefined) {
-    throw new ConfigError(settings.store, ['another remediator serves with this store. Stop it, or set another store']);
-  }
-  stack.use(lock);
-  let policies = options.policies;
+  const web = stack.use(openWeb(options.web, log));
+  const wrong = webProblems(settings, web.config?.now().document);
+  if (wrong.length > 0) throw new ConfigError(options.web ?? 'pipemedic.yml', wrong);
+  let { policies, limits } = options.policyFile;
   const relapseMs = Math.max(...policies.map((p) => p.relapseMs));
-  const store = stack.use(openSqlite({ file: settings.store, relapseMs }));
-  const clock = await openLedger(store, longestWindowMs(policies), options.machine);
+  const longestMs = longestWindowMs(policies, limits);
+  const place = stack.use(
+    await openToServe(settings, {
+      relapseMs,
+      longestMs,
+      webhookCapBytes: 2 * settings.retention.webhookBytes,
+      machine: options.machine,
+    }),
+  );
+  const { store: opened, clock } = place;
+  if (place.server !== undefined) await requireApart(place.server, { inventory, settings, log });
   const metrics = createMetrics(version);
+  metrics.policies(policies);
+  metrics.targets(inventory.targets.keys());
+  metrics.reloaded(true, clock.wallMs());
+  const store = observed(opened, { metrics, clock, isTarget: (name) => inventory.targets.has(name) });
   await showWatchdogs(store, settings, metrics);
 
   const peers = new Map(
@@ -104,6 +122,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   const evaluator = options.createEvaluator({
     ...{ store, inventory, settings, clock, log, metrics, holder },
     policies: () => policies,
+    limits: () => limits,
   });
 
   const stopping = new AbortController();
@@ -126,23 +145,51 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   const evaluation = loop('evaluator', 1000, signal, log, () => evaluator.tick());
 
   let notReady: string | undefined = 'runs of before are taken up again';
+  const reload = async (): Promise<void> => {
+    try {
+      ({ policies, limits } = await options.reloadPolicies());
+      metrics.policies(policies);
+      metrics.reloaded(true, clock.wallMs());
+      log.info({ policies: policies.map((p) => `${p.name} (${p.mode})`) }, 'policies were read again');
+    } catch (error) {
+      metrics.reloaded(false, clock.wallMs());
+      log.error({ why: messageOf(error) }, 'policies were not taken, those before stay in use');
+      throw error;
+    }
+  };
+  const highestModeOf = (name: string): 'approve' | 'auto' =>
+    options.actions.find((a) => a.name === name)?.highestMode ?? 'auto';
+  const { switchFile } = settings;
   const app = createApp({
     webhook: webhookRouter({
       ...{ store, clock, metrics, log, sources: settings.sources, stored: intake.soon },
-      admit: admitBearer(settings.webhookTokenFiles),
+      admit: admitSenders(
+        { tokenFiles: settings.webhookTokenFiles, users: settings.webhookUsers, sans: settings.webhookSans },
+        web.callerOf,
+      ),
     }),
     api: apiRouter({
-      store,
-      clock,
-      log,
-      switchFile: settings.switchFile,
+      ...{ store, clock, log, inventory, switchFile, reload, sharedStore: settings.mysqlStore !== undefined },
+      changed: evaluation.soon,
       admit: apiAdmission(settings, options.listen),
+      policies: () => {
+        const viewed = policies.map((policy) => ({ policy, highestMode: highestModeOf(policy.action) }));
+        return policyViews(store, viewed, clock.nowMs());
+      },
     }),
-    refresh: () => refresh(store, settings, clock, metrics),
+    refresh: () =>
+      refreshGauges({
+        ...{ store: opened, switchFile, inventory, clock, metrics, actions: options.actions },
+        policies: () => policies,
+        limits: () => limits,
+      }),
     unready: () => notReady,
     ...{ metrics, log },
   });
-  const server = createHttpServer(app, { ...defaultServerLimits, requestMs: 30_000 });
+  const server = web.server(app, {
+    limits: { ...defaultServerLimits, requestMs: 30_000 },
+    ownAuth: (request) => /^\/(webhook\/|api\/|-\/reload$)/.test(request.url ?? ''),
+  });
   const address = await listen(server, options.listen);
   stack.defer(() => closeServer(server, 5000));
   log.info(
@@ -168,6 +215,11 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   );
   loops.push(loop('poller', 1000, signal, log, () => poller.tick(signal)).run());
   loops.push(loop('clock', 5000, signal, log, () => clock.persist()).run());
+  loops.push(
+    loop('retention', 600_000, signal, log, () =>
+      prune(store, { ...settings.retention, longestWindowMs: Math.max(longestMs, demotionWindowMs) }, clock, signal),
+    ).run(),
+  );
   await evaluator.resume();
   notReady = undefined;
   loops.push(evaluation.run());
@@ -185,74 +237,33 @@ export async function serve(options: ServeOptions): Promise<Serving> {
         ...{ atMs: clock.nowMs(), actor: by, via: 'signal', verb: 'pause', object: 'global' },
         detail: { reason },
       }),
-    reload: async () => {
-      try {
-        policies = await options.reloadPolicies();
-        log.info({ policies: policies.map((p) => `${p.name} (${p.mode})`) }, 'policies were read again');
-      } catch (error) {
-        log.error({ why: messageOf(error) }, 'policies were not taken, those before stay in use');
-      }
-    },
+    reload,
   };
-}
-
-interface Loop {
-  /** Ends when the signal aborts and the work under way is done. */
-  readonly run: () => Promise<void>;
-  /** Do not wait for the interval. */
-  readonly soon: () => void;
-}
-
-/** Runs `work` again and again, never twice at a time; a failure is told and does not end it. */
-function loop(name: string, everyMs: number, signal: AbortSignal, log: Log, work: () => Promise<void>): Loop {
-  let wake = new AbortController();
-  let toldAtMs = -Infinity;
-  return {
-    soon: () => {
-      wake.abort();
-    },
-    run: async () => {
-      while (!signal.aborted) {
-        wake = new AbortController();
-        try {
-          await work();
-        } catch (error) {
-          // The same failure comes each second while the disk is full.
-          if (performance.now() - toldAtMs > 30_000 && !isAborted(signal)) {
-            toldAtMs = performance.now();
-            log.error({ part: name, err: error }, 'a part of the remediator failed and goes on');
-          }
-        }
-        await pause(everyMs, AbortSignal.any([signal, wake.signal])).catch(() => undefined);
-      }
-    },
-  };
-}
-
-function isAborted(signal: AbortSignal): boolean {
-  return signal.aborted;
 }
 
 /** The webhook's tokens lie on other machines; they open the API only to those who are on this one. */
-function apiAdmission(settings: Settings, address: ListenAddress): ReturnType<typeof admitBearer> | undefined {
-  if (settings.apiTokenFiles !== undefined) return admitBearer(settings.apiTokenFiles);
-  return isLoopback(address.host) ? admitBearer(settings.webhookTokenFiles) : undefined;
+function apiAdmission(settings: Settings, address: ListenAddress): AdmitCaller | undefined {
+  if (settings.apiTokenFiles !== undefined) return admitCallers(settings.apiTokens, settings.apiTokenFiles);
+  const { webhookTokenFiles: files } = settings;
+  return files.length > 0 && isLoopback(address.host) ? admitCallers([], files) : undefined;
+}
+
+/** In chunks, so that nobody waits for long. */
+async function prune(
+  store: Pick<Store, 'prune'>,
+  keep: Retention,
+  clock: Pick<LedgerClock, 'nowMs' | 'steady'>,
+  signal: AbortSignal,
+): Promise<void> {
+  // A clock that jumped a year must not erase everything.
+  if (!clock.steady().known) return;
+  while (!signal.aborted && (await store.prune(keep, clock.nowMs())).more) {
+    await pause(50, signal).catch(() => undefined);
+  }
 }
 
 function isLoopback(host: string | undefined): boolean {
   return host !== undefined && (/^127(\.\d{1,3}){3}$/.test(host) || host === '::1' || host === 'localhost');
-}
-
-async function refresh(store: Store, settings: Settings, clock: LedgerClock, metrics: Metrics): Promise<void> {
-  const { file } = await readSwitchFile(settings.switchFile);
-  try {
-    const row = readSwitchStore(await store.pauses(), clock.nowMs()).store;
-    metrics.latchedTargets((await store.latches()).filter((l) => l.scope.startsWith('target:')).length);
-    if (file === 'set' || row === 'set') metrics.switchState('off');
-    else metrics.switchState(file === 'clear' && row === 'clear' ? 'on' : 'unreadable');
-  } catch {
-    metrics.switchState(file === 'set' ? 'off' : 'unreadable');
-  }
 }
 
 async function showWatchdogs(store: Store, settings: Settings, metrics: Metrics): Promise<void> {

@@ -1,4 +1,7 @@
 // `serve` and `check`: both files read and judged, and the program put together.
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { Inventory } from '../exporter/config/inventory.ts';
 import { loadInventory } from '../exporter/config/loader.ts';
 import { missingSecrets } from '../exporter/config/secrets.ts';
@@ -7,36 +10,59 @@ import type { ListenAddress } from '../exporter/runtime/http.ts';
 import { createLog, type Log } from '../exporter/runtime/log.ts';
 import { onShutdown } from '../exporter/runtime/shutdown.ts';
 import { packageVersion } from '../exporter/runtime/version.ts';
+import { readWebConfig } from '../exporter/runtime/web-config-file.ts';
 import { actions } from './actions/index.ts';
 import { problemsOf } from './check.ts';
 import { createEvaluator } from './evaluator.ts';
-import type { Policy } from './guard.ts';
+import { CommandError } from './commands.ts';
+import { doctorText, examineAll, isIll } from './doctor.ts';
+import type { PolicyFile } from './guard.ts';
 import { loadPolicies } from './policies.ts';
+import { unansweredAlerts } from './policy-rules.ts';
+import type { ViewedPolicy } from './promotion.ts';
 import { drainMs, serve, type Serving } from './serve.ts';
 import { settingsOf, type Settings } from './settings.ts';
+import { isThere, openToRead, openToServe } from './store-place.ts';
 import { setSwitchFile } from './switch.ts';
+import { webProblems } from './web-problems.ts';
 import { createWorld } from './world.ts';
 
-interface Files {
+export interface Files {
   readonly config: string;
   readonly policies: string;
+  /** Of the server. */
+  readonly web: string | undefined;
 }
 
 interface Loaded {
   readonly inventory: Inventory;
   readonly settings: Settings;
-  readonly policies: readonly Policy[];
+  readonly policyFile: PolicyFile;
 }
 
 /** @throws ConfigError with all that is wrong in the first file that is */
 async function load({ config, policies }: Files): Promise<Loaded> {
   const inventory = await loadInventory(config);
   const settings = settingsOf(inventory, config);
-  return { inventory, settings, policies: await loadPolicies(policies, actions) };
+  return { inventory, settings, policyFile: await loadPolicies(policies, actions, inventory) };
 }
 
-async function allProblems({ inventory, settings, policies }: Loaded): Promise<readonly string[]> {
-  return [...(await missingSecrets(inventory)), ...(await problemsOf(inventory, settings, policies, actions))];
+interface Problems {
+  readonly config: readonly string[];
+  readonly policies: readonly string[];
+}
+
+async function allProblems({ inventory, settings, policyFile }: Loaded, web?: string): Promise<Problems> {
+  const found = [
+    ...webProblems(settings, web === undefined ? undefined : readWebConfig(web)),
+    ...(await missingSecrets(inventory)),
+    ...(await problemsOf(inventory, settings, policyFile.policies, actions)),
+  ];
+  const ofPolicies = (problem: string): boolean => problem.startsWith('policies[');
+  return {
+    config: found.filter((problem) => !ofPolicies(problem)),
+    policies: [...found.filter(ofPolicies), ...(await unansweredAlerts(policyFile))],
+  };
 }
 
 /** Returns when it listens; signals end it. @throws ConfigError, StoreError, and what listening throws */
@@ -46,11 +72,14 @@ export async function serveCommand(
   const log = createLog('remediator', options.level);
   const loaded = await load(options);
   // The others still work, and notifications must not be lost for one target's sake.
-  for (const problem of await allProblems(loaded)) log.warn({ problem }, 'the configuration has a fault');
+  const faults = await allProblems(loaded);
+  for (const problem of [...faults.config, ...faults.policies]) log.warn({ problem }, 'the configuration has a fault');
   const starting = serve({
     ...loaded,
-    reloadPolicies: () => loadPolicies(options.policies, actions),
+    reloadPolicies: () => loadPolicies(options.policies, actions, loaded.inventory),
+    actions,
     listen: options.listen,
+    web: options.web,
     version: packageVersion(),
     log,
     createEvaluator: (parts) =>
@@ -86,11 +115,49 @@ async function pullSwitch(file: string, starting: Promise<Serving>, log: Log): P
   }
 }
 
+/** The policies with what their actions may be given at most. @throws ConfigError */
+export async function viewedPolicies(file: string): Promise<readonly ViewedPolicy[]> {
+  const { policies } = await loadPolicies(file, actions);
+  return policies.map((policy) => ({
+    policy,
+    highestMode: actions.find((a) => a.name === policy.action)?.highestMode ?? 'auto',
+  }));
+}
+
+/** Looks only: with the store as it is, or with an empty one where none is yet. */
+export async function doctorCommand(files: Files, print: (text: string) => void, asJson: boolean): Promise<void> {
+  const { inventory, settings, policyFile } = await load(files);
+  const dir = await mkdtemp(join(tmpdir(), 'pipemedic-doctor-'));
+  try {
+    const empty = { store: join(dir, 'empty.db') };
+    await using open = isThere(settings)
+      ? await openToRead(settings)
+      : await openToServe(empty, { relapseMs: 0, longestMs: 0 });
+    const { store, clock } = open;
+    const found = await examineAll({
+      ...{ store, inventory, settings, actions, clock },
+      policies: () => policyFile.policies,
+      limits: () => policyFile.limits,
+      world: createWorld({ inventory, settings, clock }),
+    });
+    print(asJson ? `${JSON.stringify(found, undefined, 2)}\n` : doctorText(found));
+    const ill = found.filter(isIll).map((one) => `${one.policy} on ${one.target}`);
+    if (ill.length > 0) throw new CommandError(`not ready to repair: ${ill.join(', ')}`);
+  } finally {
+    await rm(dir, { recursive: true, force: true });
+  }
+}
+
 export async function checkCommand(files: Files, print: (text: string) => void): Promise<void> {
   const loaded = await load(files);
-  const problems = await allProblems(loaded);
-  if (problems.length > 0) throw new ConfigError(files.config, problems);
-  const { inventory, settings, policies } = loaded;
+  const problems = await allProblems(loaded, files.web);
+  const wrong = [
+    ...(problems.config.length > 0 ? [files.config] : []),
+    ...(problems.policies.length > 0 ? [files.policies] : []),
+  ];
+  if (wrong.length > 0) throw new ConfigError(wrong.join(' with '), [...problems.config, ...problems.policies]);
+  const { inventory, settings } = loaded;
+  const { policies } = loaded.policyFile;
   print(
     [
       `${files.config}: ${inventory.targets.size} targets, ${settings.sources.length} sources, ${settings.supervisors.size} supervisors`,

@@ -1,49 +1,72 @@
 // Gathers what a decision about one episode is made from: the store, the switch, the target and its upstreams, looked at now.
 import type { Inventory } from '../exporter/config/inventory.ts';
 import { within } from '../exporter/runtime/deadline.ts';
+import { known } from '../exporter/runtime/known.ts';
 import type { Action, Look } from './action.ts';
-import { hashOf } from './canonical.ts';
+import { asJson, hashOf } from './canonical.ts';
 import type { LedgerClock } from './clock.ts';
-import type { PlanInput, Policy } from './guard.ts';
-import type { Episode } from './model.ts';
+import { selfOf, type Sweeping } from './fitness.ts';
+import type { ApprovalView, Limits, LinkView, PlanInput, Policy } from './guard.ts';
+import type { Approval, Demotion, Episode, Json, Run } from './model.ts';
+import { candidatesOf, objectOf } from './identify.ts';
+import { dueDemotion, failedInEpisode, lastFailedOf, linkOf, relapsesOf } from './past.ts';
+import { maintenanceNow, readSwitches, scopeOf, scopesOf } from './restraint.ts';
 import type { Settings } from './settings.ts';
 import type { Store } from './store/store.ts';
-import { readSwitchFile, readSwitchStore } from './switch.ts';
+import type { Symptoms } from './symptoms.ts';
+import { isInside, windowText } from './windows.ts';
 
 /** What is asked of the world here; each action asks for more. */
 export interface Surroundings {
   /** Transitive upstreams of the target, each asked for a sign of life. Never throws for a target's fault. */
   readonly upstreams: (target: string, signal: AbortSignal) => Promise<PlanInput['upstreams']>;
+  /** Some targets that are neither this one nor upstreams of it: asked when no upstream answers. */
+  readonly others: (target: string, signal: AbortSignal) => Promise<PlanInput['upstreams']>;
 }
 
 export interface SituationDeps<W extends Surroundings> {
   readonly store: Store;
   readonly inventory: Inventory;
   readonly policies: () => readonly Policy[];
-  readonly settings: Pick<Settings, 'switchFile' | 'require'>;
+  readonly limits: () => Limits;
+  readonly settings: Pick<Settings, 'switchFile' | 'require'> & Partial<Pick<Settings, 'sources'>>;
   readonly actions: readonly Action<W>[];
   readonly world: W;
   readonly clock: LedgerClock;
 }
 
+/** What an approval is given on, and what is claimed with it. */
+export interface Hashes {
+  readonly policyHash: string;
+  readonly evidenceHash: string;
+  readonly paramsHash: string;
+}
+
 export interface Situation {
   readonly policy: Policy | undefined;
+  readonly link: LinkView | undefined;
   /** Named by the alert, beyond doubt. */
   readonly target: string | undefined;
+  /** With what the alert's labels say. */
+  readonly params: Json;
   readonly look: Look<unknown> | undefined;
-  readonly evidenceHash: string | undefined;
+  readonly hashes: Hashes | undefined;
+  /** Not stored yet; the decision counts with it already. */
+  readonly dueDemotion: Demotion | undefined;
   readonly input: PlanInput;
 }
 
 /** Model 5: permission is an alert seen active this lately. */
 export const alertFreshMs = 90_000;
 const lookMs = 15_000;
+const runsLookedAt = 200;
 
 /** @throws for a fault of our own, and StoreError */
 export async function situationOf<W extends Surroundings>(
   deps: SituationDeps<W>,
   episode: Episode,
   symptoms: Symptoms,
+  sweeping: Sweeping,
 ): Promise<Situation> {
   const { store, clock, inventory, actions, world } = deps;
   const nowMs = clock.nowMs();
@@ -52,130 +75,161 @@ export async function situationOf<W extends Surroundings>(
   const candidates = candidatesOf(inventory, episode.labels);
   const [only] = candidates;
   const target = candidates.length === 1 && only?.by === 'target' ? only.name : undefined;
-  const action = actions.find((a) => a.name === policy?.action);
-  const fits = action !== undefined && only !== undefined && action.kinds.includes(only.kind);
+  const runs = target === undefined ? [] : await store.runsOf({ target, limit: runsLookedAt });
+  const chosen = policy && linkOf(policy, failedInEpisode(runs, policy.name, episode.id), highestModeOf(actions));
+  const action = actions.find((a) => a.name === chosen?.action);
+  const link = action === undefined ? undefined : chosen;
+  const object: PlanInput['object'] =
+    action === undefined || link === undefined
+      ? { is: 'clear', params: {} }
+      : objectOf(action, link.params, episode.labels);
+  const params = object.is === 'clear' ? object.params : (link?.params ?? {});
+  const fits = action !== undefined && only !== undefined && action.kinds.includes(only.kind) && object.is === 'clear';
   const signal = within(lookMs);
   const [look, upstreams] = await Promise.all([
-    fits && policy !== undefined && target !== undefined
-      ? action.look(target, policy.params, world, signal)
-      : undefined,
+    fits && target !== undefined ? action.look(target, params, world, signal) : undefined,
     target === undefined ? [] : world.upstreams(target, signal),
   ]);
   const evidenceHash = look === undefined ? undefined : hashOf(look.evidence);
+  const hashes =
+    policy === undefined || evidenceHash === undefined
+      ? undefined
+      : { policyHash: hashOf(asJson(policy)), evidenceHash, paramsHash: hashOf(params) };
+  const scopes = scopesOf(inventory, target);
+  const fresh = (await store.episode(episode.id)) ?? episode;
+  const isBroken = look?.alreadyFixed.is === 'allow';
+  const relapses = policy === undefined ? [] : relapsesOf(runs, policy, { episode: fresh, isBroken, nowMs });
+  const trust = await trustOf(store, policy, target, runs, relapses, nowMs);
   const input: PlanInput = {
     nowMs,
-    episode: (await store.episode(episode.id)) ?? episode,
+    episode: fresh,
     clock: clock.steady(),
-    switches: await readSwitches(store, deps.settings.switchFile, nowMs),
+    switches: await readSwitches(store, deps.settings.switchFile, nowMs, scopes),
+    self: await selfOf(deps, fresh.source, target, upstreams, sweeping, signal),
     policies,
+    link,
+    demotion: trust.demotion,
+    window: windowOf(policy, clock.wallMs()),
     candidates,
     require: deps.settings.require,
     kinds: action?.kinds ?? [],
-    latches: [
-      ...(await store.latches('global')),
-      ...(target === undefined ? [] : await store.latches(scopeOf(target))),
-    ],
+    object,
+    latches: (await store.latches()).filter((l) => scopes.includes(l.scope)),
+    maintenance: maintenanceNow(await store.maintenances(nowMs), deps.limits().maintenance, scopes, {
+      nowMs,
+      wallMs: clock.wallMs(),
+    }),
+    storm: sweeping.storm,
     upstreams,
     action:
       look === undefined || action === undefined
         ? undefined
-        : { name: action.name, alreadyFixed: look.alreadyFixed, preconditions: look.preconditions },
+        : {
+            name: action.name,
+            alreadyFixed: look.alreadyFixed,
+            preconditions: look.preconditions,
+            owner: look.owner,
+            observers: look.observers,
+            progressMark: look.progressMark,
+          },
     symptom: symptoms.seen(episode.id, look, evidenceHash),
-    ...(await historyOf(store, target, policy, nowMs)),
+    ...(await paceOf(deps, target, policy, runs, nowMs)),
+    relapses: {
+      count: relapses.filter((ms) => ms > nowMs - (policy?.pace.windowMs ?? 0)).length,
+      max: policy?.pace.maxRelapses ?? 0,
+      windowMs: policy?.pace.windowMs ?? 0,
+    },
+    lastFailed: lastFailedOf(runs, link?.action),
+    approval: await approvalOf(store, { episodeId: episode.id, policy, target, link, hashes }, nowMs),
     alertFreshMs,
   };
-  return { policy, target, look, evidenceHash, input };
+  return { policy, link, target, params, look, hashes, dueDemotion: trust.due, input };
 }
 
-async function historyOf(
-  store: Store,
+function highestModeOf(actions: readonly Pick<Action<never>, 'name' | 'highestMode'>[]) {
+  return (name: string): 'approve' | 'auto' => actions.find((a) => a.name === name)?.highestMode ?? 'approve';
+}
+
+async function trustOf(
+  store: Pick<Store, 'demotions' | 'auditOf'>,
+  policy: Policy | undefined,
+  target: string | undefined,
+  runs: readonly Run[],
+  relapses: readonly number[],
+  nowMs: number,
+): Promise<{ readonly demotion: Demotion | undefined; readonly due: Demotion | undefined }> {
+  if (policy === undefined || target === undefined) return { demotion: undefined, due: undefined };
+  const stored = (await store.demotions()).find((d) => d.policy === policy.name && d.target === target);
+  if (stored !== undefined) return { demotion: stored, due: undefined };
+  const lifted = (await store.auditOf({ object: `${policy.name}/${target}`, limit: 20 })).find(
+    (entry) => entry.verb === 'lift_demotion',
+  );
+  const due = dueDemotion(policy, target, runs, relapses, lifted?.atMs, nowMs);
+  return { demotion: due, due };
+}
+
+function windowOf(policy: Policy | undefined, wallMs: number): PlanInput['window'] {
+  const windows = policy?.windows ?? [];
+  const why = windows.length === 0 ? 'always' : windows.map(windowText).join('; ');
+  return { inside: known(windows.length === 0 || windows.some((w) => isInside(w, wallMs)), wallMs), why };
+}
+
+/** Of each scope that a run counts in. */
+export function budgetsOf(
+  policy: Policy,
+  target: string,
+  { global }: Limits,
+): readonly { readonly scope: string; readonly max: number; readonly windowMs: number }[] {
+  const { maxRuns, maxRunsTotal = maxRuns, windowMs } = policy.pace;
+  return [
+    { scope: scopeOf(target), max: maxRuns, windowMs },
+    { scope: `policy:${policy.name}`, max: maxRunsTotal, windowMs },
+    { scope: 'global', max: global.maxRuns, windowMs: global.windowMs },
+  ];
+}
+
+async function paceOf<W extends Surroundings>(
+  { store, limits }: SituationDeps<W>,
   target: string | undefined,
   policy: Policy | undefined,
+  runs: readonly Run[],
   nowMs: number,
-): Promise<Pick<PlanInput, 'activeRun' | 'cooldown' | 'budget'>> {
-  const elsewhere = (await store.activeRuns()).find((r) => r.state === 'running');
-  const runs = target === undefined ? [] : await store.runsOf({ target, limit: 20 });
+): Promise<Pick<PlanInput, 'activeRun' | 'cooldown' | 'budgets'>> {
+  const busy = (await store.activeRuns()).filter((r) => r.state === 'running');
+  const elsewhere = busy.length >= limits().global.maxConcurrent ? busy[0] : undefined;
   const active = (target === undefined ? undefined : await store.activeRunOf(target)) ?? elsewhere;
   const [latest] = runs.toSorted((a, b) => (b.cooldownUntilMs ?? 0) - (a.cooldownUntilMs ?? 0));
-  const { maxRuns = 0, windowMs = 0 } = policy?.pace ?? {};
-  const used = target === undefined ? 0 : await store.budgetUsed(scopeOf(target), nowMs - windowMs);
+  const budgets = policy === undefined || target === undefined ? [] : budgetsOf(policy, target, limits());
   return {
     activeRun: active && { id: active.id, action: active.action, state: active.state, target: active.target },
     cooldown: latest?.cooldownUntilMs === undefined ? undefined : { untilMs: latest.cooldownUntilMs, runId: latest.id },
-    budget: { used, max: maxRuns, windowMs },
+    budgets: await Promise.all(
+      budgets.map(async (b) => ({ ...b, used: await store.budgetUsed(b.scope, nowMs - b.windowMs) })),
+    ),
   };
 }
 
-export async function readSwitches(
-  store: Pick<Store, 'pauses'>,
-  file: string,
+interface Wanted {
+  readonly episodeId: string;
+  readonly policy: Policy | undefined;
+  readonly target: string | undefined;
+  readonly link: LinkView | undefined;
+  readonly hashes: Hashes | undefined;
+}
+
+async function approvalOf(
+  store: Pick<Store, 'approvals'>,
+  { episodeId, policy, target, link, hashes }: Wanted,
   nowMs: number,
-): Promise<PlanInput['switches']> {
-  return { ...(await readSwitchFile(file)), ...readSwitchStore(await store.pauses(), nowMs) };
-}
-
-/** Of leases, budgets and latches. */
-export function scopeOf(target: string): string {
-  return `target:${target}`;
-}
-
-/** Exact names only; a label `instance` is shown to people as a hint, and is never enough to act. */
-export function candidatesOf(
-  inventory: Pick<Inventory, 'targets'>,
-  labels: Readonly<Record<string, string>>,
-): PlanInput['candidates'] {
-  const named = labels['target'];
-  if (named !== undefined && named !== '') {
-    const target = inventory.targets.get(named);
-    return target === undefined ? [] : [{ name: target.name, kind: target.kind, by: 'target' }];
-  }
-  const { instance } = labels;
-  if (instance === undefined || instance === '') return [];
-  return [...inventory.targets.values()]
-    .filter((t) => t.instance === instance || t.name === instance)
-    .map(({ name, kind }) => ({ name, kind, by: 'instance' }));
-}
-
-interface Symptom {
-  readonly key: string;
-  readonly sinceMonoMs: number;
-  readonly looks: number;
-}
-
-/** For how long the facts of an episode have said the same: a symptom that only flickers is not acted upon. */
-export class Symptoms {
-  readonly minimumMs: number;
-  readonly #monoMs: () => number;
-  readonly #byEpisode = new Map<string, Symptom>();
-
-  constructor(minimumMs: number, monoMs: () => number) {
-    this.minimumMs = minimumMs;
-    this.#monoMs = monoMs;
-  }
-
-  /** @param key of the decision-relevant facts */
-  seen(episodeId: string, look: Look<unknown> | undefined, key: string | undefined): PlanInput['symptom'] {
-    const nowMono = this.#monoMs();
-    const { minimumMs } = this;
-    if (look === undefined || key === undefined || look.alreadyFixed.is !== 'allow') {
-      this.forget(episodeId);
-      return { looks: 0, heldMs: 0, minimumMs };
-    }
-    const before = this.#byEpisode.get(episodeId);
-    const symptom: Symptom =
-      before?.key === key ? { ...before, looks: before.looks + 1 } : { key, sinceMonoMs: nowMono, looks: 1 };
-    this.#byEpisode.set(episodeId, symptom);
-    return { looks: symptom.looks, heldMs: nowMono - symptom.sinceMonoMs, minimumMs };
-  }
-
-  forget(episodeId: string): void {
-    this.#byEpisode.delete(episodeId);
-  }
-
-  /** Keeps only those of episodes that are open. */
-  async prune(openIds: () => Promise<readonly string[]>): Promise<void> {
-    if (this.#byEpisode.size === 0) return;
-    const open = new Set(await openIds());
-    for (const id of this.#byEpisode.keys()) if (!open.has(id)) this.#byEpisode.delete(id);
-  }
+): Promise<ApprovalView> {
+  const role = policy?.approval.role ?? '';
+  if (hashes === undefined || target === undefined) return { role, latest: undefined };
+  const isSame = (a: Approval): boolean =>
+    a.policy === policy?.name &&
+    a.action === link?.action &&
+    a.target === target &&
+    a.policyHash === hashes.policyHash &&
+    a.evidenceHash === hashes.evidenceHash &&
+    a.paramsHash === hashes.paramsHash;
+  return { role, latest: (await store.approvals({ episodeId, nowMs, limit: 100 })).find(isSame) };
 }

@@ -1,4 +1,5 @@
 // The ingest path: authenticate, bound, check, store durably, answer. Nothing else happens while the sender waits.
+import type { IncomingMessage } from 'node:http';
 import { raw, Router, type NextFunction, type Request, type Response } from 'express';
 import { messageOf } from '../exporter/runtime/errors.ts';
 import type { Log } from '../exporter/runtime/log.ts';
@@ -7,12 +8,12 @@ import type { Metrics } from './metrics.ts';
 import { maxBodyBytes, parseBody } from './payload.ts';
 import type { Source } from './settings.ts';
 import type { Store } from './store/store.ts';
-import type { Admit } from './tokens.ts';
+import type { Admission } from './tokens.ts';
 
 interface Context {
   readonly store: Pick<Store, 'appendWebhook'>;
   readonly sources: readonly Source[];
-  readonly admit: Admit;
+  readonly admit: (request: IncomingMessage) => Promise<Admission>;
   readonly clock: LedgerClock;
   readonly metrics: Metrics;
   readonly log: Log;
@@ -75,7 +76,7 @@ export function webhookRouter(context: Context): Router {
   router.post(
     '/webhook/:source',
     async (request: Request, response: Response, next: NextFunction): Promise<void> => {
-      const admission = await admit(request.headers.authorization);
+      const admission = await admit(request);
       switch (admission.is) {
         case 'admitted':
           if (sourceOf(request) !== 'unknown') next();
@@ -83,13 +84,13 @@ export function webhookRouter(context: Context): Router {
           return;
         case 'missing':
           response.set('WWW-Authenticate', 'Bearer');
-          answer(request, response, 'unauthorized', 'a bearer token is wanted');
+          answer(request, response, 'unauthorized', 'a token, a user or a client certificate is wanted');
           return;
         case 'wrong':
-          answer(request, response, 'forbidden', 'the token is not accepted');
+          answer(request, response, 'forbidden', 'these credentials may not deliver notifications');
           return;
         case 'unreadable':
-          log.error({ why: admission.why }, 'no webhook token can be read');
+          warn('tokens', { why: admission.why });
           answer(request, response, 'not_stored', 'the receiver cannot read its tokens');
       }
     },

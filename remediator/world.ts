@@ -6,14 +6,15 @@ import type { Clock } from '../exporter/runtime/clock.ts';
 import { classOf, messageOf, TargetError } from '../exporter/runtime/errors.ts';
 import { known, unknown, type Known } from '../exporter/runtime/known.ts';
 import type { Opening, Referenced } from '../exporter/system.ts';
+import type { ReaderMark } from '../exporter/systems/cdc-service/facts-health.ts';
 import { kafkaAddress } from '../exporter/systems/kafka/address.ts';
 import { openKafka, type KafkaClient } from '../exporter/systems/kafka/client.ts';
 import { maxwellAddress } from '../exporter/systems/maxwell/address.ts';
 import { openMaxwell, type MaxwellClient } from '../exporter/systems/maxwell/client.ts';
 import type { PositionMark } from '../exporter/systems/maxwell/facts-health.ts';
 import type { PlanInput } from './guard.ts';
-import type { Settings, SupervisorSettings } from './settings.ts';
-import { processSupervisor } from './supervisors/process-client.ts';
+import type { Settings } from './settings.ts';
+import { supervisorOf } from './supervisors/index.ts';
 import type { Supervisor } from './supervisors/supervisor.ts';
 
 export interface Bus {
@@ -28,6 +29,8 @@ export interface World {
   readonly clock: Clock;
   /** Transitive upstreams of the target, each asked for a sign of life. Never throws. */
   readonly upstreams: (target: string, signal: AbortSignal) => Promise<PlanInput['upstreams']>;
+  /** A few targets that are neither this one nor upstreams of it, each asked for a sign of life. Never throws. */
+  readonly others: (target: string, signal: AbortSignal) => Promise<PlanInput['upstreams']>;
   readonly withMaxwell: With<MaxwellClient>;
   readonly withKafka: With<KafkaClient>;
   /** Where the target's changes go, over all pipelines. */
@@ -38,15 +41,23 @@ export interface World {
   readonly marks: Map<string, PositionMark>;
   /** A Maxwell's client without an owner: whoever opens it closes it. */
   readonly openMaxwell: (target: string) => MaxwellClient;
+  /** Address, login (the remediator's own where it has one) and TLS of a target, for a client or session of its own. */
+  readonly opening: <A>(target: string, parse: (address: unknown) => A) => Opening<A>;
+  readonly inventory: Pick<Inventory, 'targets' | 'pipelines' | 'upstreams'>;
+  /** Holds a folder per run, and what is remembered beside the store. */
+  readonly evidenceDir?: string | undefined;
+  /** As `marks`, of CDC services. */
+  readonly readerMarks?: Map<string, ReaderMark>;
 }
 
 export interface WorldOptions {
   readonly inventory: Inventory;
-  readonly settings: Pick<Settings, 'auth' | 'supervisors'>;
+  readonly settings: Pick<Settings, 'auth' | 'supervisors'> & Partial<Pick<Settings, 'evidenceDir'>>;
   readonly clock: Clock;
 }
 
 const pingMs = 5_000;
+const othersAsked = 3;
 
 export function createWorld({ inventory, settings, clock }: WorldOptions): World {
   const targetOf = (name: string): Target => {
@@ -78,16 +89,22 @@ export function createWorld({ inventory, settings, clock }: WorldOptions): World
     await client.ping(call);
   };
 
+  const pingAll = (names: readonly string[], signal: AbortSignal): Promise<PlanInput['upstreams']> =>
+    Promise.all(names.map(async (name) => ({ target: name, ...(await upOf(() => ping(name, signal), clock)) })));
+
   return {
     clock,
+    inventory,
+    opening: openingOf,
     marks: new Map(),
-    upstreams: (target, signal) =>
-      Promise.all(
-        [...(inventory.upstreams.get(target) ?? [])].sort().map(async (upstream) => {
-          const up = await upOf(() => ping(upstream, signal), clock);
-          return { target: upstream, ...up };
-        }),
-      ),
+    readerMarks: new Map(),
+    evidenceDir: settings.evidenceDir,
+    upstreams: (target, signal) => pingAll([...(inventory.upstreams.get(target) ?? [])].sort(), signal),
+    others: (target, signal) => {
+      const near = new Set([target, ...(inventory.upstreams.get(target) ?? [])]);
+      const far = [...inventory.targets.keys()].filter((name) => !near.has(name)).sort();
+      return pingAll(far.slice(0, othersAsked), signal);
+    },
     openMaxwell: maxwellOf,
     withMaxwell: async (target, signal, use) => {
       await using client = maxwellOf(target);
@@ -106,10 +123,6 @@ export function createWorld({ inventory, settings, clock }: WorldOptions): World
       return found === undefined ? undefined : supervisorOf(found, clock);
     },
   };
-}
-
-function supervisorOf({ socket }: SupervisorSettings, clock: Clock): Supervisor {
-  return processSupervisor({ socket }, clock.wallMs);
 }
 
 /** Down is a positive finding; that we cannot log in or get no answer in time says nothing about the target. */

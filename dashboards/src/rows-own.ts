@@ -35,7 +35,8 @@ export const remediatorRow: Row = {
     {
       kind: 'lines',
       title: 'Runs that ended',
-      description: 'By action and outcome, in an hour. A repair that is needed often hides a cause.',
+      description:
+        'By action and outcome, in an hour. A repair that is needed often hides a cause. Alerts: RemediatorOutcomeUnknown, RemediatorMasking.',
       unit: 'short',
       width: 8,
       queries: [
@@ -49,7 +50,7 @@ export const remediatorRow: Row = {
     {
       kind: 'lines',
       title: 'Guards that did not allow',
-      description: 'Per second, by guard: why nothing was done.',
+      description: 'Per second, by guard: why nothing was done. Alerts: RemediatorGuardsUnknown, RemediatorBlind.',
       unit: 'ops',
       width: 8,
       queries: [
@@ -70,6 +71,102 @@ export const remediatorRow: Row = {
         {
           expr: 'time() - max by (instance, source) (pipemedic_remediator_watchdog_last_seen_timestamp_seconds)',
           legend: '{{source}}',
+        },
+      ],
+    },
+    {
+      kind: 'lines',
+      title: 'Repairs that wait for a person',
+      description: 'Answered by `pipemedic-remediator approve` or `reject`. Alert: RemediatorApprovalWaiting.',
+      unit: 'short',
+      width: 8,
+      queries: [{ expr: 'max by (instance) (pipemedic_remediator_approvals_waiting)', legend: 'waiting' }],
+    },
+    {
+      kind: 'lines',
+      title: 'What holds repairs back',
+      description:
+        'A storm of alerts, maintenance, pauses, policies that are trusted less than their file says, policies that were not taken. Alerts: RemediatorStorm, RemediatorPolicyDemoted, RemediatorReloadFailed.',
+      unit: 'short',
+      width: 8,
+      queries: [
+        { expr: 'max by (instance) (pipemedic_remediator_storm_active)', legend: 'storm' },
+        {
+          expr: 'count by (instance) (pipemedic_remediator_maintenance_active == 1)',
+          legend: 'maintenance',
+          emptyWhen: 'nobody works on a target',
+        },
+        {
+          expr: 'count by (instance) (pipemedic_remediator_pause_active == 1)',
+          legend: 'paused',
+          emptyWhen: 'nothing is paused in the store',
+        },
+        {
+          expr: 'count by (instance) (pipemedic_remediator_policy_demoted == 1)',
+          legend: 'demoted policies',
+          emptyWhen: 'no policy is demoted',
+        },
+        {
+          expr: '1 - min by (instance) (pipemedic_remediator_config_last_reload_successful)',
+          legend: 'policies not taken',
+          emptyWhen: 'they were not read a second time',
+        },
+      ],
+    },
+    {
+      kind: 'lines',
+      title: 'Budget left',
+      description:
+        'Runs that a policy may still begin on a target within its window. Alert: RemediatorBudgetExhausted.',
+      unit: 'short',
+      width: 8,
+      queries: [
+        {
+          expr: 'min by (policy, target) (pipemedic_remediator_budget_left)',
+          legend: '{{policy}} {{target}}',
+          emptyWhen: 'the store cannot be read, or there is no policy',
+        },
+      ],
+    },
+    {
+      kind: 'lines',
+      title: 'Alerts that came back',
+      description: 'Soon after their episode was closed, in an hour. Alert: RemediatorRelapses.',
+      unit: 'short',
+      width: 8,
+      queries: [
+        {
+          expr: 'sum by (target) (increase(pipemedic_remediator_relapses_total[1h]))',
+          legend: '{{target}}',
+          emptyWhen: 'no alert came back',
+        },
+      ],
+    },
+    {
+      kind: 'lines',
+      title: 'From the alert to its repair',
+      description: 'Mean over a day, the watching after the repair included.',
+      unit: 's',
+      width: 8,
+      queries: [
+        {
+          expr: 'sum by (action) (increase(pipemedic_remediator_alert_to_repair_seconds_sum[1d])) / (sum by (action) (increase(pipemedic_remediator_alert_to_repair_seconds_count[1d])) > 0)',
+          legend: '{{action}}',
+          emptyWhen: 'nothing was repaired in a day',
+        },
+      ],
+    },
+    {
+      kind: 'lines',
+      title: 'Time of a store operation',
+      description: 'Mean, by what it is for. Alerts: RemediatorStoreSlow, RemediatorStoreFailing.',
+      unit: 's',
+      width: 8,
+      queries: [
+        {
+          expr: 'sum by (operation) (rate(pipemedic_remediator_store_operation_seconds_sum[$__rate_interval])) / (sum by (operation) (rate(pipemedic_remediator_store_operation_seconds_count[$__rate_interval])) > 0)',
+          legend: '{{operation}}',
+          emptyWhen: 'the store was not asked',
         },
       ],
     },

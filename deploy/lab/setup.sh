@@ -5,6 +5,7 @@
 #   PIPEMEDIC_CACHE            where Kafka and Maxwell go (default: $XDG_CACHE_HOME/pipemedic or ~/.cache/pipemedic)
 #   PIPEMEDIC_MAXWELL_HOME     a folder with maxwell-VERSION.jar and its pom.xml, instead of the one beside the work tree
 #   PIPEMEDIC_UNSTABLE         no: without the newer servers of setup-unstable.sh
+#   PIPEMEDIC_ENGINE           no: without a container engine (podman)
 #   PIPEMEDIC_MAXWELL_VERSION  1.22.6 takes the newest Maxwell of the public Maven repository even where a newer one is at hand
 set -euo pipefail
 
@@ -93,6 +94,28 @@ install_packages() {
   for tool in $tools; do has "${tool%%:*}" || die "${tool#*:} is installed but ${tool%%:*} is not on PATH"; done
 }
 
+# One test wants a container engine, and says so where there is none: that is not worth failing for.
+install_engine() {
+  local missing='' tool mark=$cache/engine.failed
+  if [ "${PIPEMEDIC_ENGINE:-}" = no ]; then return; fi
+  for tool in podman:podman runc:runc busybox:busybox-static; do
+    has "${tool%%:*}" || missing="$missing ${tool#*:}"
+  done
+  if [ -z "$missing" ] || [ -n "$(find "$mark" -mmin -60 2>/dev/null)" ]; then return; fi
+  say "installing Debian packages:$missing"
+  begin_policy
+  local quiet=(-qq -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300)
+  # shellcheck disable=SC2086 # $missing is a list of words
+  if ! quietly as_root apt-get "${quiet[@]}" update || ! quietly as_root env DEBIAN_FRONTEND=noninteractive \
+    apt-get "${quiet[@]}" install -y --no-install-recommends $missing; then
+    mkdir -p "$cache"
+    : >"$mark"
+    say 'no container engine: what needs one is skipped'
+  fi
+  end_policy
+  hash -r
+}
+
 # ---- Kafka and Maxwell ----------------------------------------------------------------------------------------------
 
 # into NAME FUNCTION HOW: FUNCTION fills a temporary folder; it gets its name only when complete, so an aborted one is made again
@@ -179,6 +202,7 @@ find_fixture() {
 }
 
 install_packages
+install_engine
 into "kafka_2.13-$kafka_version" make_kafka
 into jvm-agents make_jvm_agents
 

@@ -1,4 +1,5 @@
-import { createServer, type RequestListener, type Server } from 'node:http';
+import { createServer, type RequestListener, type Server, type ServerOptions } from 'node:http';
+import type { Server as TlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 
 /** An address to listen on; without a host, all of them. */
@@ -38,24 +39,26 @@ export const defaultServerLimits: ServerLimits = {
   connections: 512,
 };
 
+/** What is set when a server is made; the other limits are set on it. */
+export function optionsOf(limits: ServerLimits): ServerOptions {
+  return {
+    headersTimeout: limits.headersMs,
+    requestTimeout: limits.requestMs,
+    keepAliveTimeout: limits.keepAliveMs,
+    maxHeaderSize: limits.headerBytes,
+    connectionsCheckingInterval: Math.min(5000, limits.headersMs),
+  };
+}
+
 export function createHttpServer(listener: RequestListener, limits: ServerLimits = defaultServerLimits): Server {
-  const server = createServer(
-    {
-      headersTimeout: limits.headersMs,
-      requestTimeout: limits.requestMs,
-      keepAliveTimeout: limits.keepAliveMs,
-      maxHeaderSize: limits.headerBytes,
-      connectionsCheckingInterval: Math.min(5000, limits.headersMs),
-    },
-    listener,
-  );
+  const server = createServer(optionsOf(limits), listener);
   server.maxRequestsPerSocket = limits.requestsPerSocket;
   server.maxConnections = limits.connections;
   return server;
 }
 
 /** Resolves with the address in use (a port of 0 has become a real one). @throws what the system says, EADDRINUSE first of all */
-export function listen(server: Server, { host, port }: ListenAddress): Promise<AddressInfo> {
+export function listen(server: Server | TlsServer, { host, port }: ListenAddress): Promise<AddressInfo> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
     server.listen({ port, ...(host === undefined ? {} : { host }) }, () => {
@@ -68,7 +71,7 @@ export function listen(server: Server, { host, port }: ListenAddress): Promise<A
 }
 
 /** Takes no more requests, lets those that run end within `graceMs`, then cuts them off. */
-export async function closeServer(server: Server, graceMs: number): Promise<void> {
+export async function closeServer(server: Server | TlsServer, graceMs: number): Promise<void> {
   if (!server.listening) return;
   const closed = new Promise<void>((resolve) => {
     server.close(() => {

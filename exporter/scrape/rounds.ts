@@ -2,6 +2,7 @@ import type { Inventory, Target } from '../config/inventory.ts';
 import { FactBoard, SharedFacts } from '../facts.ts';
 import type { Put } from '../families.ts';
 import { targetsBudgetMs } from './deadline.ts';
+import { withoutInventoryLabels } from './probe.ts';
 import { graphBlocks } from './report.ts';
 import type { SweepDeps } from './sweep.ts';
 import { Sweeper, type TargetState } from './sweeper.ts';
@@ -50,6 +51,47 @@ export class Rounds {
     for (const report of reports) for (const part of report.boards) board.take(part);
     this.#settled = true;
     return [...graph, ...reports.flatMap((r) => r.blocks), ...this.#pipelines(inventory, board)];
+  }
+
+  get inventory(): Inventory {
+    return this.#inventory;
+  }
+
+  /** The inventory as info series: for a page that measures nothing. */
+  get graph(): readonly Block[] {
+    return this.#graph;
+  }
+
+  /** Names of a target's collectors that are on. Undefined: there is no such target. */
+  collectorsOf(name: string): readonly string[] | undefined {
+    return this.#sweepers.find((s) => s.state.target.name === name)?.collectors;
+  }
+
+  /**
+   * One target, as the exporter of its kind would serve it. Undefined: there is none of this name. Never rejects for a
+   * target's fault, and answers within the budget.
+   */
+  async probe(name: string, budgetMs: number, only?: ReadonlySet<string>): Promise<readonly Block[] | undefined> {
+    const sweeper = this.#sweepers.find((s) => s.state.target.name === name);
+    if (sweeper === undefined) return undefined;
+    const report = await sweeper.report(this.#deps.clock.monoMs(), targetsBudgetMs(budgetMs), only);
+    return withoutInventoryLabels(report);
+  }
+
+  /** The numbers of one pipeline, from its targets and what they cannot work without. Undefined: there is none of this name. */
+  async probePipeline(name: string, budgetMs: number): Promise<readonly Block[] | undefined> {
+    const inventory = this.#inventory;
+    const pipelines = inventory.pipelines.filter((p) => p.name === name);
+    if (pipelines.length === 0) return undefined;
+    const members = inventory.members.filter(({ pipeline }) => pipeline === name).map(({ target }) => target);
+    const needed = new Set(members.flatMap((target) => [target, ...(inventory.upstreams.get(target) ?? [])]));
+    const askedAtMs = this.#deps.clock.monoMs();
+    const forTargetsMs = targetsBudgetMs(budgetMs);
+    const sweepers = this.#sweepers.filter((s) => needed.has(s.state.target.name));
+    const reports = await Promise.all(sweepers.map((s) => s.report(askedAtMs, forTargetsMs)));
+    const board = new FactBoard();
+    for (const report of reports) for (const part of report.boards) board.take(part);
+    return this.#pipelines({ ...inventory, pipelines }, board);
   }
 
   /** A target whose connection and collectors are configured as before keeps them, with what they remember. */

@@ -46,6 +46,8 @@ interface SweepParts {
   readonly busy: Set<string>;
   /** Bytes of each family in the sweep before. */
   readonly sizes: Map<string, number>;
+  /** Collectors to run; all when left out. */
+  readonly only?: ReadonlySet<string> | undefined;
   readonly deps: SweepDeps;
 }
 
@@ -54,6 +56,7 @@ export class Sweep {
   readonly startedAtMs: number;
   readonly done: Promise<void>;
   readonly #parts: SweepParts;
+  readonly #chosen: readonly BoundCollector[];
   readonly #abort = new AbortController();
   readonly #outcomes = new Map<string, Outcome>();
   readonly #room: SeriesRoom;
@@ -67,6 +70,7 @@ export class Sweep {
 
   constructor(parts: SweepParts, budgetMs: number) {
     this.#parts = parts;
+    this.#chosen = chosenOf(parts.bound, parts.only);
     this.#room = seriesRoom(parts.target.seriesLimit);
     this.startedAtMs = parts.deps.clock.monoMs();
     this.allow(budgetMs);
@@ -97,15 +101,25 @@ export class Sweep {
     return this.#parts.deps.clock.monoMs() >= this.startedAtMs + this.#budgetMs - 5;
   }
 
+  get target(): Target {
+    return this.#parts.target;
+  }
+
+  /** Whether it runs all that is asked for. */
+  covers(only: ReadonlySet<string> | undefined): boolean {
+    const mine = this.#parts.only;
+    return mine === undefined || (only !== undefined && [...only].every((name) => mine.has(name)));
+  }
+
   abort(): void {
     this.#abort.abort(new DOMException('the time for this sweep is over', 'TimeoutError'));
   }
 
-  /** What is known now; a part that has not ended counts as late. */
-  look(): { readonly down: Failure | undefined; readonly outcomes: readonly Outcome[] } {
+  /** What is known now; a part that has not ended, or was not run, counts as late. */
+  look(only?: ReadonlySet<string>): { readonly down: Failure | undefined; readonly outcomes: readonly Outcome[] } {
     const late = { class: 'deadline', why: `no answer in time` } as const;
     const down = this.#answered ? undefined : (this.#down ?? late);
-    const outcomes = this.#parts.bound.collectors.map(
+    const outcomes = chosenOf(this.#parts.bound, only).map(
       (collector) =>
         this.#outcomes.get(collector.name) ??
         this.#failed(collector, this.#collecting ? late : (down ?? late), undefined),
@@ -114,7 +128,7 @@ export class Sweep {
   }
 
   async #run(): Promise<void> {
-    const { bound, connection } = this.#parts;
+    const { connection } = this.#parts;
     const { clock } = this.#parts.deps;
     const { signal } = this.#abort;
     try {
@@ -122,11 +136,11 @@ export class Sweep {
       if (connection.silence === undefined) this.#answered = true;
       else this.#down = failureOf(connection.silence, signal);
       this.#collecting = true;
-      await Promise.all(bound.collectors.map((collector) => this.#collect(collector, client)));
+      await Promise.all(this.#chosen.map((collector) => this.#collect(collector, client)));
     } catch (error) {
       this.#down = failureOf(error, signal);
       if (this.#down.class === 'bug') this.#parts.deps.fault(`open ${this.#parts.target.kind}`, error);
-      for (const c of bound.collectors) this.#settle(this.#failed(c, this.#down, undefined));
+      for (const c of this.#chosen) this.#settle(this.#failed(c, this.#down, undefined));
     }
     // Late queries end only with their connection.
     if (signal.aborted) connection.close();
@@ -217,6 +231,10 @@ export class Sweep {
     const peers = peersOf(this.#parts.deps, target, { sinceMs: this.startedAtMs, signal });
     return { signal, clock: this.#parts.deps.clock, target, board, ...peers };
   }
+}
+
+function chosenOf({ collectors }: BoundTarget, only: ReadonlySet<string> | undefined): readonly BoundCollector[] {
+  return only === undefined ? collectors : collectors.filter(({ name }) => only.has(name));
 }
 
 /** @param round what is shared since then is of the present round; until its signal aborts it is awaited */

@@ -8,6 +8,8 @@ import type { Block } from './writer.ts';
 
 /** What one scrape gets of one target. */
 export interface TargetReport {
+  /** As it was when the sweep began: with its labels the blocks were written. */
+  readonly target: Target;
   readonly blocks: readonly Block[];
   readonly boards: readonly FactBoard[];
 }
@@ -47,6 +49,11 @@ export class Sweeper {
     return { target: this.#target, seen: this.#seen };
   }
 
+  /** Names of those that are on. */
+  get collectors(): readonly string[] {
+    return this.#parts.bound.collectors.map(({ name }) => name);
+  }
+
   /** Takes new labels and limits; everything that the connection and the collectors are made of must be the same. */
   retarget(target: Target): void {
     this.#target = target;
@@ -55,22 +62,23 @@ export class Sweeper {
   /**
    * Never rejects, and answers by the deadline.
    * @param askedAtMs when the scrape began, on the monotonic clock
+   * @param only collectors that are wanted; all when left out
    */
-  async report(askedAtMs: number, budgetMs: number): Promise<TargetReport> {
-    const target = this.#target;
-    const sweep = this.#join(budgetMs);
+  async report(askedAtMs: number, budgetMs: number, only?: ReadonlySet<string>): Promise<TargetReport> {
+    const sweep = await this.#join(askedAtMs, budgetMs, only);
+    const { target } = sweep;
     await endOr(sweep.done, askedAtMs + budgetMs - this.#deps.clock.monoMs());
     if (this.#running === sweep && sweep.over) {
       // Ended here and not by its own timer, so that the next scrape does not join a sweep that is about to end.
       sweep.abort();
       await sweep.done;
     }
-    const { down, outcomes } = sweep.look();
-    this.#note(
-      down,
-      outcomes.filter((o) => o.failure !== undefined).map((o) => o.collector),
-    );
+    const { down, outcomes } = sweep.look(only);
+    const failed = outcomes.filter((o) => o.failure !== undefined).map((o) => o.collector);
+    // What a part of the collectors yields says nothing of the others.
+    this.#note(down, only === undefined ? failed : (this.#seen?.failed ?? failed));
     return {
+      target,
       blocks: [...targetBlocks(target, down, outcomes, askedAtMs), ...outcomes.flatMap((o) => o.blocks)],
       boards: outcomes.map((o) => o.board),
     };
@@ -85,12 +93,20 @@ export class Sweeper {
     await this.#parts.connection.closed();
   }
 
-  #join(budgetMs: number): Sweep {
-    if (this.#running !== undefined) {
-      this.#running.allow(budgetMs);
-      return this.#running;
+  /** One that runs only a part of what is wanted is awaited: there is one connection. */
+  async #join(askedAtMs: number, budgetMs: number, only: ReadonlySet<string> | undefined): Promise<Sweep> {
+    const leftMs = (): number => askedAtMs + budgetMs - this.#deps.clock.monoMs();
+    let forThisMs = budgetMs;
+    for (let running = this.#running; running !== undefined; running = this.#running) {
+      if (running.covers(only)) {
+        running.allow(budgetMs);
+        return running;
+      }
+      await endOr(running.done, leftMs());
+      forThisMs = leftMs();
+      if (forThisMs <= 0) return running;
     }
-    const sweep = new Sweep({ ...this.#parts, target: this.#target, deps: this.#deps }, budgetMs);
+    const sweep = new Sweep({ ...this.#parts, target: this.#target, deps: this.#deps, only }, forThisMs);
     this.#running = sweep;
     void sweep.done.then(() => {
       this.#running = undefined;

@@ -21,6 +21,9 @@ const params = z.strictObject({
   startStableSeconds: z.int().min(1).max(120).default(10),
   /** Within this the data must be seen to move; an idle Maxwell writes a heartbeat every 10 s. */
   verifySeconds: z.int().min(5).max(600).default(90),
+  /** When its memory is full: its threads, and its heap where twice its size is free, into the folder of the run. */
+  threadDump: z.boolean().default(true),
+  heapDump: z.boolean().default(true),
 });
 
 export const maxwellRestart = actionOf<World>()({

@@ -41,7 +41,8 @@ export function alertIsActive(episode: Episode, nowMs: number, freshMs: number):
   // a firing notification is as good as a poll that said active; a poll also sees silences
   const seenMs = Math.max(alertSeenMs ?? 0, lastFiringMs);
   const ageMs = nowMs - seenMs;
-  if (ageMs > freshMs) {
+  // written so that a number that is none is no permission
+  if (!(ageMs <= freshMs)) {
     return unsure('stale', `the alert was last seen active ${Math.round(ageMs / 1000)} s ago`, {
       ...inputs,
       ageMs,

@@ -2,8 +2,8 @@ import { allow, defineGuard, deny } from '../guard.ts';
 
 export const identity = defineGuard({
   name: 'identity',
-  help: 'The alert names exactly one target of the inventory, of a kind that the action works on, in the right estate.',
-  decide({ episode, candidates, require, kinds }) {
+  help: 'The alert names exactly one target of the inventory, of a kind that the action works on, in the right estate, and the object within it.',
+  decide({ episode, candidates, require, kinds, object }) {
     for (const [label, wanted] of Object.entries(require)) {
       const found = episode.labels[label] ?? '';
       if (found !== wanted) {
@@ -33,6 +33,15 @@ export const identity = defineGuard({
           kinds,
         },
       );
+    }
+    switch (object.is) {
+      case 'missing':
+        return deny('object_missing', object.because);
+      case 'invalid':
+        return deny('object_invalid', object.because);
+      case 'other':
+        return deny('object_other', object.because);
+      case 'clear':
     }
     return allow('one_target', only.name, { target: only.name, kind: only.kind });
   },

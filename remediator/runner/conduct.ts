@@ -3,9 +3,10 @@ import { pause, within } from '../../exporter/runtime/deadline.ts';
 import { messageOf } from '../../exporter/runtime/errors.ts';
 import type { Look } from '../action.ts';
 import { asJson, hashOf } from '../canonical.ts';
-import { writeEvidence } from '../evidence.ts';
+import { writeEvidence, type Evidence } from '../evidence.ts';
 import type { Advice, Json } from '../model.ts';
 import { Abandoned, append, leaveIfLost, stepRun, type Ending, type RunContext } from './context.ts';
+import { takeLock } from './fence.ts';
 import { entryOf, field, mutated, mutatedSteps, phaseOf, textField } from './journal.ts';
 import { conductStep } from './steps.ts';
 
@@ -62,10 +63,16 @@ async function freeze<W>(ctx: RunContext<W>, options: ConductOptions): Promise<{
   }
 
   const snapshot = action.snapshot(look.before);
-  const evidence = writeEvidence(options.evidenceDir, run.id, [
-    { name: 'evidence.json', text: `${JSON.stringify(evidenceOf(ctx, look), undefined, 2)}\n` },
-    snapshot,
-  ]);
+  let evidence: Evidence;
+  try {
+    evidence = writeEvidence(options.evidenceDir, run.id, [
+      { name: 'evidence.json', text: `${JSON.stringify(evidenceOf(ctx, look), undefined, 2)}\n`, mayBeCut: true },
+      { ...snapshot, mayBeCut: false },
+      { name: 'plan.txt', text: undoText(ctx, snapshot.name), mayBeCut: false },
+    ]);
+  } catch (error) {
+    return refused(`the evidence cannot be kept: ${messageOf(error)}`);
+  }
   const before = asJson(look.before);
   await ctx.store.setRun(ctx.hold, { evidencePath: evidence.path }, ctx.clock.nowMs);
   await append(ctx, { kind: 'evidence', step: '', attempt: 1, data: { path: evidence.path, sha256: evidence.sha256 } });
@@ -89,18 +96,21 @@ function evidenceOf<W>(ctx: RunContext<W>, look: Look<unknown>): Json {
   };
 }
 
-/** Why it could not be had; undefined when it is held or the action has none. */
-export async function takeLock<W>(ctx: RunContext<W>, timeoutMs: number): Promise<string | undefined> {
-  const { action, run, world } = ctx;
-  if (action.lock === undefined) return undefined;
-  try {
-    const attempt = await action.lock(run.target, run.params, world, limited(ctx, timeoutMs));
-    if (attempt.is !== 'held') return attempt.because;
-    ctx.lock = attempt.lock;
-    return undefined;
-  } catch (error) {
-    return messageOf(error);
-  }
+/** For whoever finds the run half done: what it was about to do, and what undoes each part of it. */
+function undoText<W>(ctx: RunContext<W>, snapshotName: string): string {
+  const { run, steps } = ctx;
+  const lines = steps
+    .filter((s) => s.apply !== undefined)
+    .map(({ name, help, compensate }) => {
+      const undo = compensate === 'none' ? 'undone by nothing' : `undone by ${compensate.name}: ${compensate.help}`;
+      return `- ${name}: ${help}\n  ${undo}\n`;
+    });
+  return [
+    `Run ${run.id}: ${run.action} on ${run.target}.\n`,
+    `What was there before, and how to bring it back by hand: ${snapshotName}.\n`,
+    'Which of these steps were carried out says the journal of the run:\n',
+    ...lines,
+  ].join('');
 }
 
 async function fail<W>(

@@ -26,6 +26,8 @@ export interface RunContext<W> {
   readonly withdrawn: () => Promise<string | undefined>;
   /** False when code or parameters are not those that the run was claimed with: then it is only looked at. */
   readonly samePlan: boolean;
+  /** No person has allowed this run. */
+  readonly byItself: boolean;
   lock: VisibleLock | undefined;
 }
 
@@ -74,6 +76,7 @@ export function stepRun<W>(
     note: (message, data) => {
       ctx.log.info({ run: ctx.run.id, step, note: message, data }, 'run note');
     },
+    lock: ctx.lock,
   };
 }
 

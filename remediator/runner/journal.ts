@@ -1,24 +1,50 @@
 // What the journal of a run says about its steps. Pure: the same after a crash as before it.
+import type { FormerSession } from '../action.ts';
 import type { JournalEntry, Json } from '../model.ts';
 
-/** Where one step stands. `tries`: intents whose call surely or possibly was made. */
+/**
+ * Where one step stands. `tries`: intents whose call surely or possibly was made; `skips`: how often there was nothing to
+ * call, as somebody else had done it.
+ */
 export type StepPhase =
-  | { readonly is: 'pending'; readonly tries: number; readonly intents: number; readonly because: string | undefined }
+  | {
+      readonly is: 'pending';
+      readonly tries: number;
+      readonly intents: number;
+      readonly skips: number;
+      readonly because: string | undefined;
+    }
   /** An intent whose outcome is not known: no result was written, or `unknown`. */
   | { readonly is: 'open'; readonly attempt: number; readonly intentMs: number }
   | { readonly is: 'applied'; readonly attempt: number }
   | { readonly is: 'verified' };
 
-/** Of a `result`: what came of the call. `absent`: looked at later, nothing had been done. */
-export const results = ['done', 'refused', 'unknown', 'recovered', 'skipped', 'absent', 'overtaken'] as const;
+/**
+ * Of a `result`: what came of the call. `absent`: looked at later, nothing had been done; `partial`: something had, and
+ * the step can go on from there.
+ */
+export const results = [
+  'done',
+  'refused',
+  'unknown',
+  'recovered',
+  'skipped',
+  'absent',
+  'partial',
+  'overtaken',
+] as const;
 export type Result = (typeof results)[number];
 
 export function phaseOf(entries: readonly JournalEntry[], step: string): StepPhase {
-  let phase: StepPhase = { is: 'pending', tries: 0, intents: 0, because: undefined };
+  let phase: StepPhase = { is: 'pending', tries: 0, intents: 0, skips: 0, because: undefined };
   let tries = 0;
   let intents = 0;
+  let skips = 0;
   let intentMs = 0;
-  const again = (entry: JournalEntry): StepPhase => ({ is: 'pending', tries, intents, because: becauseOf(entry) });
+  const again = (entry: JournalEntry): StepPhase => ({
+    ...{ is: 'pending', tries, intents, skips },
+    because: becauseOf(entry),
+  });
   for (const entry of entries) {
     if (entry.step !== step) continue;
     if (entry.kind === 'intent') {
@@ -28,6 +54,7 @@ export function phaseOf(entries: readonly JournalEntry[], step: string): StepPha
       phase = { is: 'open', attempt: entry.attempt, intentMs };
     }
     if (entry.kind === 'result') {
+      if (entry.outcome === 'skipped') skips += 1;
       switch (entry.outcome as Result) {
         case 'done':
         case 'recovered':
@@ -38,6 +65,7 @@ export function phaseOf(entries: readonly JournalEntry[], step: string): StepPha
           tries -= 1;
           phase = again(entry);
           break;
+        case 'partial':
         case 'refused':
           phase = again(entry);
           break;
@@ -71,8 +99,25 @@ export function mutatedSteps(entries: readonly JournalEntry[]): readonly string[
 
 function effective(entries: readonly JournalEntry[], step: string): boolean {
   return entries.some(
-    (e) => e.step === step && e.kind === 'result' && (e.outcome === 'done' || e.outcome === 'recovered'),
+    (e) => e.step === step && e.kind === 'result' && ['done', 'recovered', 'partial'].includes(e.outcome ?? ''),
   );
+}
+
+/**
+ * Sessions that may still be on the target and are not the one in use: those of former fences, and those of this one
+ * whose call had no answer.
+ */
+export function formerSessions(entries: readonly JournalEntry[], fence: number): readonly FormerSession[] {
+  return entries.flatMap((e) => {
+    const identity = e.kind === 'intent' || e.kind === 'lock' ? field(e.data, 'session') : undefined;
+    if (identity === undefined) return [];
+    const isOpen = e.kind === 'intent' && phaseOf(entries, e.step).is === 'open' && isLastIntent(entries, e);
+    return e.fence < fence || isOpen ? [{ step: e.step, attempt: e.attempt, fence: e.fence, identity }] : [];
+  });
+}
+
+function isLastIntent(entries: readonly JournalEntry[], entry: JournalEntry): boolean {
+  return entries.findLast((e) => e.kind === 'intent' && e.step === entry.step) === entry;
 }
 
 /** What earlier steps left for later ones: the newest data of each. */

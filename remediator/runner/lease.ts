@@ -7,6 +7,8 @@ import type { Hold, Store } from '../store/store.ts';
 export interface LeaseTiming {
   readonly ttlMs: number;
   readonly renewMs: number;
+  /** What must be left of it beyond a step's deadline when the step begins. */
+  readonly marginMs: number;
   readonly monoMs: () => number;
   /** Time since boot, also while suspended; the monotonic clock does not advance then. */
   readonly bootMs: () => number;
@@ -14,13 +16,16 @@ export interface LeaseTiming {
 }
 
 export const leaseTtlMs = 30_000;
-/** What must be left of the lease beyond a step's deadline when the step begins. */
-export const leaseMarginMs = 5_000;
+const leaseMarginMs = 5_000;
+
+/** The two clocks are read one after the other, and boot time has a resolution of 10 ms: less than this says nothing. */
+const suspendedMs = 2_000;
 
 export function leaseTiming(clock: { monoMs: () => number; nowMs: () => number }): LeaseTiming {
   return {
     ttlMs: leaseTtlMs,
     renewMs: 10_000,
+    marginMs: leaseMarginMs,
     monoMs: clock.monoMs,
     bootMs: () => uptime() * 1000,
     ledgerMs: clock.nowMs,
@@ -32,11 +37,12 @@ export interface Lease {
   readonly lost: AbortSignal;
   /** Counted from before the last renewal was asked for, by the clock that ran further. Synchronous: the last look before a call. */
   readonly leftMs: () => number;
+  readonly marginMs: number;
   readonly renew: () => Promise<boolean>;
   readonly end: () => void;
 }
 
-export function keepLease(store: Store, hold: Hold, timing: LeaseTiming, log: Log): Lease {
+export function keepLease(store: Pick<Store, 'renewLease'>, hold: Hold, timing: LeaseTiming, log: Log): Lease {
   const lost = new AbortController();
   const lose = (why: string): void => {
     if (lost.signal.aborted) return;
@@ -46,8 +52,13 @@ export function keepLease(store: Store, hold: Hold, timing: LeaseTiming, log: Lo
   const now = (): { mono: number; boot: number } => ({ mono: timing.monoMs(), boot: timing.bootMs() });
   // the claim or the adoption has just set the full time
   let since = now();
+  const first = since;
   const leftMs = (): number => {
     const at = now();
+    // What was planned before a sleep of the machine is as old as the sleep, however short beside the lease.
+    const sleptMs = at.boot - first.boot - (at.mono - first.mono);
+    if (Math.abs(sleptMs) > suspendedMs) lose(`the machine was suspended for ${Math.round(sleptMs / 1000)} s`);
+    if (lost.signal.aborted) return 0;
     return timing.ttlMs - Math.max(at.mono - since.mono, at.boot - since.boot);
   };
   const renew = async (): Promise<boolean> => {
@@ -75,6 +86,7 @@ export function keepLease(store: Store, hold: Hold, timing: LeaseTiming, log: Lo
   return {
     lost: lost.signal,
     leftMs,
+    marginMs: timing.marginMs,
     renew,
     end: () => {
       clearInterval(timer);

@@ -1,9 +1,9 @@
 // One step: probe, intent, one call, result, verification, each made durable before the next.
-import { pause, within } from '../../exporter/runtime/deadline.ts';
+import { pause, until, within } from '../../exporter/runtime/deadline.ts';
 import { messageOf } from '../../exporter/runtime/errors.ts';
-import type { Applied, Checked, Probe, Step } from '../action.ts';
+import type { Applied, Checked, Probe, Step, StepSession } from '../action.ts';
 import { Abandoned, append, entryData, leaveIfLost, stepRun, type RunContext, type StepResult } from './context.ts';
-import { leaseMarginMs } from './lease.ts';
+import { endFormerSessions, fencingOf } from './fence.ts';
 import { mutated, mutatedSteps, phaseOf, type StepPhase } from './journal.ts';
 
 type Pending = Extract<StepPhase, { is: 'pending' }>;
@@ -14,6 +14,8 @@ const ok: StepResult = { is: 'ok' };
 const lookAgainMs = 250;
 /** Intents that were never carried out (a crash just before the call) do not count as tries, but not without end. */
 const lostIntents = 5;
+/** What a step's functions get beyond their deadline to answer by themselves; then they are not waited for any more. */
+const graceMs = 1_000;
 
 /**
  * Brings one step to its end, from wherever the journal says it stands.
@@ -52,7 +54,8 @@ async function attempt<W>(
   const safe = atSafePoint(ctx);
   if (safe && how === 'forward' && ctx.draining.aborted) throw new Abandoned('the program ends');
   if (apply === undefined) return await check(ctx, step, before, 1);
-  if (phase.tries > 0 && (phase.tries >= step.maxAttempts || step.fencing === 'once')) {
+  const fencing = fencingOf(ctx, step);
+  if (phase.tries > 0 && (phase.tries >= step.maxAttempts || fencing === 'once')) {
     return { is: 'failed', because: `${step.name}: ${phase.because ?? 'no attempt is left'}` };
   }
   if (phase.intents >= step.maxAttempts + lostIntents) {
@@ -62,6 +65,9 @@ async function attempt<W>(
   const probe = await probeUntilKnown(ctx, step, before);
   switch (probe.is) {
     case 'present':
+      if (phase.skips >= step.maxAttempts + lostIntents) {
+        return { is: 'failed', because: `${step.name}: found done ${phase.skips} times, and it did not last` };
+      }
       await append(ctx, {
         kind: 'result',
         step: step.name,
@@ -73,6 +79,7 @@ async function attempt<W>(
     case 'overtaken':
       return { is: 'over', end: { outcome: 'overtaken', because: `${step.name}: ${probe.because}` } };
     case 'partial':
+      if (step.resumesPartial === true) break;
       return {
         is: 'failed',
         because: `${step.name}: ${probe.because}`,
@@ -96,18 +103,31 @@ async function attempt<W>(
       return { is: 'over', end: { outcome: mutated(ctx.entries) ? 'failed' : 'refused', because: why } };
     }
   }
+  if (ctx.byItself && fencing === 'once' && step.lateCopy === 'harmful') {
+    const because = `nothing fences a late call of ${step.name}, and it would do harm: a person must allow it`;
+    return { is: 'failed', because };
+  }
+  const number = phase.intents + 1;
+  let opened: StepSession | undefined;
+  try {
+    opened = await openSession(ctx, step, before, number);
+  } catch (error) {
+    leaveIfLost(ctx);
+    return { is: 'failed', because: `${step.name}: no session of its own: ${messageOf(error)}` };
+  }
+  await using session = opened;
   if (!(await ctx.lease.renew())) {
     leaveIfLost(ctx);
     throw new Abandoned('the lease could not be renewed before a step');
   }
-  const number = phase.intents + 1;
+  const { deadlineMs, settleMs } = step;
   await append(ctx, {
     kind: 'intent',
     step: step.name,
     attempt: number,
-    data: { deadlineMs: step.deadlineMs, settleMs: step.settleMs, fencing: step.fencing },
+    data: { deadlineMs, settleMs, fencing, ...(session === undefined ? {} : { session: session.identity }) },
   });
-  const applied = await call(ctx, step, apply, before, number);
+  const applied = await call(ctx, step, { apply, session }, before, number);
   await append(ctx, {
     kind: 'result',
     step: step.name,
@@ -118,20 +138,42 @@ async function attempt<W>(
   return undefined;
 }
 
+async function openSession<W>(
+  ctx: RunContext<W>,
+  step: Step<unknown>,
+  before: unknown,
+  number: number,
+): Promise<StepSession | undefined> {
+  const run = stepRun(ctx, step.name, before, number, within(step.deadlineMs));
+  const opening = step.session?.(run);
+  try {
+    return await limited(opening ?? Promise.resolve(undefined), step.deadlineMs, 'the session');
+  } catch (error) {
+    // one that is open too late is closed, not left behind
+    opening?.then((late) => late[Symbol.asyncDispose]()).catch(() => undefined);
+    throw error;
+  }
+}
+
+/** What does not answer a while after its deadline is given up, whether it has seen the signal or not. */
+function limited<T>(work: Promise<T>, deadlineMs: number, what: string): Promise<T> {
+  return until(within(deadlineMs + graceMs), what, work);
+}
+
 /** The one external call. The last look at the lease and the call are in one turn: nothing can come between them. */
 async function call<W>(
   ctx: RunContext<W>,
   step: Step<unknown>,
-  apply: NonNullable<Step<unknown>['apply']>,
+  { apply, session }: { apply: NonNullable<Step<unknown>['apply']>; session: StepSession | undefined },
   before: unknown,
   number: number,
 ): Promise<Omit<Applied, 'is'> & { readonly is: Applied['is'] | 'absent' }> {
   const run = stepRun(ctx, step.name, before, number, within(step.deadlineMs));
-  if (ctx.lease.lost.aborted || ctx.lease.leftMs() < step.deadlineMs + leaseMarginMs) {
+  if (ctx.lease.lost.aborted || ctx.lease.leftMs() < step.deadlineMs + ctx.lease.marginMs) {
     return { is: 'absent', code: 'lease_short', because: 'too little of the lease was left: nothing was called' };
   }
   try {
-    return await apply(run);
+    return await limited(apply(run, session), step.deadlineMs, step.name);
   } catch (error) {
     // an action answers with its outcome; what it throws says nothing about what was done
     return { is: 'unknown', because: messageOf(error) };
@@ -148,11 +190,15 @@ async function settle<W>(
   before: unknown,
   phase: Open,
 ): Promise<StepResult | undefined> {
-  const waitMs = phase.intentMs + step.deadlineMs + step.settleMs - ctx.clock.nowMs();
-  if (waitMs > 0) await pause(Math.min(waitMs, step.deadlineMs + step.settleMs), ctx.lease.lost).catch(() => undefined);
+  const ended = await endFormerSessions(ctx, step.verifyMs);
+  leaveIfLost(ctx);
+  const longestMs = step.deadlineMs + step.settleMs;
+  // By a clock that may have jumped it is not known how long ago it was.
+  const waitMs = ctx.clock.steady().known ? phase.intentMs + longestMs - ctx.clock.nowMs() : longestMs;
+  if (waitMs > 0) await pause(Math.min(waitMs, longestMs), ctx.lease.lost).catch(() => undefined);
   leaveIfLost(ctx);
   const probe = await probeUntilKnown(ctx, step, before);
-  const result = (outcome: 'recovered' | 'absent' | 'overtaken'): Promise<unknown> =>
+  const result = (outcome: 'recovered' | 'absent' | 'overtaken' | 'partial'): Promise<unknown> =>
     append(ctx, {
       kind: 'result',
       step: step.name,
@@ -164,17 +210,26 @@ async function settle<W>(
     case 'present':
       await result('recovered');
       return undefined;
-    case 'absent':
-      if (step.fencing === 'once') {
-        // nothing fences a call that is still under way somewhere
-        return unknowable(step, `not there now (${probe.because}), but a late call would not be refused`);
+    case 'absent': {
+      const fencing = fencingOf(ctx, step);
+      // nothing fences a call that is still under way somewhere
+      if (fencing === 'once' || (fencing === 'session' && ended.is !== 'yes')) {
+        const why = fencing === 'once' ? '' : `: ${ended.because}`;
+        return unknowable(step, `not there now (${probe.because}), but a late call would not be refused${why}`);
       }
       await result('absent');
       return undefined;
+    }
     case 'overtaken':
       await result('overtaken');
       return { is: 'over', end: { outcome: 'overtaken', because: `${step.name}: ${probe.because}` } };
     case 'partial':
+      if (step.resumesPartial === true) {
+        // the call had an effect: what is left of it is a new intent of the same step
+        await result('partial');
+        return undefined;
+      }
+      return unknowable(step, probe.because);
     case 'unknown':
       return unknowable(step, probe.because);
   }
@@ -192,18 +247,20 @@ function unknowable(step: Step<unknown>, because: string): StepResult {
 }
 
 async function probeUntilKnown<W>(ctx: RunContext<W>, step: Step<unknown>, before: unknown): Promise<Probe> {
-  const until = ctx.clock.monoMs() + step.verifyMs;
+  const endMs = ctx.clock.monoMs() + step.verifyMs;
   for (;;) {
-    const leftMs = until - ctx.clock.monoMs();
+    const leftMs = endMs - ctx.clock.monoMs();
     let probe: Probe;
     try {
-      probe = await step.probe(stepRun(ctx, step.name, before, 0, within(Math.max(leftMs, lookAgainMs))));
+      const limitMs = Math.max(leftMs, lookAgainMs);
+      const run = stepRun(ctx, step.name, before, 0, within(limitMs));
+      probe = await limited(step.probe(run), limitMs, step.name);
     } catch (error) {
       probe = { is: 'unknown', because: messageOf(error) };
     }
     leaveIfLost(ctx);
-    if (probe.is !== 'unknown' && probe.is !== 'partial') return probe;
-    if (ctx.clock.monoMs() + lookAgainMs > until) return probe;
+    if (probe.is !== 'unknown' && (probe.is !== 'partial' || step.resumesPartial === true)) return probe;
+    if (ctx.clock.monoMs() + lookAgainMs > endMs) return probe;
     await pause(lookAgainMs, ctx.lease.lost).catch(() => undefined);
   }
 }
@@ -215,20 +272,21 @@ async function check<W>(
   before: unknown,
   number: number,
 ): Promise<StepResult | undefined> {
-  const until = ctx.clock.monoMs() + step.verifyMs;
+  const endMs = ctx.clock.monoMs() + step.verifyMs;
   let seen: Checked;
   for (;;) {
-    const run = stepRun(ctx, step.name, before, number, within(Math.max(until - ctx.clock.monoMs(), lookAgainMs)));
+    const limitMs = Math.max(endMs - ctx.clock.monoMs(), lookAgainMs);
+    const run = stepRun(ctx, step.name, before, number, within(limitMs));
     const waiting = atSafePoint(ctx) ? AbortSignal.any([run.signal, ctx.draining]) : run.signal;
     try {
-      seen = await step.verify({ ...run, signal: waiting });
+      seen = await limited(step.verify({ ...run, signal: waiting }), limitMs, step.name);
     } catch (error) {
       seen = { is: 'unknown', because: messageOf(error) };
     }
     leaveIfLost(ctx);
     if (seen.is !== 'unknown') break;
     if (ctx.draining.aborted && atSafePoint(ctx)) throw new Abandoned('the program ends');
-    if (ctx.clock.monoMs() + lookAgainMs > until) break;
+    if (ctx.clock.monoMs() + lookAgainMs > endMs) break;
     await pause(lookAgainMs, ctx.lease.lost).catch(() => undefined);
   }
   await append(ctx, {

@@ -3,7 +3,9 @@ import {
   alertStates,
   runStates,
   type Advice,
+  type Approval,
   type Decision,
+  type Demotion,
   type Episode,
   type EpisodeOutcome,
   type GuardResult,
@@ -11,11 +13,13 @@ import {
   type JournalKind,
   type Json,
   type Latch,
+  type Maintenance,
   type Pause,
   type Run,
   type RunOutcome,
+  type Storm,
 } from '../model.ts';
-import type { Row } from './sqlite-db.ts';
+import type { Row } from './db.ts';
 import { StoreError, type StoredEscalation } from './store.ts';
 
 export function text(row: Row, column: string): string {
@@ -41,7 +45,7 @@ export function bytes(row: Row, column: string): Uint8Array {
 }
 
 /** What this program wrote itself, with its own types: parsed, not checked again. */
-function json(row: Row, column: string): unknown {
+export function json(row: Row, column: string): unknown {
   return JSON.parse(text(row, column));
 }
 
@@ -174,5 +178,58 @@ export function escalationOf(row: Row): StoredEscalation {
     firstMs: int(row, 'first_ms'),
     lastOkMs: maybe(int, row, 'last_ok_ms'),
     lastError: maybe(text, row, 'last_error'),
+  };
+}
+
+export function approvalOf(row: Row): Approval {
+  return {
+    id: text(row, 'id'),
+    episodeId: text(row, 'episode_id'),
+    decisionId: text(row, 'decision_id'),
+    policy: text(row, 'policy'),
+    action: text(row, 'action'),
+    target: text(row, 'target'),
+    policyHash: text(row, 'policy_hash'),
+    evidenceHash: text(row, 'evidence_hash'),
+    paramsHash: text(row, 'params_hash'),
+    role: text(row, 'role'),
+    requestedMs: int(row, 'requested_ms'),
+    expiresMs: int(row, 'expires_ms'),
+    state: text(row, 'state') as Approval['state'],
+    decidedBy: maybe(text, row, 'decided_by'),
+    decidedMs: maybe(int, row, 'decided_ms'),
+    comment: maybe(text, row, 'comment'),
+    usedByRun: maybe(text, row, 'used_by_run'),
+  };
+}
+
+export function maintenanceOf(row: Row): Maintenance {
+  return {
+    id: text(row, 'id'),
+    scope: text(row, 'scope'),
+    startsMs: int(row, 'starts_ms'),
+    endsMs: int(row, 'ends_ms'),
+    owner: text(row, 'owner'),
+    reason: text(row, 'reason'),
+  };
+}
+
+export function demotionOf(row: Row): Demotion {
+  return {
+    policy: text(row, 'policy'),
+    target: text(row, 'target'),
+    mode: row['mode'] === 'approve' ? 'approve' : 'observe',
+    reason: text(row, 'reason'),
+    setMs: int(row, 'set_ms'),
+  };
+}
+
+export function stormOf(row: Row): Storm {
+  return {
+    // anything but `calm` keeps repairs away
+    state: row['state'] === 'calm' ? 'calm' : 'active',
+    enteredMs: int(row, 'entered_ms'),
+    cooldownUntilMs: maybe(int, row, 'cooldown_until_ms'),
+    inputs: json(row, 'inputs') as Json,
   };
 }

@@ -1,6 +1,8 @@
 import type {
   AlertState,
+  Approval,
   Decision,
+  Demotion,
   Episode,
   EpisodeOutcome,
   Escalation,
@@ -9,10 +11,13 @@ import type {
   JournalKind,
   Json,
   Latch,
+  Maintenance,
   Pause,
+  PolicyCounts,
   Run,
   RunOutcome,
   RunState,
+  Storm,
 } from '../model.ts';
 
 /**
@@ -20,7 +25,7 @@ import type {
  * transaction and durable when it resolves. A method that cannot write rejects with StoreError: callers stop acting,
  * the receiver answers 503.
  */
-export interface Store extends AsyncDisposable {
+export interface Store extends StoreOfPeople, AsyncDisposable {
   // --- intake
   /** Durable (fsync) when it resolves: only then may a 2xx be written. */
   readonly appendWebhook: (hook: NewWebhook) => Promise<number>;
@@ -32,6 +37,14 @@ export interface Store extends AsyncDisposable {
     truncated: boolean,
     nowMs: number,
   ) => Promise<readonly EpisodeChange[]>;
+  /**
+   * The same for several, in their order and in one transaction: all of it or nothing. Who meets an error goes on one by
+   * one, so that one of them holds up nobody else.
+   */
+  readonly processWebhooks: (
+    hooks: readonly ReadWebhook[],
+    nowMs: number,
+  ) => Promise<readonly (readonly EpisodeChange[])[]>;
   readonly webhooksOf: (episodeId: string) => Promise<
     readonly {
       readonly id: number;
@@ -89,8 +102,17 @@ export interface Store extends AsyncDisposable {
   readonly appendJournal: (run: Hold, entry: NewJournalEntry, nowMs: () => number) => Promise<JournalEntry>;
   readonly journalOf: (runId: string) => Promise<readonly JournalEntry[]>;
   readonly renewLease: (run: Hold, ttlMs: number, nowMs: () => number) => Promise<boolean>;
-  /** Takes over an active run whose lease is over (or whose holder is this one, restarted): new fence. */
-  readonly adopt: (runId: string, holder: string, ttlMs: number, nowMs: () => number) => Promise<Hold | undefined>;
+  /**
+   * Takes over an active run whose lease has been over for `graceMs` (or whose holder is this one, restarted, or is
+   * proven dead): new fence.
+   */
+  readonly adopt: (
+    runId: string,
+    holder: string,
+    ttlMs: number,
+    nowMs: () => number,
+    graceMs?: number,
+  ) => Promise<Hold | undefined>;
   readonly setRun: (
     run: Hold,
     change: { readonly state?: RunState; readonly evidencePath?: string },
@@ -139,6 +161,82 @@ export interface Store extends AsyncDisposable {
   readonly setMeta: (key: string, value: string) => Promise<void>;
 }
 
+/** What a store of schema 2 keeps besides. */
+export interface StoreOfPeople {
+  // --- approvals
+  /**
+   * Asks for leave. One open request (requested or approved) per episode and target: the same hashes give back the one
+   * that is open; others void it and ask anew.
+   */
+  readonly requestApproval: (
+    asked: Omit<Approval, 'id' | 'requestedMs' | 'state' | 'decidedBy' | 'decidedMs' | 'comment' | 'usedByRun'>,
+    nowMs: number,
+  ) => Promise<{ readonly approval: Approval; readonly isNew: boolean }>;
+  readonly approval: (id: string) => Promise<Approval | undefined>;
+  /** Newest first. `open`: requested or approved, and not expired. */
+  readonly approvals: (filter: {
+    readonly episodeId?: string;
+    readonly open?: boolean;
+    readonly nowMs: number;
+    readonly limit: number;
+  }) => Promise<readonly Approval[]>;
+  /** With its audit. Only what is `requested` and not expired can be decided: else what stands against it. */
+  readonly decideApproval: (
+    id: string,
+    verdict: 'approved' | 'rejected',
+    by: string,
+    comment: string,
+    nowMs: number,
+  ) => Promise<
+    { readonly decided: true; readonly approval: Approval } | { readonly decided: false; readonly because: string }
+  >;
+
+  // --- maintenance, demotion, storm
+  /** Those that last now or begin later. */
+  readonly maintenances: (nowMs: number) => Promise<readonly Maintenance[]>;
+  readonly addMaintenance: (maintenance: Omit<Maintenance, 'id'>, via: string, nowMs: number) => Promise<Maintenance>;
+  readonly endMaintenance: (id: string, by: string, via: string, nowMs: number) => Promise<boolean>;
+  readonly demotions: () => Promise<readonly Demotion[]>;
+  /** The lower mode stays when there is one already. With its audit. */
+  readonly demote: (demotion: Demotion) => Promise<void>;
+  readonly liftDemotion: (
+    policy: string,
+    target: string,
+    by: string,
+    comment: string,
+    nowMs: number,
+  ) => Promise<boolean>;
+  readonly storm: () => Promise<Storm | undefined>;
+  readonly setStorm: (storm: Storm) => Promise<void>;
+
+  // --- over time
+  readonly policyCounts: (policy: string, target: string | undefined) => Promise<PolicyCounts>;
+  readonly auditOf: (filter: { readonly object?: string; readonly limit: number }) => Promise<
+    readonly {
+      readonly atMs: number;
+      readonly actor: string;
+      readonly via: string;
+      readonly verb: string;
+      readonly object: string;
+      readonly detail: Json;
+    }[]
+  >;
+  /** One chunk of what is older than it must be kept; call it again while it says `more`. */
+  readonly prune: (keep: Retention, nowMs: number) => Promise<{ readonly deleted: number; readonly more: boolean }>;
+  readonly size: () => Promise<{ readonly bytes: number; readonly webhooks: number; readonly webhookBytes: number }>;
+}
+
+export interface Retention {
+  /** Of closed episodes with all that belongs to them. */
+  readonly episodesMs: number;
+  /** Bodies of notifications beyond this are deleted, oldest processed first. */
+  readonly webhookBytes: number;
+  /** No entry that a window, a cooldown or a relapse may still look at is deleted. */
+  readonly longestWindowMs: number;
+  /** Of the audit, the newest; 100,000. */
+  readonly auditRows?: number;
+}
+
 export interface NewWebhook {
   readonly source: string;
   readonly receivedMs: number;
@@ -150,6 +248,13 @@ export interface NewWebhook {
 }
 export interface StoredWebhook extends NewWebhook {
   readonly id: number;
+}
+
+/** A stored one whose body was read; `alerts` undefined: it is poison. */
+export interface ReadWebhook {
+  readonly id: number;
+  readonly alerts: readonly IncomingAlert[] | undefined;
+  readonly truncated: boolean;
 }
 
 export interface EpisodeChange {
@@ -175,13 +280,35 @@ export interface Claim {
   readonly ttlMs: number;
   /** Each scope with its limit in the window; e.g. target:maxwell1, policy:maxwell-down, global. */
   readonly budgets: readonly { readonly scope: string; readonly max: number; readonly windowMs: number }[];
+  /** Pipelines of the target: a pause, a latch or a maintenance of one of them holds the claim up too. */
+  readonly pipelines?: readonly string[];
+  /** Runs that are not in their soak, of all targets; checked in the claim. */
+  readonly maxConcurrent?: number;
+  /** Used up by the claim, exactly once; the hashes must still be those it was given on. */
+  readonly approval?: {
+    readonly id: string;
+    readonly policyHash: string;
+    readonly evidenceHash: string;
+    readonly paramsHash: string;
+  };
 }
 
 export type ClaimResult =
   | { readonly won: true; readonly run: Run; readonly hold: Hold }
   | {
       readonly won: false;
-      readonly code: 'paused' | 'latched' | 'cooldown' | 'leased' | 'active' | 'budget' | 'stale';
+      readonly code:
+        | 'paused'
+        | 'latched'
+        | 'maintenance'
+        | 'demoted'
+        | 'storm'
+        | 'cooldown'
+        | 'leased'
+        | 'active'
+        | 'budget'
+        | 'approval'
+        | 'stale';
       readonly because: string;
     };
 

@@ -27,6 +27,24 @@ export interface ServiceEnd {
   readonly exit: Known<{ readonly exitCode: number | null; readonly signal: string | null }>;
   readonly endedAtMs: number;
   readonly asked: { readonly by: string; readonly fence: number | null } | null;
+  /** The kernel ended it for want of memory; absent where nobody tells that. */
+  readonly oomKilled?: boolean;
+}
+
+/**
+ * Who else starts it again, by what its supervisor says of itself:
+ * - `none`: nobody;
+ * - `watching`: it runs, and would be started again if it ended by itself (a stop by request is not answered so);
+ * - `busy`: it is being stopped or started just now, or waits to be started;
+ * - `gave_up`: it has ended, and whoever started it again does so no more;
+ * - `left_down`: it has ended under a restart policy that does not start it: by request, or for a moment only;
+ * - `foreign`: another program makes and ends it (an orchestrator).
+ */
+export interface ServiceOwner {
+  readonly is: 'none' | 'watching' | 'busy' | 'gave_up' | 'left_down' | 'foreign';
+  readonly because: string;
+  /** How often it was started again without being asked; null where nobody counts. */
+  readonly restarts: number | null;
 }
 
 export interface ServiceState {
@@ -38,6 +56,8 @@ export interface ServiceState {
   readonly last: ServiceEnd | null;
   /** The highest fence the supervisor has seen; null where it keeps none. */
   readonly maxFence: number | null;
+  /** Absent: the supervisor itself starts nothing that it was not asked to. */
+  readonly owner?: ServiceOwner;
 }
 
 /**

@@ -7,7 +7,8 @@ import { load } from 'js-yaml';
 import { inventoryOf } from '../../exporter/config/inventory.ts';
 import { systems } from '../../exporter/systems/index.ts';
 import { actions } from '../../remediator/actions/index.ts';
-import { policiesOf } from '../../remediator/policies.ts';
+import { policyFileOf } from '../../remediator/policies.ts';
+import { unansweredAlerts } from '../../remediator/policy-rules.ts';
 import { settingsOf } from '../../remediator/settings.ts';
 
 const repo = join(import.meta.dirname, '..', '..');
@@ -21,10 +22,12 @@ test('the example inventory is accepted by both programs', () => {
   assert.deepEqual([...settingsOf(inventory, file).supervisors.keys()], ['maxwell1']);
 });
 
-test('the example policies are accepted, and none of them acts by itself', () => {
+test('the example policies are accepted, answer alerts that there are, and none of them acts by itself', async () => {
   const file = 'deploy/policies.example.yml';
-  const policies = policiesOf(load(read(file)), file, actions);
+  const policyFile = policyFileOf(load(read(file)), file, actions);
+  const { policies } = policyFile;
   assert.ok(policies.length > 0);
+  assert.deepEqual(await unansweredAlerts({ ...policyFile, rules: [join(repo, 'rules', '*.rules.yml')] }), []);
   assert.deepEqual([...new Set(policies.map((p) => p.mode))], ['observe']);
 });
 

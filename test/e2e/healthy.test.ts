@@ -89,7 +89,12 @@ function of(row: string, why: string, panels: readonly string[]): Record<string,
 const emptyWhenHealthy: Readonly<Record<string, string>> = {
   'Is data flowing from end to end? / Firing alerts / A': 'nothing fires',
   'annotation alerts': 'nothing fires',
-  'Remediator / Runs that ended / A': 'nothing was repaired',
+  ...of('Remediator', 'nobody holds anything back', [
+    'What holds repairs back / B',
+    'What holds repairs back / C',
+    'What holds repairs back / D',
+  ]),
+  'Remediator / From the alert to its repair / A': 'nothing was repaired',
   'annotation repairs': 'nothing was repaired',
   'Remediator / Guards that did not allow / A': 'no guard was asked',
   'Exporter / Why a target or a collector fails / A': 'an info that is there only for a target that fails',

@@ -14,7 +14,7 @@ after(async () => {
 
 test('killed at every fsync from the start on: started exactly once, verified once', async (t) => {
   const seen = await sweep(t, killLab, {
-    from: 21,
+    from: 19,
     until: Infinity,
     wanted: [{ what: /^start:result/, after: /^(start:intent|gate:)/ }],
   });

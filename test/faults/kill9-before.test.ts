@@ -13,7 +13,7 @@ after(async () => {
 });
 
 test('killed at every fsync before the start: started exactly once, verified once', async (t) => {
-  const seen = await sweep(t, killLab, { from: 1, until: 21 });
+  const seen = await sweep(t, killLab, { from: 1, until: 19 });
   if (seen === undefined) return;
   assert.ok(seen.includes(undefined), 'killed before the claim');
   assert.ok(

@@ -169,14 +169,14 @@ test('formats, encodings, methods and paths', async (t) => {
   const head = await fetch(`${url}/metrics`, { method: 'HEAD' });
   assert.equal(head.status, 200);
   assert.equal(await head.text(), '');
-  for (const path of ['/metrics', '/', '/-/ready', '/-/healthy']) {
+  for (const path of ['/metrics', '/probe', '/sd', '/', '/-/ready', '/-/healthy']) {
     for (const method of ['POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS']) {
       const wrong = await fetch(`${url}${path}`, { method });
       assert.equal(wrong.status, 405, `${method} ${path}`);
       assert.equal(wrong.headers.get('allow'), 'GET, HEAD');
     }
   }
-  for (const path of ['/metric', '/-/reload', '/probe?target=a', '/sd', '/metrics/x']) {
+  for (const path of ['/metric', '/-/reloads', '/probe/a', '/sd/a', '/metrics/x']) {
     assert.equal((await fetch(`${url}${path}`)).status, 404, path);
   }
   assert.equal(plain.headers.get('x-powered-by'), null);

@@ -8,13 +8,20 @@ import type { AddressInfo } from 'node:net';
 import { createServer as createSocketServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join as joinPath } from 'node:path';
-import { test } from 'node:test';
+import { test, type TestContext } from 'node:test';
+import { inventoryOf } from '../../exporter/config/inventory.ts';
 import { counter, gauge, untyped } from '../../exporter/families.ts';
 import { systemClock } from '../../exporter/runtime/clock.ts';
 import { pause } from '../../exporter/runtime/deadline.ts';
 import { closeServer, createHttpServer, listen } from '../../exporter/runtime/http.ts';
 import { contentTypes, join, negotiate, type Format } from '../../exporter/scrape/exposition.ts';
 import { SampleWriter, type Block } from '../../exporter/scrape/writer.ts';
+import { createLog } from '../../exporter/runtime/log.ts';
+import { serve } from '../../exporter/serve.ts';
+import { systems } from '../../exporter/systems/index.ts';
+import { collectPipelines } from '../../exporter/systems/pipeline/collector-pipeline.ts';
+import { FlowMemory } from '../../exporter/systems/pipeline/facts-flow.ts';
+import { waitFor } from '../../deploy/lab/ready.ts';
 
 const values = [
   '"',
@@ -60,6 +67,30 @@ async function freePort(): Promise<number> {
   return port;
 }
 
+/** Scrapes each second. @returns its port */
+async function startPrometheus(t: TestContext, config: object): Promise<number> {
+  const folder = await mkdtemp(joinPath(tmpdir(), 'pipemedic-prometheus-'));
+  const own = await freePort();
+  const global = { scrape_interval: '1s', scrape_timeout: '1s' };
+  await writeFile(joinPath(folder, 'prometheus.yml'), JSON.stringify({ global, ...config }));
+  const child = spawn(
+    'prometheus',
+    [
+      `--config.file=${folder}/prometheus.yml`,
+      `--storage.tsdb.path=${folder}/data`,
+      `--web.listen-address=127.0.0.1:${String(own)}`,
+      '--log.level=warn',
+    ],
+    { stdio: 'ignore' },
+  );
+  t.after(async () => {
+    child.kill('SIGKILL');
+    await once(child, 'close');
+    await rm(folder, { recursive: true, force: true });
+  });
+  return own;
+}
+
 const installed = spawnSync('prometheus', ['--version']).status === 0;
 
 test(
@@ -80,33 +111,12 @@ test(
     });
     const { port } = await listen(server, { host: '127.0.0.1', port: 0 });
     t.after(() => closeServer(server, 0));
-    const folder = await mkdtemp(joinPath(tmpdir(), 'pipemedic-prometheus-'));
-    const own = await freePort();
     const job = (name: string): object => ({
       job_name: name,
       metrics_path: `/${name}`,
       static_configs: [{ targets: [`127.0.0.1:${String(port)}`] }],
     });
-    const config = {
-      global: { scrape_interval: '1s', scrape_timeout: '1s' },
-      scrape_configs: [job('text'), job('open')],
-    };
-    await writeFile(joinPath(folder, 'prometheus.yml'), JSON.stringify(config));
-    const child = spawn(
-      'prometheus',
-      [
-        `--config.file=${folder}/prometheus.yml`,
-        `--storage.tsdb.path=${folder}/data`,
-        `--web.listen-address=127.0.0.1:${String(own)}`,
-        '--log.level=warn',
-      ],
-      { stdio: 'ignore' },
-    );
-    t.after(async () => {
-      child.kill('SIGKILL');
-      await once(child, 'close');
-      await rm(folder, { recursive: true, force: true });
-    });
+    const own = await startPrometheus(t, { scrape_configs: [job('text'), job('open')] });
 
     const query = async (expression: string): Promise<Map<string, string>> => {
       try {
@@ -137,5 +147,105 @@ test(
     );
     assert.deepEqual(asked, new Set(['text', 'openmetrics']));
     assert.equal((await query('hostile{target="a\\"b\\\\c\\nd",value="\\n.2",job="text"}')).get('text'), '1');
+  },
+);
+
+test(
+  'two exporters behind service discovery, sharded by component: each target is served once, and what belongs together by one',
+  { skip: !installed && 'prometheus is not installed' },
+  async (t) => {
+    // Nothing listens there: a target that is down is served as well as one that is up.
+    const closed = await freePort();
+    const mysql = (name: string, more: object = {}): object => ({
+      name,
+      kind: 'mysql',
+      address: { host: '127.0.0.1', port: closed },
+      auth: { user: 'exporter', password_file: '/dev/null' },
+      labels: { team: name.slice(0, 1) },
+      ...more,
+    });
+    const names = ['a', 'b', 'c', 'd', 'e', 'f'];
+    const document = {
+      targets: names.flatMap((n) => [mysql(`${n}1`, n === 'a' ? { instance: 'a1.example:9104' } : {}), mysql(`${n}2`)]),
+      pipelines: names.map((n) => ({ name: n, objective: '10s', source: `${n}1`, replicas: [`${n}2`] })),
+    };
+    const start = async (): Promise<number> => {
+      const flows = new FlowMemory();
+      const serving = await serve({
+        load: () => Promise.resolve(inventoryOf(document, 'test.yml', systems)),
+        listen: { host: '127.0.0.1', port: 0 },
+        version: '1.2.3',
+        clock: systemClock,
+        log: createLog('test', 'silent'),
+        pipelines: (pipelines, board, put) => {
+          collectPipelines(pipelines, board, put, systemClock, flows);
+        },
+      });
+      t.after(() => serving.stop());
+      return serving.address.port;
+    };
+    const ports = [await start(), await start()];
+    const own = await startPrometheus(t, {
+      scrape_configs: [
+        {
+          job_name: 'pipemedic-probe',
+          http_sd_configs: [{ url: `http://127.0.0.1:${ports[0]}/sd`, refresh_interval: '1s' }],
+          relabel_configs: [
+            {
+              source_labels: ['__meta_pipemedic_component'],
+              modulus: 2,
+              target_label: '__tmp_shard',
+              action: 'hashmod',
+            },
+            ...ports.map((port, i) => ({
+              source_labels: ['__tmp_shard'],
+              regex: String(i),
+              replacement: `127.0.0.1:${port}`,
+              target_label: '__address__',
+            })),
+          ],
+        },
+      ],
+    });
+    const api = async (path: string): Promise<unknown> => {
+      const res = await fetch(`http://127.0.0.1:${own}/api/v1/${path}`);
+      return ((await res.json()) as { data: unknown }).data;
+    };
+    const series = async (expression: string): Promise<readonly Readonly<Record<string, string>>[]> => {
+      const data = await api(`query?query=${encodeURIComponent(expression)}`).catch(() => ({ result: [] }));
+      return (data as { result: { metric: Record<string, string> }[] }).result.map(({ metric }) => metric);
+    };
+    await waitFor(
+      async () =>
+        (await series('pipemedic_target_up')).length >= 12 && (await series('pipeline_stage_state == 1')).length >= 6,
+      { deadlineMs: 60_000, what: 'all targets and pipelines' },
+    );
+    const served = await series('pipemedic_target_up');
+    assert.deepEqual(
+      served.map((m) => m['target']).sort(),
+      names.flatMap((n) => [`${n}1`, `${n}2`]),
+    );
+    assert.deepEqual(await series('{__name__=~".+",exported_target!=""}'), []);
+    assert.deepEqual(
+      served.filter((m) => m['target'] === 'a1').map((m) => [m['instance'], m['team'], m['job']]),
+      [['a1.example:9104', 'a', 'pipemedic-probe']],
+    );
+    assert.deepEqual([...new Set((await series('pipeline_stage_state')).map((m) => m['pipeline']))].sort(), names);
+    const { activeTargets } = (await api('targets?state=active')) as {
+      activeTargets: { scrapeUrl: string; health: string; discoveredLabels: Record<string, string> }[];
+    };
+    assert.equal(activeTargets.length, 18);
+    const byComponent = new Map<string, Set<string>>();
+    for (const { scrapeUrl, health, discoveredLabels } of activeTargets) {
+      assert.equal(health, 'up', scrapeUrl);
+      const component = discoveredLabels['__meta_pipemedic_component'] ?? '';
+      byComponent.set(component, (byComponent.get(component) ?? new Set()).add(new URL(scrapeUrl).port));
+    }
+    assert.deepEqual(
+      [...byComponent.keys()].sort(),
+      names.map((n) => `${n}1`),
+    );
+    for (const [component, of] of byComponent) assert.equal(of.size, 1, component);
+    assert.equal(new Set([...byComponent.values()].flatMap((of) => [...of])).size, 2, 'both take part');
   },
 );

@@ -47,6 +47,7 @@ function room(t: TestContext): { cache: string; env: Record<string, string>; mav
       PIPEMEDIC_CACHE: cache,
       PIPEMEDIC_MAXWELL_VERSION: '1.22.6',
       PIPEMEDIC_UNSTABLE: 'no',
+      PIPEMEDIC_ENGINE: 'no',
     },
     maven: (body) => {
       const head = '#!/bin/sh\nfor word; do case $word in -DoutputDirectory=*) lib=${word#*=} ;; esac; done\n';

@@ -27,7 +27,12 @@ test('killed: started once, verified by data that moves, with its state copied b
   assert.equal(run.outcome, 'verified', run.because);
   assert.deepEqual(witnessSince(lab, n), ['start run']);
   assert.ok(run.evidencePath !== undefined);
-  assert.deepEqual(readdirSync(run.evidencePath).sort(), ['SHA256SUMS', 'evidence.json', 'maxwell-state.sql']);
+  assert.deepEqual(readdirSync(run.evidencePath).sort(), [
+    'SHA256SUMS',
+    'evidence.json',
+    'maxwell-state.sql',
+    'plan.txt',
+  ]);
   const checked = spawnSync('sha256sum', ['-c', '--strict', 'SHA256SUMS'], { cwd: run.evidencePath });
   assert.equal(checked.status, 0);
   const copy = readFileSync(join(run.evidencePath, 'maxwell-state.sql'), 'utf8');
@@ -74,7 +79,7 @@ test('a person starts it between the decision and the claim: already fixed or ov
   await using repair = await startRepair(lab);
   await lab.part('maxwell').kill();
   await repair.fire();
-  await repair.decided('evidence:not_held_yet', 20_000);
+  await repair.decided('self:starting', 20_000);
   const n = lastLine(lab);
   await lab.part('maxwell').start();
   await repair.decided('already_fixed:healthy', 40_000);

@@ -89,12 +89,12 @@ export function nameOf(e: JournalEntry): string {
   return `${e.step}:${e.kind}${e.outcome === undefined ? '' : `=${e.outcome}`}`;
 }
 
-/** Around the mutation every N is taken. */
+/** Around the mutation every N is taken. What lies between two calls of the runner is swept by contract-sweep.test.ts. */
 function stepAfter(last: string | undefined): number {
   if (isFull) return 1;
   if (last === undefined) return 8; // nothing claimed: the store knows of an alert at most
   if (/^(stop\.force:verify|gate:|start:(?!verify))/.test(last)) return 1;
-  return /^(start|verify_start|verify_data|:verified|:soak)/.test(last) ? 8 : 3;
+  return /^(start|verify_start|verify_data|:verified|:soak)/.test(last) ? 10 : 4;
 }
 
 /**

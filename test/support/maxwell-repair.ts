@@ -11,6 +11,7 @@ import { createLog } from '../../exporter/runtime/log.ts';
 import { actions } from '../../remediator/actions/index.ts';
 import { openLedger } from '../../remediator/clock.ts';
 import { createEvaluator, type Evaluator } from '../../remediator/evaluator.ts';
+import { defaultLimits } from '../../remediator/policies.ts';
 import type { Policy } from '../../remediator/guard.ts';
 import type { AlertState, Decision, Json, JournalEntry, Run } from '../../remediator/model.ts';
 import { newHolder } from '../../remediator/holder.ts';
@@ -49,9 +50,12 @@ export function quickPolicy(params: Readonly<Record<string, Json>> = {}): Policy
     match: { alertname: 'MaxwellDown' },
     action: 'maxwell.restart',
     params: { ...quickParams, ...params },
-    pace: { maxRuns: 3, windowMs: 3_600_000, cooldownMs: 1_000 },
+    pace: { maxRuns: 3, windowMs: 3_600_000, cooldownMs: 1_000, maxRelapses: 2 },
     soakMs: 2_000,
     relapseMs: 900_000,
+    windows: [],
+    approval: { role: 'operator', expiresMs: 3_600_000 },
+    chain: [],
   };
 }
 
@@ -83,6 +87,7 @@ export async function startRepair(lab: Lab, options: RepairOptions = {}): Promis
     store,
     inventory,
     policies: () => [policy],
+    limits: () => defaultLimits,
     settings: { switchFile, evidenceDir: join(dir, 'evidence'), require: {} },
     actions,
     world: {

@@ -41,16 +41,15 @@ export interface Program {
   readonly kill: () => Promise<void>;
 }
 
-/** A store, an evidence folder and the two configuration files, all new. */
 /**
- * From now on the main thread is killed as it enters that call for the n-th time: the store and the evidence are written
- * there, and strace counts per thread (strace(1), --attach and --inject). It goes with the process that it traces.
+ * From now on the program is killed as one of its threads enters that call for the n-th time: strace counts per thread
+ * (strace(1), --follow-forks with --attach, and --inject). It goes with the process that it traces.
  */
-export async function killAtCall(program: Program, calls: string, n: number): Promise<void> {
+export async function killAtCall(program: Pick<Program, 'child'>, calls: string, n: number): Promise<void> {
   const { pid } = program.child;
   if (pid === undefined) throw new Error('the program did not start');
   const inject = ['-e', `trace=${calls}`, '-e', `inject=${calls}:signal=KILL:when=${n}`];
-  const strace = spawn('strace', ['-o', '/dev/null', ...inject, '-p', String(pid)], {
+  const strace = spawn('strace', ['-f', '-o', '/dev/null', ...inject, '-p', String(pid)], {
     stdio: ['ignore', 'ignore', 'pipe'],
   });
   let said = '';
@@ -58,6 +57,7 @@ export async function killAtCall(program: Program, calls: string, n: number): Pr
   await waitFor(() => said.includes('attached'), { deadlineMs: 10_000, what: 'strace to attach', detail: () => said });
 }
 
+/** A store, an evidence folder and the two configuration files, all new. */
 export class RemediatorHome {
   readonly dir = mkdtempSync(join(tmpdir(), 'pipemedic-kill9-'));
   readonly store = join(this.dir, 'store.db');

@@ -32,7 +32,7 @@ export function rowsOf(
     connection.query({ sql, values: [...params] }, (error, rows) => {
       if (error !== null) reject(error);
       else if (Array.isArray(rows)) resolve(rows as readonly Row[]);
-      else if (/^(SET|INSERT)\b/i.test(sql)) resolve([]);
+      else if (/^(SET|INSERT|KILL|(START|STOP) (SLAVE|REPLICA))\b/i.test(sql)) resolve([]);
       // No rows and no columns is not "nothing found": a server says that with columns.
       else reject(new TargetError('protocol', 'the server gave no rows where it has to'));
     });

@@ -20,11 +20,6 @@ export const neverCodes: ReadonlySet<string> = new Set([
   'unknown_exit_2',
 ]);
 
-/** `by` of our own requests to a supervisor. */
-export function byRun(runId: string): string {
-  return `run:${runId}`;
-}
-
 export function classify(service: Known<ServiceState>, log: Known<ServiceLog>, around: Surroundings): Verdict {
   if (!service.known) return unsure('supervisor_unknown', service.why);
   const { running, processState, orphan, last } = service.value;
@@ -36,7 +31,7 @@ export function classify(service: Known<ServiceState>, log: Known<ServiceLog>, a
 
 /** How a life ended. */
 export function classifyEnd(last: ServiceEnd, log: Known<ServiceLog>, around: Surroundings): Verdict {
-  const { exit, asked } = last;
+  const { exit, asked, oomKilled } = last;
   if (asked !== null && !asked.by.startsWith('run:')) {
     return deny('stopped_on_purpose', `${asked.by} has stopped it`, { by: asked.by });
   }
@@ -44,6 +39,7 @@ export function classifyEnd(last: ServiceEnd, log: Known<ServiceLog>, around: Su
   if (!exit.known) return unsure('exit_unknown', `how it ended is not known: ${exit.why}`);
   const { exitCode, signal } = exit.value;
   const inputs = { exitCode, signal };
+  if (oomKilled === true) return deny('memory', 'the kernel has ended it for want of memory', inputs);
   // The JVM's exit code after SIGTERM is 143; the marker says that it has ended in order.
   if (exitCode === 143 || signal === 'SIGTERM') {
     return deny('stopped_on_purpose', 'somebody has stopped it with SIGTERM', inputs);

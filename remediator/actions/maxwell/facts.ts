@@ -1,7 +1,6 @@
 // Everything that a restart of Maxwell is decided on, read once. Nothing is thrown: what cannot be read is unknown.
 import type { Call } from '../../../exporter/collector.ts';
-import { known, unknown, type Known } from '../../../exporter/runtime/known.ts';
-import { readEndOffsets } from '../../../exporter/systems/kafka/facts-lag.ts';
+import { known, type Known } from '../../../exporter/runtime/known.ts';
 import type { MaxwellClient } from '../../../exporter/systems/maxwell/client.ts';
 import { readBootstraps, type MaxwellBootstrap } from '../../../exporter/systems/maxwell/facts-bootstrap.ts';
 import { judgeTables, readMaxwellTables, tablesOf } from '../../../exporter/systems/maxwell/facts-evidence.ts';
@@ -11,8 +10,9 @@ import type { MaxwellPosition, NoMaxwellPosition } from '../../../exporter/syste
 import type { MysqlClient, Row } from '../../../exporter/systems/mysql/client.ts';
 import type { Binlogs } from '../../../exporter/systems/mysql/facts-binlogs.ts';
 import { readDumpThreads, type DumpThread } from '../../../exporter/systems/mysql/facts-threads.ts';
-import type { ServiceIncarnation, ServiceLog, ServiceState } from '../../supervisors/supervisor.ts';
+import type { ServiceLog, ServiceState } from '../../supervisors/supervisor.ts';
 import { attempt, type World } from '../../world.ts';
+import { readKafka, readService, type BusOffsets } from '../service/facts.ts';
 
 export interface SourceServer {
   readonly serverId: number;
@@ -34,9 +34,6 @@ export interface RawRows {
   readonly schemaId: string | undefined;
 }
 
-/** topic -> partition -> next offset */
-export type EndOffsets = Readonly<Record<string, Readonly<Record<string, number>>>>;
-
 export interface MaxwellFacts {
   readonly schema: string;
   readonly clientId: string;
@@ -51,13 +48,10 @@ export interface MaxwellFacts {
   readonly dumpThreads: Known<readonly DumpThread[]>;
   readonly bootstraps: Known<readonly MaxwellBootstrap[]>;
   readonly rows: Known<RawRows>;
-  /** By target; empty when no pipeline says where the changes go. */
-  readonly kafka: Readonly<Record<string, Known<EndOffsets>>>;
+  readonly kafka: BusOffsets;
   /** Since its start. undefined: its HTTP server is not configured. */
   readonly failedMessages: Known<number> | undefined;
 }
-
-const logBytes = 64 * 1024;
 
 export async function readFacts(
   target: string,
@@ -81,43 +75,6 @@ export async function readFacts(
   return { ...rest, service: state, log, kafka, health, position: tables.position, binlogs: tables.binlogs };
 }
 
-async function readService(
-  target: string,
-  world: World,
-  signal: AbortSignal,
-): Promise<{ state: Known<ServiceState>; log: Known<ServiceLog> }> {
-  const supervisor = world.supervisor(target);
-  if (supervisor === undefined) {
-    const none = unknown(`no supervisor of ${target} is configured: add it under remediation.supervisors`);
-    return { state: none, log: none };
-  }
-  const state = await supervisor.state(signal);
-  if (!state.known) return { state, log: unknown(state.why) };
-  const of: ServiceIncarnation | undefined = state.value.running ?? state.value.last?.incarnation;
-  if (of === undefined) return { state, log: unknown('it has never run under this supervisor') };
-  return { state, log: await supervisor.log(of, logBytes, signal) };
-}
-
-async function readKafka(target: string, world: World, signal: AbortSignal): Promise<MaxwellFacts['kafka']> {
-  const found = await Promise.all(
-    world.busesOf(target).map(async (bus) => {
-      const ends = await attempt(world.clock, () =>
-        world.withKafka(bus.target, signal, async (client, call) => {
-          const offsets = await readEndOffsets(client, bus.topics, call);
-          return Object.fromEntries(
-            [...offsets].map(([topic, partitions]) => [
-              topic,
-              Object.fromEntries([...partitions].flatMap(([p, end]) => (end.known ? [[String(p), end.value]] : []))),
-            ]),
-          );
-        }),
-      );
-      return [bus.target, ends] as const;
-    }),
-  );
-  return Object.fromEntries(found);
-}
-
 async function readFromClient(client: MaxwellClient, mysqlUser: string, world: World, call: Call) {
   const { clock } = world;
   const { schema, clientId } = client.address;
@@ -126,9 +83,7 @@ async function readFromClient(client: MaxwellClient, mysqlUser: string, world: W
   const dumpThreads = await attempt(clock, async () =>
     (await readDumpThreads(await client.source(call), call)).filter((t) => t.user === mysqlUser),
   );
-  const bootstraps = await attempt(clock, async () =>
-    readBootstraps(await client.mysql(call), await tablesOf(client, call), call),
-  );
+  const bootstraps = await attempt(clock, () => readOpenBootstraps(client, call));
   const rows = await attempt(clock, async () => readRows(await client.mysql(call), schema, clientId, call));
   const http = client.http;
   const failedMessages =
@@ -138,6 +93,10 @@ async function readFromClient(client: MaxwellClient, mysqlUser: string, world: W
           found.known ? found.value.messagesFailed : found,
         );
   return { schema, clientId, tables, source, dumpThreads, bootstraps, rows, failedMessages };
+}
+
+export async function readOpenBootstraps(client: MaxwellClient, call: Call): Promise<readonly MaxwellBootstrap[]> {
+  return readBootstraps(await client.mysql(call), await tablesOf(client, call), call);
 }
 
 async function readSource(mysql: MysqlClient, call: Call): Promise<SourceServer> {

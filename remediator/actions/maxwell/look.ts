@@ -4,6 +4,9 @@ import type { Look } from '../../action.ts';
 import { allow, deny, unsure, type Verdict } from '../../guard.ts';
 import type { Json } from '../../model.ts';
 import type { World } from '../../world.ts';
+import { memoryVerdict } from '../service/capture.ts';
+import { serviceOwner } from '../service/owner.ts';
+import { busVerdict, startedVerdict } from '../service/verdicts.ts';
 import { adviceFor } from './advice.ts';
 import type { Before } from './before.ts';
 import { classify } from './classify.ts';
@@ -25,22 +28,26 @@ export async function lookAt(
   signal: AbortSignal,
 ): Promise<Look<Before>> {
   const facts = await readFacts(target, params.mysqlUser, world, signal);
-  const errorClass = classify(facts.service, facts.log, {
+  const found = classify(facts.service, facts.log, {
     sourceUpSeconds: facts.source.known
       ? { known: true, value: facts.source.value.uptimeSeconds, observedAtMs: facts.source.observedAtMs }
       : facts.source,
     wantedSeconds: params.sourceUpSeconds,
   });
+  const errorClass = found.code === 'memory' ? memoryVerdict(target, world.evidenceDir, world.clock.wallMs()) : found;
   return {
     alreadyFixed: alreadyFixed(facts),
     preconditions: {
       error_class: errorClass,
-      started: startedVerdict(facts, params.startingSeconds, world.clock.wallMs()),
+      started: startedVerdict(facts.service, params.startingSeconds, world.clock.wallMs()),
       ...preconditions(facts),
     },
+    owner: serviceOwner(facts.service),
+    // No progressMark: a start that failed for a passing trouble (Kafka was away for a moment) has moved nothing, and is
+    // tried again within the budget.
     evidence: evidenceOf(facts, errorClass),
     seen: seenOf(facts, errorClass),
-    before: beforeOf(target, facts, world.clock.wallMs()),
+    before: beforeOf(target, facts, errorClass.code === 'memory', world.clock.wallMs()),
     advice: adviceFor(target, facts),
   };
 }
@@ -61,19 +68,7 @@ function alreadyFixed({ health, service }: MaxwellFacts): Verdict {
   }
 }
 
-/** A schema capture can take its first minute: until then its tables look like those of one that is stuck. */
-function startedVerdict({ service }: MaxwellFacts, startingSeconds: number, nowWallMs: number): Verdict {
-  if (!service.known) return unsure('supervisor_unknown', service.why);
-  const { running } = service.value;
-  if (running === null) return allow('not_running', 'nothing runs that could be disturbed');
-  // A clock that was set back makes the age negative: as good as just started.
-  const ageSeconds = Math.round((nowWallMs - running.startedAtMs) / 1000);
-  const inputs = { ageSeconds, startingSeconds };
-  if (ageSeconds >= startingSeconds) return allow('started', `it was started ${ageSeconds} s ago`, inputs);
-  return unsure('starting', `it was started ${ageSeconds} s ago only: somebody may be at it`, inputs);
-}
-
-function preconditions(facts: MaxwellFacts): Record<string, Verdict> {
+export function preconditions(facts: MaxwellFacts): Record<string, Verdict> {
   const { position, health, bootstraps, dumpThreads, rows, kafka } = facts;
   return {
     position: !position.known
@@ -86,7 +81,7 @@ function preconditions(facts: MaxwellFacts): Record<string, Verdict> {
       : health.purge.value.lost
         ? deny('binlog_purged', health.purge.value.why)
         : allow('binlog_there', health.purge.value.why),
-    kafka: kafkaVerdict(kafka),
+    kafka: busVerdict(kafka),
     bootstrap: !bootstraps.known
       ? unsure('bootstrap_unknown', bootstraps.why)
       : bootstraps.value.length > 0
@@ -101,13 +96,6 @@ function preconditions(facts: MaxwellFacts): Record<string, Verdict> {
     owner: ownerVerdict(facts),
     copy: rows.known ? allow('rows', 'its rows can be copied') : unsure('rows_unknown', rows.why),
   };
-}
-
-function kafkaVerdict(kafka: MaxwellFacts['kafka']): Verdict {
-  const all = Object.entries(kafka);
-  if (all.length === 0) return allow('no_bus', 'no pipeline says where its changes go');
-  for (const [bus, ends] of all) if (!ends.known) return unsure('kafka_unknown', `${bus}: ${ends.why}`);
-  return allow('kafka_answers', all.map(([bus]) => bus).join(', '));
 }
 
 /** Down by its supervisor, and yet heartbeats go on: another Maxwell works under the same client id. */
@@ -140,13 +128,14 @@ function seenOf(facts: MaxwellFacts, errorClass: Verdict): Json {
   return asJson({ ...rest, log: tail, errorClass });
 }
 
-function beforeOf(target: string, facts: MaxwellFacts, wallMs: number): Before | undefined {
+function beforeOf(target: string, facts: MaxwellFacts, memory: boolean, wallMs: number): Before | undefined {
   const { service, position, dumpThreads, rows, binlogs, source, kafka, failedMessages, bootstraps } = facts;
   if (!service.known || !position.known || !position.value.found || !dumpThreads.known || !rows.known) return undefined;
   const at = position.value;
   return {
     running: service.value.running,
     last: service.value.last?.incarnation.id ?? null,
+    memory,
     dumpIds: dumpThreads.value.map((t) => t.id),
     position: {
       serverId: at.serverId,

@@ -1,15 +1,18 @@
-// That the new incarnation lives, that the data moves through it, and that both last.
+// That the data moves through the new incarnation, and goes on to.
 import { pause } from '../../../exporter/runtime/deadline.ts';
-import type { Checked, Probe, Step, StepRun } from '../../action.ts';
-import type { ServiceState, Supervisor } from '../../supervisors/supervisor.ts';
+import type { Checked, Step, StepRun } from '../../action.ts';
 import type { World } from '../../world.ts';
-import { startedOf, type Before } from './before.ts';
+import type { CaptureParams } from '../service/capture.ts';
+import { startedOf } from '../service/started.ts';
+import { looking } from '../service/steps.ts';
+import { endOf, type JudgeEnd } from '../service/verify.ts';
+import type { Before } from './before.ts';
 import { classifyEnd, neverCodes } from './classify.ts';
 import { readFacts } from './facts.ts';
 import { placeOf } from './look.ts';
 import { judgeMovement, type MovementSample } from './movement.ts';
 
-export interface StepParams {
+export interface StepParams extends CaptureParams {
   readonly mysqlUser: string;
   readonly sourceUpSeconds: number;
   readonly stopSeconds: number;
@@ -19,48 +22,7 @@ export interface StepParams {
 
 type Run = StepRun<Before>;
 
-const startLimitSeconds = 30;
 const sampleMs = 1_000;
-const pollMs = 300;
-
-/** Of a step that only looks. */
-export const looking = {
-  fencing: 'read',
-  deadlineMs: 0,
-  settleMs: 0,
-  maxAttempts: 1,
-  lateCopy: 'harmless',
-  probe: (): Promise<Probe> => Promise.resolve({ is: 'absent', because: 'this step only looks' }),
-} as const;
-
-export async function stateOf(target: string, world: World, run: Run): ReturnType<Supervisor['state']> {
-  return (await world.supervisor(target)?.state(run.signal)) ?? { known: false, why: 'no supervisor is configured' };
-}
-
-export function verifyStart(target: string, params: StepParams, world: World): Step<Before> {
-  return {
-    ...looking,
-    name: 'verify_start',
-    help: 'One and the same incarnation lives for a while.',
-    verifyMs: (startLimitSeconds + params.startStableSeconds) * 1000,
-    safePointAfter: true,
-    verify: async (run) => {
-      const started = startedOf(run.memo['start']);
-      if (started === undefined) return { is: 'no', because: 'no start is on record' };
-      for (;;) {
-        const state = await stateOf(target, world, run);
-        if (!state.known) return { is: 'unknown', because: state.why };
-        const ended = await endOf(target, params, world, started.id, state.value, run);
-        if (ended !== undefined) return ended;
-        if (world.clock.wallMs() - started.startedAtMs >= params.startStableSeconds * 1000) {
-          return { is: 'yes', because: `${started.id} has lived for ${params.startStableSeconds} s` };
-        }
-        await pause(pollMs, run.signal);
-      }
-    },
-    compensate: 'none',
-  };
-}
 
 export function verifyData(target: string, params: StepParams, world: World): Step<Before> {
   return {
@@ -80,7 +42,7 @@ export function verifyData(target: string, params: StepParams, world: World): St
         let why: string;
         const facts = await readFacts(target, params.mysqlUser, world, run.signal);
         if (facts.service.known) {
-          const ended = await endOf(target, params, world, started.id, facts.service.value, run);
+          const ended = await endOf(target, world, started.id, facts.service.value, run.signal, judgeEnd(params));
           if (ended !== undefined) return ended;
         }
         if (facts.position.known && facts.position.value.found && facts.dumpThreads.known) {
@@ -127,7 +89,7 @@ export async function soakLook(target: string, params: StepParams, world: World,
   if (started === undefined) return { is: 'no', because: 'no start is on record' };
   const facts = await readFacts(target, params.mysqlUser, world, run.signal);
   if (!facts.service.known) return { is: 'unknown', because: facts.service.why };
-  const ended = await endOf(target, params, world, started.id, facts.service.value, run);
+  const ended = await endOf(target, world, started.id, facts.service.value, run.signal, judgeEnd(params));
   if (ended !== undefined) return ended;
   const { failedMessages: failed, health } = facts;
   if (failed?.known === true && failed.value > 0) return { is: 'no', because: `${failed.value} messages were lost` };
@@ -135,25 +97,12 @@ export async function soakLook(target: string, params: StepParams, world: World,
   return { is: health.state === 'running' ? 'yes' : 'no', because: health.why };
 }
 
-/** How the started incarnation is no longer the one that runs; undefined while it is. */
-async function endOf(
-  target: string,
-  params: StepParams,
-  world: World,
-  id: string,
-  { running, last }: ServiceState,
-  run: Run,
-): Promise<Checked | undefined> {
-  if (running?.id === id) return undefined;
-  if (last?.incarnation.id !== id) return { is: 'no', because: 'another incarnation took its place' };
-  const log = (await world.supervisor(target)?.log(last.incarnation, 64 * 1024, run.signal)) ?? {
-    known: false as const,
-    why: 'no supervisor is configured',
+export function judgeEnd({ sourceUpSeconds }: Pick<StepParams, 'sourceUpSeconds'>): JudgeEnd {
+  return (last, log) => {
+    const { code, because } = classifyEnd(last, log, {
+      sourceUpSeconds: { known: false, why: 'not asked' },
+      wantedSeconds: sourceUpSeconds,
+    });
+    return { code, because, never: neverCodes.has(code) };
   };
-  const verdict = classifyEnd(last, log, {
-    sourceUpSeconds: { known: false, why: 'not asked' },
-    wantedSeconds: params.sourceUpSeconds,
-  });
-  const because = `it has ended again (${verdict.code}): ${verdict.because}`;
-  return neverCodes.has(verdict.code) ? { is: 'no', because, never: because } : { is: 'no', because };
 }

@@ -1,11 +1,14 @@
 // A process of the barrier test: claims as fast as it can, from a common moment on. `place` and `kind` name the store.
 import { randomUUID } from 'node:crypto';
+import { openMysqlStore } from '../../../remediator/store/mysql.ts';
+import type { MysqlOptions } from '../../../remediator/store/mysql-db.ts';
 import { openSqlite } from '../../../remediator/store/sqlite.ts';
 import type { Claim, ClaimResult, Store } from '../../../remediator/store/store.ts';
 
 export interface Round {
   readonly startWallMs: number;
-  readonly kind: 'sqlite';
+  readonly kind: 'sqlite' | 'mysql';
+  /** A file, or MysqlOptions as JSON. */
   readonly place: string;
   readonly claims: 'real' | 'naive';
   readonly episodeId: string;
@@ -29,14 +32,19 @@ async function naiveClaim(store: Store, claim: Claim): Promise<ClaimResult> {
 
 let opened: { readonly place: string; readonly store: Store } | undefined;
 
-function storeAt(place: string): Store {
-  if (opened?.place !== place) opened = { place, store: openSqlite({ file: place, timeoutMs: 20_000 }) };
-  return opened.store;
+async function storeAt({ place, kind }: Round): Promise<Store> {
+  if (opened?.place === place) return opened.store;
+  const store =
+    kind === 'sqlite'
+      ? openSqlite({ file: place, timeoutMs: 20_000 })
+      : await openMysqlStore(JSON.parse(place) as MysqlOptions);
+  opened = { place, store };
+  return store;
 }
 
 async function race(round: Round): Promise<number> {
-  const { place, episodeId, target, scope, max } = round;
-  const store = storeAt(place);
+  const { episodeId, target, scope, max } = round;
+  const store = await storeAt(round);
   while (Date.now() < round.startWallMs);
   let won = 0;
   for (let i = 0; i < 300; i++) {

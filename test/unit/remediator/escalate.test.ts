@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { failed, needsApproval, refused } from '../../../remediator/escalate.ts';
-import type { Decision, Episode, Run } from '../../../remediator/model.ts';
+import { failed, needsApproval, refused, stormy } from '../../../remediator/escalate.ts';
+import type { Approval, Decision, Episode, Run, Storm } from '../../../remediator/model.ts';
 
 const episode: Episode = {
   ...{ id: 'e1', source: 'main', ident: 'i', version: 1, startsWallMs: 0, firstSeenMs: 0, lastFiringMs: 0 },
@@ -78,14 +78,48 @@ test('a failure is critical, names the run and its outcome, and is one per run',
 
 test('what is not there is left out: no empty labels', () => {
   const bare = { ...episode, labels: { alertname: 'X' } };
-  const { labels, annotations } = needsApproval(bare, {
+  const { labels, annotations } = refused(bare, {
     ...decision,
     target: undefined,
     policy: undefined,
     advice: [],
   });
   assert.deepEqual([labels['target'], labels['cluster']], [undefined, undefined]);
-  assert.equal(labels['alertname'], 'RemediationNeedsApproval');
+  assert.equal(labels['alertname'], 'RemediationRefused');
   assert.ok(!('advice' in annotations) && !('policy' in annotations));
   for (const value of [...Object.values(labels), ...Object.values(annotations)]) assert.notEqual(value, '');
+});
+
+test('a question names who may answer, how long it stands, and the exact commands', () => {
+  const approval: Approval = {
+    ...{ id: 'a1', episodeId: episode.id, decisionId: decision.id, policy: 'p', action: 'maxwell.restart' },
+    ...{ target: 'maxwell1', policyHash: 'p', evidenceHash: 'e', paramsHash: 'x', role: 'dba' },
+    ...{ requestedMs: 0, expiresMs: 1_800_000, state: 'requested', decidedBy: undefined, decidedMs: undefined },
+    ...{ comment: undefined, usedByRun: undefined },
+  };
+  const { labels, annotations, dedupeKey } = needsApproval(episode, decision, approval, 1_800_000);
+  assert.deepEqual([labels['alertname'], labels['severity']], ['RemediationNeedsApproval', 'warning']);
+  assert.deepEqual(
+    [annotations['command'], annotations['reject_command'], annotations['approval'], annotations['role']],
+    ['pipemedic-remediator approve a1', 'pipemedic-remediator reject a1', 'a1', 'dba'],
+  );
+  assert.match(
+    annotations['description'] ?? '',
+    /maxwell\.restart of maxwell1 begins when somebody with the role dba agrees within 30 min/,
+  );
+  assert.notEqual(needsApproval(episode, decision, { ...approval, id: 'a2' }, 1).dedupeKey, dedupeKey);
+});
+
+test('a storm is one message, without a target', () => {
+  const inputs = { firing: ['a', 'b', 'c'], truncated: [], of: 5 };
+  const storm: Storm = { state: 'active', enteredMs: 7, cooldownUntilMs: undefined, inputs };
+  const { labels, annotations, dedupeKey } = stormy(storm);
+  assert.deepEqual(
+    [labels['alertname'], labels['severity'], labels['target']],
+    ['RemediationStorm', 'critical', undefined],
+  );
+  assert.match(annotations['description'] ?? '', /3 of 5 targets alert: a, b, c\./);
+  assert.equal(stormy({ ...storm, cooldownUntilMs: 9 }).dedupeKey, dedupeKey);
+  const cut = stormy({ ...storm, inputs: { ...inputs, truncated: ['a'] } });
+  assert.match(cut.annotations['description'] ?? '', /has cut groups of alerts: a\./);
 });

@@ -1,126 +1,19 @@
 // From an open episode to a stored decision, to what people are told, and to a run: with a real store and a fake service.
 import assert from 'node:assert/strict';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import type { Inventory, Target } from '../../../exporter/config/inventory.ts';
+import { waitFor } from '../../../deploy/lab/ready.ts';
 import { known, unknown } from '../../../exporter/runtime/known.ts';
-import { createLog } from '../../../exporter/runtime/log.ts';
-import { createEvaluator, type Evaluator, type EvaluatorDeps } from '../../../remediator/evaluator.ts';
-import { deny, unsure, type PlanInput, type Policy } from '../../../remediator/guard.ts';
-import type { Decision } from '../../../remediator/model.ts';
-import { candidatesOf } from '../../../remediator/situation.ts';
-import { openSqlite } from '../../../remediator/store/sqlite.ts';
-import type { Store } from '../../../remediator/store/store.ts';
-import { eventually } from '../../support/wait.ts';
-import { FakeService, fakeAction } from './fake-service.ts';
-import { MovableClock, policy as runPolicy } from './run-harness.ts';
-
-interface World {
-  upstreams: () => Promise<PlanInput['upstreams']>;
-}
-
-const policy: Policy = { ...runPolicy, match: { alertname: 'ServiceSick' } };
-const symptomMs = 50;
-
-class Bench {
-  readonly clock = new MovableClock();
-  readonly service = new FakeService();
-  readonly world: World = { upstreams: () => Promise.resolve([]) };
-  readonly dir: string;
-  readonly store: Store;
-  readonly guards: string[] = [];
-  policies: readonly Policy[] = [policy];
-  readonly evaluator: Evaluator;
-
-  constructor(dir: string, change: Partial<EvaluatorDeps<World>> = {}) {
-    this.dir = dir;
-    this.store = openSqlite({ file: join(dir, 'store.db') });
-    this.evaluator = createEvaluator<World>({
-      store: this.store,
-      inventory: inventoryWith(['svc1', 'svc2']),
-      policies: () => this.policies,
-      settings: { switchFile: join(dir, 'PAUSED'), evidenceDir: join(dir, 'evidence'), require: {} },
-      actions: [fakeAction(this.service)],
-      world: this.world,
-      clock: this.clock,
-      log: createLog('test', 'silent'),
-      metrics: { decision: (guard, result) => this.guards.push(`${guard}:${result}`), run: () => undefined },
-      holder: 'h1',
-      symptomMs,
-      ...change,
-    });
-  }
-
-  async fire(labels: Readonly<Record<string, string>> = { alertname: 'ServiceSick', target: 'svc1' }): Promise<string> {
-    const hook = { source: 'main', receivedMs: this.clock.nowMs(), receivedBy: 't', body: Buffer.from('{}') };
-    const id = await this.store.appendWebhook({ ...hook, alertCount: 1, truncatedCount: 0 });
-    const alert = {
-      status: 'firing',
-      labels,
-      annotations: {},
-      startsWallMs: this.clock.wallMs(),
-      endsWallMs: undefined,
-      fingerprint: 'f',
-    } as const;
-    const [opened] = await this.store.processWebhook(id, [alert], false, this.clock.nowMs());
-    assert.ok(opened);
-    await this.store.setAlertState(opened.episodeId, 'active', '', this.clock.nowMs());
-    return opened.episodeId;
-  }
-
-  /** One evaluation now, whatever was planned. */
-  async look(episodeId: string): Promise<Decision> {
-    const episode = await this.store.episode(episodeId);
-    await this.store.scheduleEval(episodeId, episode?.nextEvalMs, this.clock.nowMs());
-    await this.evaluator.tick();
-    const decision = (await this.store.decisionsOf(episodeId)).at(-1);
-    assert.ok(decision);
-    return decision;
-  }
-
-  /** Two looks, far enough apart. */
-  async lookTwice(episodeId: string): Promise<Decision> {
-    await this.look(episodeId);
-    this.clock.aheadMs += symptomMs;
-    return await this.look(episodeId);
-  }
-
-  async told(): Promise<readonly string[]> {
-    return (await this.store.dueEscalations(Number.MAX_SAFE_INTEGER)).map((e) => e.labels['alertname'] ?? '');
-  }
-
-  runs(): ReturnType<Store['runsOf']> {
-    return this.store.runsOf({ limit: 10 });
-  }
-}
-
-async function withBench(
-  work: (bench: Bench) => Promise<void>,
-  change: Partial<EvaluatorDeps<World>> = {},
-): Promise<void> {
-  const dir = await mkdtemp(join(tmpdir(), 'pipemedic-evaluator-'));
-  const bench = new Bench(dir, change);
-  try {
-    await work(bench);
-  } finally {
-    await bench.evaluator.idle();
-    await bench.store[Symbol.asyncDispose]();
-    await rm(dir, { recursive: true });
-  }
-}
-
-function inventoryWith(names: readonly string[]): Inventory {
-  const targets = names.map((name) => [name, { name, kind: 'fake', instance: `${name}:1` } as Target] as const);
-  return { targets: new Map(targets), pipelines: [], members: [], upstreams: new Map(), remediation: undefined };
-}
+import { deny, unsure } from '../../../remediator/guard.ts';
+import { candidatesOf } from '../../../remediator/identify.ts';
+import { inventoryWith, policy, symptomMs, withBench, type Bench } from './evaluator-bench.ts';
 
 test('acts on the second look that says the same, not on the first', () =>
   withBench(async (b) => {
     const id = await b.fire();
     const first = await b.look(id);
-    assert.equal(first.reasonKey, 'evidence:not_held_yet');
+    assert.equal(first.reasonKey, 'self:starting');
     assert.deepEqual(await b.runs(), []);
     b.clock.aheadMs += symptomMs;
     assert.equal((await b.look(id)).verdict, 'act');
@@ -156,7 +49,7 @@ const unanswered: readonly (readonly [
   [
     'approve',
     (b) => void (b.policies = [{ ...policy, mode: 'approve' }]),
-    'hold mode:needs_approval',
+    'hold approval:needs_approval',
     ['RemediationNeedsApproval'],
   ],
   ['no policy', (b) => void (b.policies = [{ ...policy, match: { alertname: 'Other' } }]), 'refuse mode:no_policy', []],
@@ -218,7 +111,7 @@ test('an unknown that lasts is told', () =>
   withBench(async (b) => {
     b.service.precondition = unsure('rows_unknown', 'no grant');
     const id = await b.fire();
-    await b.look(id);
+    await b.lookTwice(id);
     b.clock.aheadMs += 61_000;
     await b.store.setAlertState(id, 'active', '', b.clock.nowMs());
     await b.look(id);
@@ -259,9 +152,10 @@ test('two alerts of one target: one run; of two targets: one at a time', () =>
     let release: (() => void) | undefined;
     b.service.onCall = (step) =>
       step === 'stop' ? new Promise<void>((resolve) => void (release = resolve)) : undefined;
+    const isCalled = (): boolean => release !== undefined;
     try {
       assert.equal((await b.lookTwice(await b.fire())).verdict, 'act');
-      await eventually('the call of stop', () => release, 30_000);
+      await waitFor(isCalled, { deadlineMs: 30_000, intervalMs: 5, what: 'the call of stop' });
       // Only now: an evaluation takes whatever is due, so with all three open another one might have been the first.
       const two = await b.fire({ alertname: 'ServiceSick', target: 'svc1', extra: 'x' });
       const other = await b.fire({ alertname: 'ServiceSick', target: 'svc2' });
@@ -296,7 +190,7 @@ test('an episode that changes between the decision and the claim: not acted upon
 test('every guard of every evaluation is counted', () =>
   withBench(async (b) => {
     await b.look(await b.fire());
-    assert.equal(b.guards.length, 13);
+    assert.equal(b.guards.length, 20);
     assert.ok(b.guards.includes('evidence:unknown'));
   }));
 

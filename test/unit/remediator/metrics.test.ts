@@ -17,6 +17,19 @@ function everything(): ReturnType<typeof createMetrics> {
   metrics.openEpisodes(4);
   metrics.latchedTargets(1);
   metrics.switchState('unreadable');
+  metrics.alertToRepair('maxwell.restart', 90);
+  metrics.relapse('maxwell1');
+  metrics.policies([{ name: 'maxwell-down', action: 'maxwell.restart', mode: 'auto' }]);
+  metrics.stored({
+    ...{ approvalsWaiting: 2, approvalOldestSeconds: 600, isStorm: true, bytes: 4096 },
+    demotions: [{ policy: 'maxwell-down', target: 'maxwell1', mode: 'approve' }],
+    ...{ maintenance: ['target:db1'], pauses: ['pipeline:p'] },
+    budgets: [{ policy: 'maxwell-down', target: 'maxwell1', left: 0 }],
+  });
+  metrics.storeCall('claim', 0.25);
+  metrics.storeError('full');
+  metrics.reloaded(true, 1_800_000_002_000);
+  metrics.reloaded(false, 1_800_000_009_000);
   return metrics;
 }
 
@@ -47,18 +60,39 @@ test('values', async () => {
     'pipemedic_remediator_run_duration_seconds_sum{action="maxwell.restart"}': 20,
     'pipemedic_remediator_run_duration_seconds_count{action="maxwell.restart"}': 2,
     'pipemedic_remediator_runs_total{action="maxwell.restart",outcome="failed"}': 1,
+    // there before it happens: a counter that begins with 1 has no increase
+    'pipemedic_remediator_runs_total{action="maxwell.restart",outcome="outcome_unknown"}': 0,
+    'pipemedic_remediator_store_errors_total{code="busy"}': 0,
     'pipemedic_remediator_last_webhook_timestamp_seconds{source="main"}': 1_800_000_000.5,
     'pipemedic_remediator_alertmanager_up{source="main",peer="0"}': 0,
     'pipemedic_remediator_switch_state{state="on"}': 0,
     'pipemedic_remediator_switch_state{state="unreadable"}': 1,
     pipemedic_remediator_latched_targets: 1,
+    pipemedic_remediator_approvals_waiting: 2,
+    pipemedic_remediator_approval_oldest_seconds: 600,
+    pipemedic_remediator_storm_active: 1,
+    'pipemedic_remediator_policy_demoted{policy="maxwell-down",target="maxwell1",mode="approve"}': 1,
+    'pipemedic_remediator_budget_left{policy="maxwell-down",target="maxwell1"}': 0,
+    'pipemedic_remediator_store_operation_seconds_sum{operation="claim"}': 0.25,
+    pipemedic_remediator_config_last_reload_successful: 0,
+    pipemedic_remediator_config_last_reload_success_timestamp_seconds: 1_800_000_002,
   };
   for (const [name, value] of Object.entries(expected)) assert.equal(found.get(name), value, name);
 });
 
 test('nothing is claimed that was not seen', async () => {
   const names = [...(await series(createMetrics('1'))).keys()].join('\n');
-  for (const absent of ['last_webhook', 'watchdog', 'alertmanager_up', 'switch_state']) {
+  const unseen = ['last_webhook', 'watchdog', 'alertmanager_up', 'switch_state', 'approvals_waiting', 'storm_active'];
+  for (const absent of [...unseen, 'budget_left', 'reload']) {
     assert.ok(!names.includes(absent), `${absent} before the first sight`);
+  }
+});
+
+test('what the store said is withdrawn when it cannot be read any more', async () => {
+  const metrics = everything();
+  metrics.stored(undefined);
+  const names = [...(await series(metrics)).keys()].join('\n');
+  for (const gone of ['approval', 'storm_active', 'demoted', 'budget_left', 'maintenance', 'pause_active', 'bytes']) {
+    assert.ok(!names.includes(gone), gone);
   }
 });

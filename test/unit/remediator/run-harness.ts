@@ -18,7 +18,7 @@ export const policy = {
   ...basePolicy,
   action: 'fake.restart',
   soakMs: 30,
-  pace: { maxRuns: 3, windowMs: 3_600_000, cooldownMs: 1_000 },
+  pace: { maxRuns: 3, windowMs: 3_600_000, cooldownMs: 1_000, maxRelapses: 2 },
 };
 const target = 'svc1';
 

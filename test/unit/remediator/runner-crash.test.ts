@@ -2,20 +2,29 @@
 // one carries the run through, and the service is stopped once and started once.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { LostCommitError } from '../../../remediator/store/db.ts';
 import { StoreError, type Store } from '../../../remediator/store/store.ts';
 import { FakeService, fakeAction, type Answer } from './fake-service.ts';
 import { harness, story } from './run-harness.ts';
 
 const writes = ['appendJournal', 'renewLease', 'setRun', 'endRun'] as const;
 
-/** Dead from the n-th write on: nothing is written any more, as far as the store sees. */
-function dyingStore(store: Store, n: number, when: 'before' | 'after'): { store: Store; isDead: () => boolean } {
+/**
+ * Dead from the n-th write on: nothing is written any more, as far as the store sees. `answer`: only the answer to that
+ * COMMIT is lost, and the process goes on.
+ */
+function dyingStore(
+  store: Store,
+  n: number,
+  when: 'before' | 'after',
+  what: 'process' | 'answer' = 'process',
+): { store: Store; isDead: () => boolean } {
   let count = 0;
-  const crash = (): StoreError => new StoreError('broken', 'crash');
+  const crash = (): StoreError => (what === 'answer' ? new LostCommitError('lost') : new StoreError('broken', 'crash'));
   const wrap = <A extends readonly unknown[], R>(work: (...args: A) => Promise<R>) => {
     return async (...args: A): Promise<R> => {
       count += 1;
-      if (count > n || (count === n && when === 'before')) throw crash();
+      if ((count > n && what === 'process') || (count === n && when === 'before')) throw crash();
       const result = await work(...args);
       if (count === n) throw crash();
       return result;
@@ -70,5 +79,34 @@ describe('a crash at every write', { concurrency: 4 }, () => {
         }
       });
     }
+  }
+
+  for (const when of ['before', 'after'] as const) {
+    test(`the answer to COMMIT is lost, ${when} it was carried out: gone on with by looking, at each of the writes`, async () => {
+      for (let n = 1; ; n++) {
+        await using h = await harness();
+        const service = new FakeService();
+        const action = fakeAction(service);
+        const { run, hold, evidenceHash } = await h.claim(action);
+        const losing = dyingStore(h.store, n, when, 'answer');
+        const runner = h.runner(action, { store: losing.store });
+        runner.begin(run, hold, evidenceHash);
+        await runner.idle();
+        if (!losing.isDead()) {
+          assert.ok(n > 12, `only ${n - 1} writes`);
+          return;
+        }
+        h.clock.aheadMs += 6_000;
+        await runner.resume();
+        await runner.idle();
+        const told = `write ${n}: ${story(await h.journal())}`;
+        assert.equal((await h.onlyRun()).outcome, 'verified', told);
+        assert.deepEqual(
+          service.witness.filter((l) => l !== 'unlock'),
+          ['stop 1', 'start 2'],
+          told,
+        );
+      }
+    });
   }
 });

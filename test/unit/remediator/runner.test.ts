@@ -42,7 +42,10 @@ test('a run: facts and evidence first, then each step with its intent, then veri
       'verify_data:verify=yes verified soak ended=verified',
   );
   assert.deepEqual(s.service.witness, ['stop 1', 'start 2', 'unlock']);
-  assert.match(evidenceAtFirstCall, /^[0-9a-f]{64} {2}evidence\.json\n[0-9a-f]{64} {2}undo\.txt\n$/);
+  assert.match(
+    evidenceAtFirstCall,
+    /^[0-9a-f]{64} {2}evidence\.json\n[0-9a-f]{64} {2}undo\.txt\n[0-9a-f]{64} {2}plan\.txt\n$/,
+  );
   const run = await s.h.onlyRun();
   assert.equal(run.outcome, 'verified');
   assert.equal(run.evidencePath, join(s.h.evidenceDir, 'run-1'));

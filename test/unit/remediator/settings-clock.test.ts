@@ -110,6 +110,34 @@ test('after a boot with a clock that nobody had set it is not steady until no wi
   assert.ok(isSteady(clock));
 });
 
+test('a clock that was set by hand does not measure the gap to the next boot', async () => {
+  for (const restarted of [false, true]) {
+    const machine = new FakeMachine();
+    const store = memory();
+    const clock = await openLedger(store, hour, machine);
+    machine.pass(7000);
+    machine.wall -= 10 * hour; // and the next boot finds the right time: as if it had been off for 10 hours
+    if (restarted) await openLedger(store, hour, machine);
+    else await clock.persist();
+    machine.reboot('boot-2', 10 * hour + 30_000);
+    assert.equal(isSteady(await openLedger(store, hour, machine)), false);
+  }
+});
+
+test('whoever opens the store first after the next boot, an earlier guess is not forgotten', async () => {
+  const machine = new FakeMachine();
+  const store = memory();
+  await openLedger(store, hour, machine);
+  machine.synced = false;
+  machine.reboot('boot-2', 20 * hour);
+  const guessed = await openLedger(store, hour, machine);
+  machine.synced = true;
+  await guessed.persist();
+  machine.reboot('boot-3', 60_000);
+  await openLedger(store, Infinity, machine); // a person's command, which knows of no windows
+  assert.equal(isSteady(await openLedger(store, hour, machine)), false);
+});
+
 test('a suspended machine is not steady until everything was looked at anew; its time counts', async () => {
   const machine = new FakeMachine();
   const clock = await openLedger(memory(), hour, machine);

@@ -7,13 +7,12 @@ import type { Round } from './claim-racer.ts';
 import { openEpisode } from './store-fixtures.ts';
 
 export const racers = 12;
-export const rounds = 6;
 
 export interface Racers extends Disposable {
   /** @returns the number of budget entries of the contested scope after each round */
   readonly race: (
     store: Store,
-    shape: Pick<Round, 'kind' | 'place' | 'claims'>,
+    shape: Pick<Round, 'kind' | 'place' | 'claims'> & { readonly rounds: number },
     contest: 'one target' | 'one scope',
     max: number,
   ) => Promise<readonly number[]>;
@@ -33,7 +32,7 @@ export async function startRacers(): Promise<Racers> {
   }
   return {
     [Symbol.dispose]: stop,
-    race: async (store, shape, contest, max) => {
+    race: async (store, { rounds, ...shape }, contest, max) => {
       const counts: number[] = [];
       for (let r = 0; r < rounds; r++) {
         const name = `${shape.claims}-${contest.replace(' ', '-')}-${r}`;

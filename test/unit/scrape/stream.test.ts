@@ -7,6 +7,7 @@ import { test, type TestContext } from 'node:test';
 import { gauge } from '../../../exporter/families.ts';
 import { systemClock } from '../../../exporter/runtime/clock.ts';
 import { SampleWriter } from '../../../exporter/scrape/writer.ts';
+import type { Doors } from '../../../exporter/doors.ts';
 import { createApp } from '../../../exporter/server.ts';
 import { eventually } from '../../support/wait.ts';
 
@@ -18,7 +19,7 @@ async function serveBig(t: TestContext, series: number): Promise<{ port: number;
   const blocks = writer.finish();
   const faults: unknown[] = [];
   const app = createApp({
-    rounds: { scrape: () => Promise.resolve(blocks), settled: true, states: [] },
+    rounds: { scrape: () => Promise.resolve(blocks), settled: true, states: [] } as unknown as Doors,
     self: {
       scrapeStarted: () => () => undefined,
       answered: () => undefined,

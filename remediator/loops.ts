@@ -1,0 +1,40 @@
+// Work that is done again and again, each kind apart from the others.
+import { pause } from '../exporter/runtime/deadline.ts';
+import type { Log } from '../exporter/runtime/log.ts';
+
+export interface Loop {
+  /** Ends when the signal aborts and the work under way is done. */
+  readonly run: () => Promise<void>;
+  /** Do not wait for the interval. */
+  readonly soon: () => void;
+}
+
+/** Runs `work` again and again, never twice at a time; a failure is told and does not end it. */
+export function loop(name: string, everyMs: number, signal: AbortSignal, log: Log, work: () => Promise<void>): Loop {
+  let wake = new AbortController();
+  let toldAtMs = -Infinity;
+  return {
+    soon: () => {
+      wake.abort();
+    },
+    run: async () => {
+      while (!signal.aborted) {
+        wake = new AbortController();
+        try {
+          await work();
+        } catch (error) {
+          // The same failure comes each second while the disk is full.
+          if (performance.now() - toldAtMs > 30_000 && !isAborted(signal)) {
+            toldAtMs = performance.now();
+            log.error({ part: name, err: error }, 'a part of the remediator failed and goes on');
+          }
+        }
+        await pause(everyMs, AbortSignal.any([signal, wake.signal])).catch(() => undefined);
+      }
+    },
+  };
+}
+
+function isAborted(signal: AbortSignal): boolean {
+  return signal.aborted;
+}

@@ -1,0 +1,267 @@
+// What people change, by the API or by the command line while nobody serves: one place for both, each with its audit.
+import { z } from 'zod';
+import type { Inventory } from '../exporter/config/inventory.ts';
+import type { LedgerClock } from './clock.ts';
+import type { Approval, Json, Maintenance } from './model.ts';
+import { resume } from './resume.ts';
+import type { Store, StoreOfPeople } from './store/store.ts';
+import { setSwitchFile } from './switch.ts';
+
+export interface Actor {
+  readonly name: string;
+  readonly via: 'api' | 'cli';
+  readonly may: (role: string) => boolean;
+}
+
+export type PeopleStore = Store & StoreOfPeople;
+
+export interface PeopleContext {
+  readonly store: PeopleStore;
+  readonly clock: LedgerClock;
+  readonly switchFile: string;
+  /** Other machines may serve with the same store. */
+  readonly sharedStore?: boolean;
+  readonly inventory: Pick<Inventory, 'targets' | 'pipelines'>;
+  /** Something may go on now. */
+  readonly changed: () => void;
+}
+
+/** Not done, and why, in one line. */
+export class Refusal extends Error {
+  readonly status: 400 | 403 | 404 | 409;
+  constructor(status: Refusal['status'], message: string) {
+    super(message);
+    this.name = 'Refusal';
+    this.status = status;
+  }
+}
+
+export interface Change {
+  /** Below /api/v1/, of a POST; `:id` comes into the body. */
+  readonly path: string;
+  /** @throws ZodError, Refusal, StoreError */
+  readonly run: (context: PeopleContext, actor: Actor, body: unknown) => Promise<Json>;
+}
+
+function defineChange<B extends z.ZodType>(
+  path: string,
+  body: B,
+  run: (context: PeopleContext, actor: Actor, body: z.output<B>) => Promise<Json>,
+): Change {
+  return { path, run: async (context, actor, given) => run(context, actor, await body.parseAsync(given)) };
+}
+
+const why = z.string().trim().min(1).max(500);
+const id = z.string().min(1).max(200);
+const longestMs = 366 * 86_400_000;
+const lasts = z.int().min(1000).max(longestMs);
+const scope = z
+  .string()
+  .max(200)
+  .regex(/^(global|(target|pipeline):.+)$/, 'global, target:NAME or pipeline:NAME');
+
+const pause = defineChange(
+  'pause',
+  z.strictObject({ reason: why, scope: scope.default('global'), lasts_ms: lasts.optional() }),
+  async (context, actor, { reason, scope: of, lasts_ms: lastsMs }) => {
+    wanted(context, of);
+    const { store, clock, switchFile } = context;
+    const atMs = clock.nowMs();
+    const untilMs = lastsMs === undefined ? undefined : atMs + lastsMs;
+    const isFile = of === 'global' && untilMs === undefined;
+    if (isFile) {
+      await setSwitchFile(switchFile, { by: actor.name, reason, at: new Date(clock.wallMs()).toISOString() });
+    } else {
+      await refuseToShorten(context, of, untilMs, atMs);
+    }
+    // A file stops only the remediators of its own machine: with a shared store there are others.
+    if (!isFile || context.sharedStore === true) {
+      await store.setPause({ scope: of, paused: true, by: actor.name, reason, setMs: atMs, untilMs });
+    }
+    const detail = { reason, ...(lastsMs === undefined ? {} : { lastsMs }) };
+    await store.audit({ atMs, actor: actor.name, via: actor.via, verb: 'pause', object: of, detail });
+    return { paused: true, scope: of };
+  },
+);
+
+/** A pause never ends earlier for another one that is set later. @throws Refusal */
+async function refuseToShorten(
+  { store, clock }: PeopleContext,
+  of: string,
+  untilMs: number | undefined,
+  atMs: number,
+): Promise<void> {
+  const before = (await store.pauses()).find((p) => p.scope === of && p.paused);
+  if (before === undefined) return;
+  const endsMs = before.untilMs ?? Infinity;
+  if (endsMs <= atMs || endsMs <= (untilMs ?? Infinity)) return;
+  const ends = endsMs === Infinity ? 'without an end' : `until ${new Date(clock.wallOf(endsMs)).toISOString()}`;
+  throw new Refusal(409, `${of} is paused by ${before.by} ${ends} (${before.reason}), and stays so`);
+}
+
+const resumed = defineChange(
+  'resume',
+  z.strictObject({ scope: scope.default('global') }),
+  async (context, actor, { scope: of }) => {
+    const { store, clock, switchFile } = context;
+    if (of === 'global') {
+      await resume({ store, switchFile, clock, by: actor.name, via: actor.via });
+    } else {
+      const atMs = clock.nowMs();
+      if (!(await store.pauses()).some((p) => p.scope === of && p.paused))
+        throw new Refusal(404, `${of} is not paused`);
+      await store.setPause({ scope: of, paused: false, by: actor.name, reason: '', setMs: atMs, untilMs: undefined });
+      await store.audit({ atMs, actor: actor.name, via: actor.via, verb: 'resume', object: of, detail: {} });
+    }
+    context.changed();
+    return { paused: false, scope: of };
+  },
+);
+
+const clearLatch = defineChange(
+  'latches/:id/clear',
+  z.strictObject({ id, comment: why }),
+  async (context, actor, { id: latch, comment }) => {
+    const { store, clock } = context;
+    if (!(await store.clearLatch(latch, actor.name, comment, clock.nowMs()))) {
+      throw new Refusal(404, `there is no open latch ${latch}`);
+    }
+    context.changed();
+    return { cleared: true };
+  },
+);
+
+const decision = z.strictObject({ id, comment: z.string().trim().max(500).default('') });
+const approve = defineChange('approvals/:id/approve', decision, (context, actor, body) =>
+  decide(context, actor, 'approved', body),
+);
+const reject = defineChange('approvals/:id/reject', decision, (context, actor, body) =>
+  decide(context, actor, 'rejected', body),
+);
+
+async function decide(
+  context: PeopleContext,
+  actor: Actor,
+  verdict: 'approved' | 'rejected',
+  body: { readonly id: string; readonly comment: string },
+): Promise<Json> {
+  const { store, clock } = context;
+  const asked = await findApproval(store, body.id, clock.nowMs());
+  if (!actor.may(asked.role)) {
+    throw new Refusal(403, `${actor.name} has not the role ${asked.role}, which this approval asks for`);
+  }
+  const episode = await store.episode(asked.episodeId);
+  if (verdict === 'approved' && asked.state === 'requested' && episode?.state === 'closed') {
+    throw new Refusal(409, `the trouble that ${asked.id} was asked for is over: nothing would begin`);
+  }
+  const done = await store.decideApproval(asked.id, verdict, actor.name, body.comment, clock.nowMs());
+  if (!done.decided) throw new Refusal(409, done.because);
+  // Decided things are looked at now, not at the next turn.
+  if (episode?.state === 'open') await store.scheduleEval(episode.id, episode.nextEvalMs, clock.nowMs());
+  context.changed();
+  const { id: approval, episodeId, action, target } = done.approval;
+  return { approval, episode: episodeId, action, target, state: verdict };
+}
+
+/** By its id, by its episode, or by the beginning of either: the one that waits. @throws Refusal */
+export async function findApproval(
+  store: Pick<StoreOfPeople, 'approval' | 'approvals'>,
+  what: string,
+  nowMs: number,
+): Promise<Approval> {
+  const exact = await store.approval(what);
+  if (exact !== undefined) return exact;
+  const fits = (one: string): boolean => one === what || (what.length >= 8 && one.startsWith(what));
+  // Those that are over count too: ids of one minute begin alike, and the beginning of one that is over must not be taken
+  // for another that waits.
+  const all = await store.approvals({ nowMs, limit: 1000 });
+  const byId = all.filter((a) => fits(a.id));
+  const ofEpisode = all.filter((a) => fits(a.episodeId));
+  const several = new Set(ofEpisode.map((a) => a.episodeId)).size > 1;
+  const found = byId.length > 0 || several ? [...byId, ...ofEpisode] : ofEpisode.filter((a) => a.state === 'requested');
+  const [first, ...others] = found;
+  if (first === undefined) throw new Refusal(404, `no approval ${what} is waited for`);
+  if (others.length === 0) return first;
+  const named = found.slice(0, 5).map((a) => `${a.id} (${a.state}, ${a.action} of ${a.target})`);
+  const more = found.length > named.length ? ` and ${found.length - named.length} more` : '';
+  throw new Refusal(409, `${what} fits ${named.join(', ')}${more}. Write the whole id of the one that is meant`);
+}
+
+const addMaintenance = defineChange(
+  'maintenance',
+  z.strictObject({ scope, reason: why, in_ms: z.int().min(0).max(longestMs).default(0), lasts_ms: lasts }),
+  async (context, actor, { scope: of, reason, in_ms: inMs, lasts_ms: lastsMs }) => {
+    wanted(context, of);
+    const { store, clock } = context;
+    const nowMs = clock.nowMs();
+    const startsMs = nowMs + inMs;
+    const added = await store.addMaintenance(
+      { scope: of, startsMs, endsMs: startsMs + lastsMs, owner: actor.name, reason },
+      actor.via,
+      nowMs,
+    );
+    return maintenanceView(added, clock.wallOf, nowMs);
+  },
+);
+
+const endMaintenance = defineChange(
+  'maintenance/:id/end',
+  z.strictObject({ id }),
+  async (context, actor, { id: maintenance }) => {
+    const { store, clock } = context;
+    if (!(await store.endMaintenance(maintenance, actor.name, actor.via, clock.nowMs()))) {
+      throw new Refusal(404, `there is no maintenance ${maintenance} that lasts or is to come`);
+    }
+    context.changed();
+    return { ended: true };
+  },
+);
+
+const liftDemotion = defineChange(
+  'demotions/lift',
+  z.strictObject({ policy: id, target: id, comment: why }),
+  async (context, actor, { policy, target, comment }) => {
+    const { store, clock } = context;
+    if (!(await store.liftDemotion(policy, target, actor.name, comment, clock.nowMs()))) {
+      throw new Refusal(404, `policy ${policy} is not demoted on ${target}`);
+    }
+    context.changed();
+    return { lifted: true };
+  },
+);
+
+export const changes: readonly Change[] = [
+  pause,
+  resumed,
+  clearLatch,
+  approve,
+  reject,
+  addMaintenance,
+  endMaintenance,
+  liftDemotion,
+];
+
+export function maintenanceView(
+  m: Maintenance,
+  wallOf: LedgerClock['wallOf'],
+  nowMs: number,
+): { readonly id: string; readonly scope: string; readonly [key: string]: Json } {
+  return {
+    id: m.id,
+    scope: m.scope,
+    active: m.startsMs <= nowMs && nowMs < m.endsMs,
+    starts: new Date(wallOf(m.startsMs)).toISOString(),
+    ends: new Date(wallOf(m.endsMs)).toISOString(),
+    owner: m.owner,
+    reason: m.reason,
+  };
+}
+
+/** A scope that nothing is in would be a pause that does not hold. @throws Refusal */
+function wanted({ inventory }: PeopleContext, of: string): void {
+  const [kind = '', ...rest] = of.split(':');
+  const name = rest.join(':');
+  if (kind === 'global') return;
+  const names = kind === 'target' ? [...inventory.targets.keys()] : inventory.pipelines.map((p) => p.name);
+  if (!names.includes(name)) throw new Refusal(404, `there is no ${kind} ${name}. Name one of: ${names.join(', ')}`);
+}

@@ -1,0 +1,78 @@
+// Do the policies answer alerts that there are? Their names and labels against the rules that Prometheus loads.
+import { glob } from 'node:fs/promises';
+import { z } from 'zod';
+import { readYaml } from '../exporter/config/loader.ts';
+import { ConfigError } from '../exporter/runtime/errors.ts';
+import type { PolicyFile } from './guard.ts';
+
+const rulesFile = z.object({
+  groups: z.array(
+    z.object({
+      rules: z.array(
+        z.object({ alert: z.string().optional(), labels: z.record(z.string(), z.coerce.string()).default({}) }),
+      ),
+    }),
+  ),
+});
+
+interface KnownAlert {
+  readonly name: string;
+  /** Static ones; a template gives any value. */
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+/** One line for each policy whose alert no rule raises. Nothing when policies.yml names no rules. */
+export async function unansweredAlerts({ policies, rules }: PolicyFile): Promise<readonly string[]> {
+  if (rules.length === 0) return [];
+  const { alerts, problems } = await alertsIn(rules);
+  // Without any alert the globs are wrong, not the policies.
+  if (alerts.length === 0 && problems.length > 0) return problems;
+  const names = [...new Set(alerts.map((a) => a.name))].sort();
+  const found = policies.flatMap(({ match }, i): string[] => {
+    const named = alerts.filter((a) => match['alertname'] === undefined || a.name === match['alertname']);
+    if (named.length === 0) {
+      return [
+        `policies[${i}].match.alertname: no rule raises ${match['alertname'] ?? 'an alert'}. Name one of: ${names.join(', ')}`,
+      ];
+    }
+    return Object.entries(match).flatMap(([label, wanted]) => {
+      if (label === 'alertname' || named.some((a) => mayHave(a, label, wanted))) return [];
+      const values = [...new Set(named.map((a) => a.labels[label] ?? ''))].join(', ');
+      return [
+        `policies[${i}].match.${label}: ${wanted} is never the value of this label of ${match['alertname'] ?? 'any alert'}: it is ${values}. Write that, or take the label out`,
+      ];
+    });
+  });
+  return [...problems, ...found];
+}
+
+/** A label that the rule does not set comes from the series. */
+function mayHave({ labels }: KnownAlert, label: string, wanted: string): boolean {
+  const value = labels[label];
+  return value === undefined || value === wanted || value.includes('{{');
+}
+
+async function alertsIn(
+  globs: readonly string[],
+): Promise<{ readonly alerts: readonly KnownAlert[]; readonly problems: readonly string[] }> {
+  const alerts: KnownAlert[] = [];
+  const problems: string[] = [];
+  for (const [i, pattern] of globs.entries()) {
+    const files: string[] = [];
+    for await (const file of glob(pattern)) files.push(file);
+    files.sort();
+    if (files.length === 0) problems.push(`rules[${i}]: no file fits ${pattern}. Write a glob of rule files`);
+    for (const file of files) {
+      try {
+        const read = rulesFile.parse(await readYaml(file));
+        for (const { alert, labels } of read.groups.flatMap((g) => g.rules)) {
+          if (alert !== undefined) alerts.push({ name: alert, labels });
+        }
+      } catch (error) {
+        const why = error instanceof ConfigError ? error.problems.join('; ') : 'it does not hold groups with rules';
+        problems.push(`rules[${i}]: ${file}: ${why}. Leave it out, or mend it`);
+      }
+    }
+  }
+  return { alerts, problems };
+}
