@@ -147,6 +147,10 @@ async function serveCommand(options: Options): Promise<void> {
     },
   });
   reload = serving.reload;
+  // A failure that nobody waits for, here or in a library, costs what it belongs to and not the view of all the others.
+  process.on('unhandledRejection', (error) => {
+    serving.fault('a failure that nobody waited for', error);
+  });
   onShutdown(serving.stop, graceMs, log);
 }
 

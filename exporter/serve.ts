@@ -20,6 +20,8 @@ export interface Serving {
   readonly addresses: readonly Bound[];
   /** Reads the inventory again: all of it is taken, or the one before stays in use. True when it was taken. */
   readonly reload: () => Promise<boolean>;
+  /** Counts and logs what is wrong with this program itself. */
+  readonly fault: (part: string, error: unknown) => void;
   readonly stop: () => Promise<void>;
 }
 
@@ -90,6 +92,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   return {
     addresses,
     reload: reloadInTurn,
+    fault,
     stop: async () => {
       await close(drainMs);
       await web[Symbol.asyncDispose]();

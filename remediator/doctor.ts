@@ -53,6 +53,7 @@ async function examine(deps: SituationDeps<World>, policy: Policy, target: strin
   const head = { policy: policy.name, mode: policy.mode, action: policy.action, target };
   const call = { signal: within(examineMs), clock };
   const rights = examineRights(deps.world, policy.action, target, call);
+  rights.catch(() => undefined); // it is awaited after the guards, and may fail before them
   try {
     // The clock is judged by the server, which has watched it; a file of policies is matched as if it were alone.
     const alone = {

@@ -44,7 +44,7 @@ export const flowRow: Row = {
     },
     {
       kind: 'number',
-      title: 'Firing alerts',
+      title: 'How many alerts fire',
       description: 'Critical and warning, inhibited and silenced ones included.',
       unit: 'short',
       redFrom: 1,

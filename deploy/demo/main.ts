@@ -9,11 +9,11 @@ import { refused } from './scene-refused.ts';
 import { repaired } from './scene-repaired.ts';
 import { createTimeline, type Timeline } from './timeline.ts';
 
-/** The shipped policies, with the one change that a user makes who has come to trust them. */
+/** The shipped policies, with the changes that a user makes who has come to trust them: by itself, and at any hour. */
 function shippedPoliciesOnAuto(): unknown {
   const file = join(import.meta.dirname, '..', 'policies.example.yml');
   const { policies } = load(readFileSync(file, 'utf8')) as { policies: readonly Record<string, unknown>[] };
-  return { policies: policies.map((policy) => ({ ...policy, mode: 'auto' })) };
+  return { policies: policies.map(({ windows: _hours, ...policy }) => ({ ...policy, mode: 'auto' })) };
 }
 
 function addresses(lab: Lab): string {
@@ -74,7 +74,7 @@ try {
     `every duration of the shipped rules, and of Prometheus and Alertmanager, is divided by ${lab.timeFactor}; nothing else is changed`,
   );
   timeline.event(
-    `Maxwell is ${lab.maxwellRelease ?? 'not there'}; the remediator's policies are the shipped ones, in mode auto`,
+    `Maxwell is ${lab.maxwellRelease ?? 'not there'}; the remediator's policies are the shipped ones, in mode auto, at any hour`,
   );
   await Promise.race([play(lab, timeline), interrupted]);
   process.exitCode = summary(timeline) ? 0 : 1;

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { after, before, test } from 'node:test';
+import { isDeepStrictEqual } from 'node:util';
 import { query, scalar } from '../../deploy/demo/observe.ts';
 import { pipelineParts, waitFor, type Lab } from '../../deploy/lab/lab.ts';
 import { TcpProxy } from '../../deploy/lab/tcp-proxy.ts';
@@ -111,9 +112,10 @@ test('the answer comes within the deadline, without the one that hangs and with 
   }
 
   for (const link of links) await link.blackhole();
+  const deadlineSeconds = 4; // time enough for the others on a busy machine
   const took: number[] = [];
   for (let i = 0; i < 3; i++) {
-    const { text, tookMs } = await scrape(lab, 2);
+    const { text, tookMs } = await scrape(lab, deadlineSeconds);
     took.push(Math.round(tookMs));
     const now = seriesOf(parseExposition(text), ofOthers);
     assert.deepEqual(
@@ -133,21 +135,26 @@ test('the answer comes within the deadline, without the one that hangs and with 
     assert.equal(valueOf(text, 'pipeline_lag_seconds', { pipeline: 'orders' }), undefined);
   }
   t.diagnostic(`answers after ${took.join(', ')} ms`);
-  assert.ok(Math.max(...took) <= 2_000, `answers after ${took.join(', ')} ms`);
+  assert.ok(Math.max(...took) <= deadlineSeconds * 1000, `answers after ${took.join(', ')} ms`);
 });
 
 test('Prometheus goes on scraping: the exporter is up, they are down and the others are up', async () => {
   const names = hanging.map(({ name }) => name).sort();
-  await waitFor(async () => (await query(lab, 'pipemedic_target_up == 0')).length >= names.length, {
-    deadlineMs: 30_000,
-    what: `${names.join(' and ')} down in Prometheus`,
-  });
-  assert.equal(await scalar(lab, 'up{job="pipemedic"}'), 1);
-  const down = await query(lab, 'pipemedic_target_up == 0');
-  assert.deepEqual(down.map((series) => series.labels['target']).sort(), names);
-  for (const { name, state } of hanging) {
-    assert.equal((await query(lab, `${state}{target="${name}",state="unknown"} == 1`)).length, 1);
-  }
+  const isUnknown = hanging.map(({ name, state }) => `${state}{target="${name}",state="unknown"} == 1`);
+  const all = { down: names, up: 1, unknown: hanging.length };
+  let found: unknown;
+  // In one and the same look; another target may miss a scrape on a busy machine, but not all of them
+  await waitFor(
+    async () => {
+      const down = (await query(lab, 'pipemedic_target_up == 0')).map((series) => series.labels['target']).sort();
+      const up = await scalar(lab, 'up{job="pipemedic"}');
+      const unknown = (await query(lab, isUnknown.join(' or '))).length;
+      found = { down, up, unknown };
+      return isDeepStrictEqual(found, all);
+    },
+    { deadlineMs: 30_000, what: `${names.join(' and ')} down in Prometheus, and nothing else` },
+  ).catch(() => undefined);
+  assert.deepEqual(found, all);
 });
 
 test('there is never more than one connection to each, however many scrapes', async () => {

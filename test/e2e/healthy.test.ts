@@ -36,9 +36,18 @@ after(async () => {
 });
 
 test('all targets are up, and a change on the source reaches the Redis replica', async () => {
-  const up = await query(lab, 'pipemedic_target_up == 1');
-  assert.deepEqual(up.map((series) => series.labels['target']).sort(), [...targetNames]);
-  assert.deepEqual(await query(lab, 'pipemedic_collector_success == 0'), []);
+  let [up, failing]: unknown[][] = [[], []];
+  // On a busy machine a target may miss a scrape: what goes on failing is not healthy
+  await waitFor(
+    async () => {
+      const targets = await query(lab, 'pipemedic_target_up == 1');
+      up = targets.map((series) => series.labels['target']).sort();
+      failing = await query(lab, 'pipemedic_collector_success == 0');
+      return up.length === targetNames.length && failing.length === 0;
+    },
+    { deadlineMs: 20_000, what: 'a scrape in which everything succeeds' },
+  ).catch(() => undefined);
+  assert.deepEqual({ up, failing }, { up: [...targetNames], failing: [] });
   const begun = performance.now();
   await changeArrives(lab, 'through all of it');
   const tookSeconds = (performance.now() - begun) / 1000;
@@ -143,25 +152,35 @@ test('every query of the dashboard has data in Prometheus', async () => {
   // At least four scrape intervals, as Grafana would choose it
   const queries = dashboardQueries({ pipeline: ['orders'], target: targetNames, rateInterval: '10s' });
   assert.ok(queries.length > 40, `${queries.length} queries`);
-  const isEmpty = async (expr: string): Promise<boolean> => (await query(lab, expr)).length === 0;
-  let left = queries;
-  // Some need two scrapes, others the first garbage collection
+  const where = new Set(queries.map((q) => q.where));
+  assert.equal(where.size, queries.length, 'two queries of one name');
+  assert.deepEqual(
+    Object.keys(emptyWhenHealthy).filter((name) => !where.has(name)),
+    [],
+    'names of the table above that the dashboard does not have',
+  );
+  // Those with data once need not have it again: some tell of a moment. Those that are to be empty are asked until
+  // they all are: on a busy machine a target may miss a scrape, which the dashboard is right to show. What goes on
+  // failing never gets there, and what fails for long has fired, which the last test here looks at.
+  let missing = queries.filter((q) => !(q.where in emptyWhenHealthy));
+  let unexpected: { readonly where: string; readonly series: readonly unknown[] }[] = [];
   await waitFor(
     async () => {
-      const answers = await Promise.all(left.map(async (q) => ({ ...q, empty: await isEmpty(q.expr) })));
-      left = answers.filter((answer) => answer.empty);
-      return left.every(({ where }) => where in emptyWhenHealthy);
+      const without = async (q: (typeof queries)[number]): Promise<boolean> => (await query(lab, q.expr)).length === 0;
+      const lacks = await Promise.all(missing.map(without));
+      missing = missing.filter((_, index) => lacks[index]);
+      const told = queries.filter((q) => q.where in emptyWhenHealthy);
+      const answers = await Promise.all(told.map(async (q) => ({ where: q.where, series: await query(lab, q.expr) })));
+      unexpected = answers.filter(({ series }) => series.length > 0);
+      return missing.length === 0 && unexpected.length === 0;
     },
-    { deadlineMs: 60_000, what: 'data for every query', intervalMs: 1_000 },
+    { deadlineMs: 60_000, what: 'data for every query, and none where a healthy pipeline has none', intervalMs: 1_000 },
   ).catch(() => undefined);
-  // Told apart, so that a failure names the few that differ and not all
-  const empty = new Set(left.map(({ where }) => where));
-  const missing = left.filter(({ where }) => !(where in emptyWhenHealthy));
-  const unexpected = Object.keys(emptyWhenHealthy).filter((where) => !empty.has(where));
-  assert.deepEqual({ missing, unexpected }, { missing: [], unexpected: [] }, await firedBefore());
+  const fired = await firedBefore();
+  assert.deepEqual({ missing, unexpected }, { missing: [], unexpected: [] }, JSON.stringify({ unexpected, fired }));
   // The dashboard says of these itself that they may be empty
   assert.deepEqual(
-    left.filter(({ emptyWhen }) => emptyWhen === undefined),
+    queries.filter((q) => q.where in emptyWhenHealthy && q.emptyWhen === undefined),
     [],
   );
 });

@@ -230,3 +230,20 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     assert.ok(logLine(program, 'stopped'));
   });
 }
+
+test('serve: a failure inside that nobody waits for is counted and logged, and it goes on serving', async (t) => {
+  const file = await fileWith(t, inventory);
+  const stray = "process.on('SIGUSR2', () => { Promise.reject(new Error('stray')) })";
+  const program = start(t, ['serve', `--config.file=${file}`, '--web.listen-address=127.0.0.1:0'], {
+    NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(stray)}`,
+  });
+  const { port } = (await eventually(program, () => logLine(program, 'listening'))) as { port: number };
+  const scrape = async (): Promise<ReturnType<typeof parseExposition>> =>
+    parseExposition(await (await fetch(`http://127.0.0.1:${String(port)}/metrics`)).text());
+  await scrape();
+  program.child.kill('SIGUSR2');
+  const line = await eventually(program, () => logLine(program, 'fault of this program'));
+  assert.equal((line['err'] as { message: string }).message, 'stray');
+  const part = 'a failure that nobody waited for';
+  assert.equal(valueOf(await scrape(), 'pipemedic_exporter_faults_total', { part }), 1);
+});

@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { firing, query, scalar } from '../../deploy/demo/observe.ts';
 import { startLab, waitFor, type Lab, type LabOptions } from '../../deploy/lab/lab.ts';
+import { messageOf } from '../../exporter/runtime/errors.ts';
 import type { Run } from '../../remediator/model.ts';
 import type { Story } from '../../remediator/runs-view.ts';
 import { witnessLineSchema, type WitnessLine } from '../../remediator/supervisors/process-wire.ts';
@@ -42,17 +43,33 @@ export async function startHealthyLab(options: LabOptions = {}): Promise<Lab> {
         const down = await query(lab, 'pipemedic_target_up == 0');
         const unknown = await query(lab, 'pipeline_stage_state{state!="ok"} == 1');
         const running = await scalar(lab, 'maxwell_state{state="running"}');
-        const [first] = [...down, ...unknown];
-        if (first !== undefined) throw new Error(JSON.stringify(first.labels));
+        const bad = [...down, ...unknown].map(({ labels }) =>
+          ['target', 'stage', 'state'].map((label) => labels[label] ?? '').join(' '),
+        );
+        if (bad.length > 0) throw new Error(bad.join(', '));
         return running === 1;
       },
       { deadlineMs: 90_000, what: 'all targets up, all stages ok, and Maxwell running', intervalMs: 300 },
-    );
+    ).catch(async (error: unknown) => {
+      throw new Error(`${messageOf(error)}\n${await factsOf(lab)}`, { cause: error });
+    });
     return lab;
   } catch (error) {
     await lab.stop();
     throw error;
   }
+}
+
+/** What the exporter says of pipeline and Maxwell, and the end of Maxwell's log: for whoever asks why it is not healthy. */
+async function factsOf(lab: Lab): Promise<string> {
+  const page = await fetch(`${lab.urls.exporter}/metrics`, { signal: AbortSignal.timeout(10_000) }).then(
+    (answer) => answer.text(),
+    messageOf,
+  );
+  const told = /^(pipeline_|maxwell_|pipemedic_(target_up|collector_success|\w*reason))/;
+  const isFalse = /_state\{.* 0$/;
+  const lines = page.split('\n').filter((line) => told.test(line) && !isFalse.test(line));
+  return [...lines, ...lab.part('maxwell').log().split('\n').slice(-25)].join('\n');
 }
 
 /** The newest episode of the alert as the API tells it; undefined while there is none. */

@@ -85,6 +85,7 @@ async function look(client: MaxwellClient, state: State, call: CollectorCall): P
     state.partial ??= withoutTables(...found);
     return found;
   });
+  outside.catch(() => undefined); // it is awaited after the tables, and may fail while they are read
   const tables = await readMaxwellTables(client, call);
   const retention = await attempt(async () => readRetention(await client.source(call), call));
   const [process, probe] = await outside;
