@@ -7,6 +7,7 @@ import type { Action, Step } from './action.ts';
 import { hashOf } from './canonical.ts';
 import type { LedgerClock } from './clock.ts';
 import { alertIsActive } from './guards/alert.ts';
+import { close } from './limited.ts';
 import type { Json, Run } from './model.ts';
 import { conduct } from './runner/conduct.ts';
 import { Abandoned, type Ending, type RunContext } from './runner/context.ts';
@@ -29,6 +30,8 @@ export interface RunnerDeps<W> extends Restraints {
   /** Told of every end; must not throw. */
   readonly ended: (run: Run, end: Ending, durationSeconds: number) => Promise<void>;
   readonly lease?: LeaseTiming;
+  /** How long one reading of the facts may take. */
+  readonly lookMs?: number;
 }
 
 export interface Runner {
@@ -44,7 +47,7 @@ export interface Runner {
   readonly idle: () => Promise<void>;
 }
 
-const lookMs = 20_000;
+const longestLookMs = 20_000;
 const resumePauseMs = 5_000;
 /** After a run that changed nothing: long enough not to spin. */
 const nothingDoneCooldownMs = 15_000;
@@ -68,6 +71,7 @@ export function planHash(action: string, steps: readonly Step<unknown>[], params
 export function createRunner<W>(deps: RunnerDeps<W>): Runner {
   const { store, clock, log, holder } = deps;
   const timing = deps.lease ?? leaseTiming(clock);
+  const lookMs = deps.lookMs ?? longestLookMs;
   const conducted = new Map<string, { readonly done: Promise<void>; soaking: () => boolean }>();
   const notBefore = new Map<string, number>();
   const draining = new AbortController();
@@ -126,7 +130,7 @@ export function createRunner<W>(deps: RunnerDeps<W>): Runner {
         const end = await conductOrJudge(ctx, policy, evidenceHash);
         await finish(run, hold, policy, mutated(ctx.entries), end);
       } finally {
-        await ctx.lock?.[Symbol.asyncDispose]();
+        await close(ctx.lock, 'the lock', log);
       }
     } finally {
       lease.end();

@@ -9,6 +9,7 @@ import { selfOf, type Sweeping } from './fitness.ts';
 import type { ApprovalView, Limits, LinkView, PlanInput, Policy } from './guard.ts';
 import type { Approval, Demotion, Episode, Json, Run } from './model.ts';
 import { candidatesOf, objectOf } from './identify.ts';
+import { limited } from './limited.ts';
 import { dueDemotion, failedInEpisode, lastFailedOf, linkOf, relapsesOf } from './past.ts';
 import { maintenanceNow, readSwitches, scopeOf, scopesOf } from './restraint.ts';
 import type { Settings } from './settings.ts';
@@ -91,8 +92,8 @@ export async function situationOf<W extends Surroundings>(
   const fits = action !== undefined && only !== undefined && action.kinds.includes(only.kind) && object.is === 'clear';
   const signal = within(lookMs);
   const [look, upstreams] = await Promise.all([
-    fits && target !== undefined ? action.look(target, params, world, signal) : undefined,
-    target === undefined ? [] : world.upstreams(target, signal),
+    fits && target !== undefined ? limited(action.look(target, params, world, signal), lookMs, 'the facts') : undefined,
+    target === undefined ? [] : limited(world.upstreams(target, signal), lookMs, 'what it stands on'),
   ]);
   const evidenceHash = look === undefined ? undefined : hashOf(look.evidence);
   const known = target === undefined ? undefined : inventory.targets.get(target);

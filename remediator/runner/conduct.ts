@@ -4,6 +4,7 @@ import { messageOf } from '../../exporter/runtime/errors.ts';
 import type { Look } from '../action.ts';
 import { asJson, hashOf } from '../canonical.ts';
 import { writeEvidence, type Evidence } from '../evidence.ts';
+import { limited } from '../limited.ts';
 import type { Advice, Json } from '../model.ts';
 import { Abandoned, append, leaveIfLost, stepRun, type Ending, type RunContext } from './context.ts';
 import { takeLock } from './fence.ts';
@@ -18,6 +19,9 @@ export interface ConductOptions {
   /** Of the decision that this run was claimed for. */
   readonly evidenceHash: string | undefined;
 }
+
+/** How long one look in the soak may take. */
+const soakLookMs = 30_000;
 
 /** Conducts the run to its end. @throws Abandoned, StoreError: the run stays open and is taken up again later */
 export async function conduct<W>(ctx: RunContext<W>, options: ConductOptions): Promise<Ending> {
@@ -52,7 +56,10 @@ async function freeze<W>(ctx: RunContext<W>, options: ConductOptions): Promise<{
   if (noLock !== undefined) return refused(noLock);
   if (!ctx.samePlan) return refused('the plan has changed since the claim');
 
-  const look = await action.look(run.target, run.params, world, limited(ctx, options.lookMs));
+  const { lookMs } = options;
+  const { lost } = ctx.lease;
+  const looking = action.look(run.target, run.params, world, within(lookMs, lost));
+  const look = await limited(looking, lookMs, 'the facts', lost);
   leaveIfLost(ctx);
   if (look.alreadyFixed.is === 'deny') return { outcome: 'already_fixed', because: look.alreadyFixed.because };
   const against = [look.alreadyFixed, ...Object.values(look.preconditions)].find((v) => v.is !== 'allow');
@@ -168,10 +175,12 @@ async function soak<W>(ctx: RunContext<W>, before: unknown, soakMs: number): Pro
     }
     leaveIfLost(ctx);
     leaveIfDraining(ctx);
-    const run = stepRun(ctx, 'soak', before, 1, AbortSignal.any([within(30_000), ctx.draining]));
-    const seen = await ctx.action
-      .soak(ctx.run.target, ctx.run.params, ctx.world, run)
-      .catch((error: unknown) => ({ is: 'unknown', because: messageOf(error) }) as const);
+    const leave = AbortSignal.any([ctx.lease.lost, ctx.draining]);
+    const run = stepRun(ctx, 'soak', before, 1, within(soakLookMs, leave));
+    const looking = ctx.action.soak(ctx.run.target, ctx.run.params, ctx.world, run);
+    const seen = await limited(looking, soakLookMs, 'whether it lasts', leave).catch(
+      (error: unknown) => ({ is: 'unknown', because: messageOf(error) }) as const,
+    );
     leaveIfLost(ctx);
     leaveIfDraining(ctx);
     if (seen.is === 'no') return { outcome: 'failed', because: `it did not last: ${seen.because}` };
@@ -184,8 +193,4 @@ async function soak<W>(ctx: RunContext<W>, before: unknown, soakMs: number): Pro
 
 function leaveIfDraining<W>(ctx: RunContext<W>): void {
   if (ctx.draining.aborted) throw new Abandoned('the program ends');
-}
-
-function limited<W>(ctx: RunContext<W>, ms: number): AbortSignal {
-  return AbortSignal.any([within(ms), ctx.lease.lost]);
 }

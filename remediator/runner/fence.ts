@@ -1,8 +1,9 @@
 // Sessions of former lives of a run: ended before anything is looked at, so that what is seen stays true.
 import { pause, until, within } from '../../exporter/runtime/deadline.ts';
 import { messageOf } from '../../exporter/runtime/errors.ts';
-import type { Checked, FencingClass, Step } from '../action.ts';
+import type { Checked, FencingClass, LockAttempt, Step } from '../action.ts';
 import { asJson, hashOf } from '../canonical.ts';
+import { close, limited } from '../limited.ts';
 import { append, leaveIfLost, type RunContext } from './context.ts';
 import { formerSessions } from './journal.ts';
 
@@ -53,7 +54,7 @@ export async function endFormerSessions<W>(ctx: RunContext<W>, timeoutMs: number
 async function retakeLock<W>(ctx: RunContext<W>, timeoutMs: number): Promise<void> {
   const old = ctx.lock;
   ctx.lock = undefined;
-  await old?.[Symbol.asyncDispose]();
+  await close(old, 'the lock', ctx.log);
   await lockNow(ctx, timeoutMs);
 }
 
@@ -69,12 +70,17 @@ export async function takeLock<W>(ctx: RunContext<W>, timeoutMs: number): Promis
 async function lockNow<W>(ctx: RunContext<W>, timeoutMs: number): Promise<string | undefined> {
   const { action, run, world } = ctx;
   const signal = AbortSignal.any([within(timeoutMs), ctx.lease.lost]);
+  let asking: Promise<LockAttempt> | undefined;
   try {
-    const attempt = await action.lock?.(run.target, run.params, world, signal);
-    if (attempt === undefined) return undefined;
+    asking = action.lock?.(run.target, run.params, world, signal);
+    if (asking === undefined) return undefined;
+    const attempt = await limited(asking, timeoutMs, 'the lock', ctx.lease.lost);
     if (attempt.is !== 'held') return attempt.because;
     ctx.lock = attempt.lock;
   } catch (error) {
+    // one that is had too late is given back, not left behind
+    asking?.then((late) => (late.is === 'held' ? close(late.lock, 'the lock', ctx.log) : undefined)).catch(() => undefined);
+    leaveIfLost(ctx);
     return messageOf(error);
   }
   const { identity } = ctx.lock;

@@ -1,6 +1,8 @@
 // What may have come up since the claim: asked before every intent that begins something.
+import { within } from '../../exporter/runtime/deadline.ts';
 import { messageOf } from '../../exporter/runtime/errors.ts';
 import type { Policy } from '../guard.ts';
+import { limited } from '../limited.ts';
 import type { Run } from '../model.ts';
 import type { RunContext } from './context.ts';
 
@@ -32,6 +34,7 @@ async function ask<W>(ctx: RunContext<W>, policy: string, deps: Restraints): Pro
   if (clock.nowMs() - run.claimedMs > action.longestMs) return 'the run has taken too long';
   if (action.lock === undefined) return undefined;
   if (ctx.lock === undefined) return 'the lock that others see is not held';
-  const held = await ctx.lock.held(AbortSignal.timeout(lockAnswersMs));
+  const asking = ctx.lock.held(within(lockAnswersMs));
+  const held = await limited(asking, lockAnswersMs, 'the lock', ctx.lease.lost);
   return held.is === 'yes' ? undefined : `the lock that others see is lost: ${held.because}`;
 }

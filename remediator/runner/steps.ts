@@ -1,7 +1,8 @@
 // One step: probe, intent, one call, result, verification, each made durable before the next.
-import { pause, until, within } from '../../exporter/runtime/deadline.ts';
+import { pause, within } from '../../exporter/runtime/deadline.ts';
 import { messageOf } from '../../exporter/runtime/errors.ts';
 import type { Applied, Checked, Probe, Step, StepSession } from '../action.ts';
+import { close, limited } from '../limited.ts';
 import { Abandoned, append, entryData, leaveIfLost, stepRun, type RunContext, type StepResult } from './context.ts';
 import { endFormerSessions, fencingOf } from './fence.ts';
 import { mutated, mutatedSteps, phaseOf, type StepPhase } from './journal.ts';
@@ -14,8 +15,6 @@ const ok: StepResult = { is: 'ok' };
 const lookAgainMs = 250;
 /** Intents that were never carried out (a crash just before the call) do not count as tries, but not without end. */
 const lostIntents = 5;
-/** What a step's functions get beyond their deadline to answer by themselves; then they are not waited for any more. */
-const graceMs = 1_000;
 
 /**
  * Brings one step to its end, from wherever the journal says it stands.
@@ -99,6 +98,7 @@ async function attempt<W>(
   }
   if (how === 'forward' && safe) {
     const why = (await ctx.obstacle()) ?? (mutated(ctx.entries) ? undefined : await ctx.withdrawn());
+    leaveIfLost(ctx);
     if (why !== undefined) {
       return { is: 'over', end: { outcome: mutated(ctx.entries) ? 'failed' : 'refused', because: why } };
     }
@@ -108,14 +108,14 @@ async function attempt<W>(
     return { is: 'failed', because };
   }
   const number = phase.intents + 1;
-  let opened: StepSession | undefined;
+  let session: StepSession | undefined;
   try {
-    opened = await openSession(ctx, step, before, number);
+    session = await openSession(ctx, step, before, number);
   } catch (error) {
     leaveIfLost(ctx);
     return { is: 'failed', because: `${step.name}: no session of its own: ${messageOf(error)}` };
   }
-  await using session = opened;
+  await using _ = { [Symbol.asyncDispose]: () => close(session, 'the session of a step', ctx.log) };
   if (!(await ctx.lease.renew())) {
     leaveIfLost(ctx);
     throw new Abandoned('the lease could not be renewed before a step');
@@ -147,17 +147,12 @@ async function openSession<W>(
   const run = stepRun(ctx, step.name, before, number, within(step.deadlineMs));
   const opening = step.session?.(run);
   try {
-    return await limited(opening ?? Promise.resolve(undefined), step.deadlineMs, 'the session');
+    return await limited(opening ?? Promise.resolve(undefined), step.deadlineMs, 'the session', ctx.lease.lost);
   } catch (error) {
     // one that is open too late is closed, not left behind
-    opening?.then((late) => late[Symbol.asyncDispose]()).catch(() => undefined);
+    opening?.then((late) => close(late, 'the session of a step', ctx.log)).catch(() => undefined);
     throw error;
   }
-}
-
-/** What does not answer a while after its deadline is given up, whether it has seen the signal or not. */
-function limited<T>(work: Promise<T>, deadlineMs: number, what: string): Promise<T> {
-  return until(within(deadlineMs + graceMs), what, work);
 }
 
 /** The one external call. The last look at the lease and the call are in one turn: nothing can come between them. */
@@ -254,7 +249,7 @@ async function probeUntilKnown<W>(ctx: RunContext<W>, step: Step<unknown>, befor
     try {
       const limitMs = Math.max(leftMs, lookAgainMs);
       const run = stepRun(ctx, step.name, before, 0, within(limitMs));
-      probe = await limited(step.probe(run), limitMs, step.name);
+      probe = await limited(step.probe(run), limitMs, step.name, ctx.lease.lost);
     } catch (error) {
       probe = { is: 'unknown', because: messageOf(error) };
     }
@@ -279,7 +274,7 @@ async function check<W>(
     const run = stepRun(ctx, step.name, before, number, within(limitMs));
     const waiting = atSafePoint(ctx) ? AbortSignal.any([run.signal, ctx.draining]) : run.signal;
     try {
-      seen = await limited(step.verify({ ...run, signal: waiting }), limitMs, step.name);
+      seen = await limited(step.verify({ ...run, signal: waiting }), limitMs, step.name, ctx.lease.lost);
     } catch (error) {
       seen = { is: 'unknown', because: messageOf(error) };
     }

@@ -105,9 +105,14 @@ export class TargetLink {
   constructor(path: string, signal: AbortSignal) {
     this.#socket = connect(path);
     this.#socket.on('error', () => undefined);
+    if (signal.aborted) this.#socket.destroy();
     signal.addEventListener('abort', () => this.#socket.destroy(), { once: true });
     const lines = createInterface(this.#socket);
     lines.on('error', () => undefined);
+    // destroyed, it has no end that the lines would hear of
+    this.#socket.once('close', () => {
+      lines.close();
+    });
     this.#lines = lines[Symbol.asyncIterator]();
   }
 

@@ -104,15 +104,10 @@ export async function untilReached(round: () => Promise<void>): Promise<void> {
   }
 }
 
-/**
- * Goes on after it stood still, and has its time to do harm. That it ends is not asked: seen rarely on a busy machine, with
- * a store on a server, one that was thawed did not end within minutes.
- */
-export async function thaw({ child, ended }: Living): Promise<void> {
+/** Goes on after it stood still, has its time to do harm, and ends. */
+export async function thaw({ child, ended, log }: Living): Promise<void> {
   child.kill('SIGCONT');
-  let timer: NodeJS.Timeout | undefined;
-  await Promise.race([ended, new Promise((resolve) => (timer = setTimeout(resolve, 45_000)))]);
-  clearTimeout(timer);
+  await inTime(ended, 'the end of a life that was thawed', log);
 }
 
 export interface Round {
