@@ -36,7 +36,8 @@ after(async () => {
 });
 
 test('all targets are up, and a change on the source reaches the Redis replica', async () => {
-  let [up, failing]: unknown[][] = [[], []];
+  let up: readonly unknown[] = [];
+  let failing: readonly unknown[] = [];
   // On a busy machine a target may miss a scrape: what goes on failing is not healthy
   await waitFor(
     async () => {
