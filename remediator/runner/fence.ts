@@ -79,7 +79,9 @@ async function lockNow<W>(ctx: RunContext<W>, timeoutMs: number): Promise<string
     ctx.lock = attempt.lock;
   } catch (error) {
     // one that is had too late is given back, not left behind
-    asking?.then((late) => (late.is === 'held' ? close(late.lock, 'the lock', ctx.log) : undefined)).catch(() => undefined);
+    asking
+      ?.then((late) => (late.is === 'held' ? close(late.lock, 'the lock', ctx.log) : undefined))
+      .catch(() => undefined);
     leaveIfLost(ctx);
     return messageOf(error);
   }
