@@ -221,6 +221,19 @@ export const exporterRow: Row = {
       ],
     },
     {
+      kind: 'lines',
+      title: 'Series left out of each scrape',
+      description: 'Of a target that has more of them than it may. Alert: PipemedicSeriesDropped.',
+      unit: 'short',
+      width: 12,
+      queries: [
+        {
+          expr: `max by (target, collector) (pipemedic_collector_series_dropped{${ofTarget}})`,
+          legend: '{{target}} {{collector}}',
+        },
+      ],
+    },
+    {
       kind: 'number',
       title: 'Targets of the inventory',
       description: 'Set up and watched. Alert: PipemedicTargetsMissing, when they differ.',
