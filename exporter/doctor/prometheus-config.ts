@@ -6,6 +6,7 @@ import { load } from 'js-yaml';
 import { z } from 'zod';
 import type { Auth, Tls } from '../fields.ts';
 import { ConfigError, messageOf } from '../runtime/errors.ts';
+import { yamlProblem } from '../runtime/yaml-problem.ts';
 import type { PrometheusAddress } from './prometheus-api.ts';
 
 export const userVariable = 'PIPEMEDIC_PROMETHEUS_USER';
@@ -86,7 +87,7 @@ async function readHttpConfig(file: string): Promise<{ auth: Auth | undefined; t
   try {
     document = load(await readFile(file, 'utf8'), { filename: file });
   } catch (error) {
-    throw new ConfigError(file, [messageOf(error)]);
+    throw new ConfigError(file, [yamlProblem(error) ?? messageOf(error)]);
   }
   const parsed = httpConfig.safeParse(document);
   if (!parsed.success) {

@@ -5,6 +5,7 @@ import { dirname, resolve } from 'node:path';
 import { load } from 'js-yaml';
 import { z } from 'zod';
 import { ConfigError, messageOf } from './errors.ts';
+import { yamlProblem } from './yaml-problem.ts';
 import { webConfigSchema, type WebDocument, type WebTls } from './web-config-schema.ts';
 
 /** @throws ConfigError with every problem found */
@@ -15,7 +16,7 @@ export function readWebConfig(file: string): WebDocument {
     // js-yaml takes an empty document for a mistake; here it is a file that asks for nothing
     document = /^(?!\s*(#|$))/m.test(text) ? load(text, { filename: file }) : {};
   } catch (error) {
-    throw new ConfigError(file, [messageOf(error)]);
+    throw new ConfigError(file, [yamlProblem(error) ?? messageOf(error)]);
   }
   const parsed = webConfigSchema.safeParse(document);
   if (parsed.success) return parsed.data;

@@ -46,6 +46,16 @@ test('a file as promtool reads it: paths are relative to it', async (t) => {
   assert.deepEqual((await prometheusAddress('http://p', bearer, {})).auth, { password_file: '/run/token' });
 });
 
+test('a file that is no YAML: its line is told, and nothing of what stands in it', async (t) => {
+  const broken = await fileWith(t, 'basic_auth:\n  username: me\n  password: hush-9\n bad: [\n');
+  await assert.rejects(prometheusAddress('http://p', broken, {}), (error: unknown) => {
+    assert.ok(error instanceof ConfigError);
+    assert.match(error.message, /line 4: not YAML: bad indentation of a mapping entry/);
+    assert.ok(!error.message.includes('hush-9'), error.message);
+    return true;
+  });
+});
+
 test('the environment names secrets, and its own are read at each use', async () => {
   const of = async (env: NodeJS.ProcessEnv) => (await prometheusAddress('http://p', undefined, env)).auth;
   assert.deepEqual(await of({ PIPEMEDIC_PROMETHEUS_TOKEN: 't' }), { password_env: 'PIPEMEDIC_PROMETHEUS_TOKEN' });

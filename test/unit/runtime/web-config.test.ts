@@ -108,6 +108,25 @@ for (const [text, said] of mistakes) {
   });
 }
 
+test('what is no YAML is told by its line, without a part of the file: hashes and keys stand in it', () => {
+  for (const broken of [
+    `basic_auth_users:\n  alice: ${hash}\n bad: [\n`,
+    `basic_auth_users:\n  alice: !${hash.slice(4, 20).replace('$', '')}\n`,
+    `basic_auth_users: *${hash.slice(7, 20)}\n`,
+    `basic_auth_users:\n  alice: "${hash}\n`,
+  ]) {
+    assert.throws(
+      () => parse(broken),
+      (error: unknown) => {
+        assert.ok(error instanceof ConfigError);
+        assert.match(error.message, /line \d: not YAML: .*Mend it there$/);
+        assert.ok(!error.message.includes(hash.slice(8, 16)), error.message);
+        return true;
+      },
+    );
+  }
+});
+
 test('a file that is not there, and certificates that are not, are refused at the start', () => {
   const quiet = (): void => undefined;
   assert.throws(() => openWebConfig(join(dir, 'none.yml'), quiet), /none\.yml is not usable:[^]*ENOENT/);
