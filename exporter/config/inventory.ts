@@ -225,7 +225,11 @@ function takenLabels(
 function labelsOf(system: System): ReadonlyMap<string, string> {
   const open = system.collectors.flatMap((c) => Object.values(c.open));
   const families = [
-    ...system.collectors.flatMap((c) => Object.values(c.families)),
+    ...system.collectors
+      .flatMap((c) => Object.values(c.families))
+      .map(({ quantiles, ...family }) =>
+        quantiles === true ? { ...family, labels: [...family.labels, 'quantile'] } : family,
+      ),
     ...open.map(({ prefix, labels: names }) => ({ name: `${prefix}*`, labels: names, level: 'target' })),
     ...Object.values(graphFamilies),
   ].filter(({ level }) => level === 'target');

@@ -479,3 +479,11 @@ nightly needs db1
 `,
   );
 });
+
+test('a label that the exposition itself adds to a series: it would be there twice, and Prometheus would refuse the whole page', () => {
+  const given = load('targets: [{name: cache, kind: redis, address: {host: a}, labels: {quantile: x}}]');
+  assert.throws(
+    () => inventoryOf(given, 'pipemedic.yml', registered),
+    /targets\[0\] \(cache\)\.labels\.quantile: redis_latency_percentiles_usec has a label of this name\. Choose another name/,
+  );
+});
