@@ -3,13 +3,16 @@ import type { Call, CollectorCall } from './collector.ts';
 import type { Inventory, Target } from './config/inventory.ts';
 import { placesOf } from './doctor/places.ts';
 import type { CollectorReport, TargetReport } from './doctor/report.ts';
+import { limitFindings } from './doctor/series-limit.ts';
 import { FactBoard, SharedFacts } from './facts.ts';
 import type { Families, Sample } from './families.ts';
 import type { Finding } from './findings.ts';
 import type { Clock } from './runtime/clock.ts';
 import { pause, until, within } from './runtime/deadline.ts';
+import { SeriesGuard } from './scrape/guard.ts';
 import { sourcesOf } from './scrape/rounds.ts';
-import { failureOf, type Failure } from './scrape/sweep.ts';
+import { failureOf, labelsOf, type Failure } from './scrape/sweep.ts';
+import { SampleWriter, type Block } from './scrape/writer.ts';
 import type { BoundCollector, BoundTarget, Place, TargetClient } from './system.ts';
 
 interface Examining {
@@ -85,6 +88,9 @@ interface Look {
   readonly collector: string;
   readonly failure: Failure | undefined;
   readonly samples: readonly Sample[];
+  /** As a scrape would serve them, and what it would not even write. */
+  readonly blocks: readonly Block[];
+  readonly refused: ReadonlyMap<string, number>;
 }
 
 interface Looking extends Call {
@@ -100,7 +106,7 @@ async function lookAt({ target, bound, client }: Opened, looking: Looking): Prom
   return Promise.all(
     bound.collectors.map(async (collector) => {
       const board = new FactBoard(shared);
-      const look = await lookBy(collector, client, {
+      const look = await lookBy(target, collector, client, {
         clock,
         signal,
         target: target.name,
@@ -115,17 +121,28 @@ async function lookAt({ target, bound, client }: Opened, looking: Looking): Prom
   );
 }
 
-async function lookBy(collector: BoundCollector, client: TargetClient, call: CollectorCall): Promise<Look> {
+/** Written as for a scrape, so that what would fail there, a series that is there twice, fails here. */
+async function lookBy(
+  { name, labels, seriesLimit }: Target,
+  collector: BoundCollector,
+  client: TargetClient,
+  call: CollectorCall,
+): Promise<Look> {
   const samples: Sample[] = [];
+  const writer = new SampleWriter({ level: 'target', constant: labelsOf({ name, labels }) });
+  const { put, refused } = new SeriesGuard(seriesLimit, (sample) => {
+    writer.put(sample);
+    samples.push(sample);
+  });
   try {
-    const work = collector.collect(client, (sample) => samples.push(sample), call);
-    await until(call.signal, collector.name, work);
-    return { collector: collector.name, failure: undefined, samples };
+    await until(call.signal, collector.name, collector.collect(client, put, call));
+    return { collector: collector.name, failure: undefined, samples, blocks: writer.finish(), refused };
   } catch (error) {
-    const failure = failureOf(error, call.signal);
+    const { fault } = writer;
+    const failure = fault === undefined ? failureOf(error, call.signal) : { class: 'bug' as const, why: fault.message };
     const instead: Sample[] = [];
     collector.unknown(failure.why, (sample) => instead.push(sample), call);
-    return { collector: collector.name, failure, samples: instead };
+    return { collector: collector.name, failure, samples: instead, blocks: [], refused: new Map() };
   }
 }
 
@@ -145,7 +162,7 @@ async function reportOf(
     kind: target.kind,
     down,
     collectors,
-    findings: [...examined, ...wrongIn(target.name, samples)],
+    findings: [...examined, ...wrongIn(target.name, samples), ...limitFindings(target, looks)],
   };
 }
 
@@ -226,6 +243,7 @@ async function findingsOf(examination: Promise<readonly Finding[]>, signal: Abor
     return await until(signal, 'examination', examination);
   } catch (error) {
     const { class: found, why } = failureOf(error, signal);
-    return [{ check: 'examination', ok: 'unknown', text: `${found}: ${why}` }];
+    // Nobody has looked: that is not well.
+    return [{ check: 'examination', ok: false, text: `it ended before it had looked at everything, ${found}: ${why}` }];
   }
 }

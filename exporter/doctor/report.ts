@@ -42,10 +42,12 @@ export function doctorText(reports: readonly TargetReport[], isVerbose = false):
     );
   }
   const more = isVerbose ? '' : '; --verbose shows what is well too';
+  const untold = reports.flatMap(({ findings }) => findings.filter(({ ok }) => ok === 'unknown')).length;
+  const but = untold === 0 ? '' : ` (${String(untold)} unknown, see above)`;
   lines.push(
     wrong.length === 0
-      ? `nothing wrong was found with ${count(reports)}${more}`
-      : `${String(wrong.length)} of ${count(reports)} need somebody: ${wrong.map((r) => r.target).join(', ')}${more}`,
+      ? `nothing wrong was found with ${count(reports)}${but}${more}`
+      : `${String(wrong.length)} of ${count(reports)} need somebody: ${wrong.map((r) => r.target).join(', ')}${but}${more}`,
   );
   return `${lines.join('\n')}\n`;
 }

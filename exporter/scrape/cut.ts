@@ -2,6 +2,8 @@ import { capOf, defaultSeriesLimit, familyLimit, hashBegin, hashValue, isOfObjec
 import type { Outcome } from './sweep.ts';
 import type { Block } from './writer.ts';
 
+type Yield = Pick<Outcome, 'collector' | 'blocks' | 'refused'>;
+
 /** What is left of a block. */
 interface Part extends Block {
   readonly lines: number;
@@ -23,7 +25,7 @@ export function sizeOf({ series }: Block): number {
 }
 
 /** Nearly always. */
-function isWithin(outcomes: readonly Outcome[], limit: number): boolean {
+function isWithin(outcomes: readonly Yield[], limit: number): boolean {
   const ofFamily = familyLimit(limit);
   let written = 0;
   for (const { blocks, refused } of outcomes) {
@@ -43,11 +45,11 @@ function isWithin(outcomes: readonly Outcome[], limit: number): boolean {
  *
  * @param prefixBytes length of `{` and the labels that stand in front on every series of the target; rarely asked for
  */
-export function cut(outcomes: readonly Outcome[], limit: number | undefined, prefixBytes: () => number): Cut {
+export function cut(outcomes: readonly Yield[], limit: number | undefined, prefixBytes: () => number): Cut {
   return cutTo(outcomes, limit ?? defaultSeriesLimit, prefixBytes);
 }
 
-function cutTo(outcomes: readonly Outcome[], limit: number, prefixBytes: () => number): Cut {
+function cutTo(outcomes: readonly Yield[], limit: number, prefixBytes: () => number): Cut {
   if (isWithin(outcomes, limit)) {
     const blocks = outcomes.flatMap((outcome) => outcome.blocks);
     return { blocks, samples: blocks.reduce((sum, block) => sum + sizeOf(block), 0), dropped: nothing };

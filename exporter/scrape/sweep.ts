@@ -317,7 +317,7 @@ export function peersOf(
 }
 
 /** In front of every series of the target. */
-export function labelsOf(target: Target): Readonly<Record<string, string>> {
+export function labelsOf(target: Pick<Target, 'name' | 'labels'>): Readonly<Record<string, string>> {
   return { target: target.name, ...target.labels };
 }
 

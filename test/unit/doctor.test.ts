@@ -38,6 +38,7 @@ test('what cannot be known is neither good nor bad', async () => {
   const reports = await look({ a: script({ examine: () => Promise.resolve([finding]) }) });
   assert.equal(isHealthy(reports), true);
   assert.match(doctorText(reports), / {2}unknown clock: no right to ask\n/);
+  assert.match(doctorText(reports), /\nnothing wrong was found with 1 target \(1 unknown, see above\);/);
 });
 
 test('a collector that fails: its class and reason, and which families are absent for which state', async () => {
@@ -85,11 +86,45 @@ test('a target that is down, one that hangs, one whose collector hangs: each wit
   assert.match(text, /\nwell \(fake\): well\n3 of 4 targets need somebody: refused, hangs, slow; /);
 });
 
-test('an examination that fails is unknown, and says why', async () => {
+test('an examination that fails is not well, and says why', async () => {
   const reports = await look({
     a: script({ examine: () => Promise.reject(new TargetError('protocol', 'garbage')) }),
   });
-  assert.deepEqual(reports[0]?.findings, [{ check: 'examination', ok: 'unknown', text: 'protocol: garbage' }]);
+  assert.deepEqual(reports[0]?.findings, [
+    { check: 'examination', ok: false, text: 'it ended before it had looked at everything, protocol: garbage' },
+  ]);
+  assert.equal(isHealthy(reports), false);
+});
+
+test('what a scrape would leave out is told: more series than series_limit', async () => {
+  const many = script({
+    collect: (emit) => {
+      for (let i = 0; i < 30_000; i++) emit(i, { key: String(i) });
+      return Promise.resolve();
+    },
+  });
+  const reports = await look({ many });
+  const [finding] = reports[0]?.findings ?? [];
+  assert.equal(finding?.check, 'series_limit');
+  assert.match(
+    finding.text,
+    /^2\d{4} of 3\d{4} series are left out of each scrape, series_limit is 10000: fake_value$/,
+  );
+  assert.match(finding.fix ?? '', /^series_limit: 6\d{4} at this target, or options of value that yield fewer$/);
+  assert.equal(isHealthy(reports), false);
+});
+
+test('what a scrape would refuse fails here too: a series that is there twice', async () => {
+  const twice = script({
+    collect: (emit) => {
+      emit(1, { key: 'a' });
+      emit(2, { key: 'a' });
+      return Promise.resolve();
+    },
+  });
+  const [report] = await look({ twice });
+  assert.equal(report?.collectors[0]?.failure?.class, 'bug');
+  assert.match(report.collectors[0].failure.why, /^emitted twice: fake_value/);
 });
 
 test('there are two looks, and the second one counts; what is kept on disk is left alone', async () => {
