@@ -21,6 +21,9 @@ interface KnownAlert {
   readonly labels: Readonly<Record<string, string>>;
 }
 
+/** Labels of alerts that the shipped route leaves to people. */
+const leftToPeople: ReadonlySet<string> = new Set(['human', 'none']);
+
 /** One line for each policy whose alert no rule raises. Nothing when policies.yml names no rules. */
 export async function unansweredAlerts({ policies, rules }: PolicyFile): Promise<readonly string[]> {
   if (rules.length === 0) return [];
@@ -33,6 +36,12 @@ export async function unansweredAlerts({ policies, rules }: PolicyFile): Promise
     if (named.length === 0) {
       return [
         `policies[${i}].match.alertname: no rule raises ${match['alertname'] ?? 'an alert'}. Name one of: ${names.join(', ')}`,
+      ];
+    }
+    // A rule without the label is the user's own, and so is the route that brings it.
+    if (named.every((a) => leftToPeople.has(a.labels['remediation'] ?? ''))) {
+      return [
+        `policies[${i}].match.alertname: ${match['alertname'] ?? 'every alert'} has the label remediation: human, so the route of deploy/alertmanager.yml never brings it here. Write remediation: auto in its rule, or name another alert`,
       ];
     }
     return Object.entries(match).flatMap(([label, wanted]) => {

@@ -198,7 +198,7 @@ export const statesRow: Row = {
       },
       {
         title: 'Redis replication',
-        description: 'Alerts: RedisReplicationLinkDown, RedisReplicationUnknown.',
+        description: 'Alerts: RedisReplicationLinkDown, RedisReplicationLinkSilent, RedisReplicationUnknown.',
         width: 12,
       },
     ),

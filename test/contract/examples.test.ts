@@ -10,6 +10,7 @@ import { actions } from '../../remediator/actions/index.ts';
 import { policyFileOf } from '../../remediator/policies.ts';
 import { unansweredAlerts } from '../../remediator/policy-rules.ts';
 import { settingsOf } from '../../remediator/settings.ts';
+import { readBundle } from '../../rules/bundle.ts';
 
 const repo = join(import.meta.dirname, '..', '..');
 const read = (file: string): string => readFileSync(join(repo, file), 'utf8');
@@ -29,6 +30,27 @@ test('the example policies are accepted, answer alerts that there are, and none 
   assert.ok(policies.length > 0);
   assert.deepEqual(await unansweredAlerts({ ...policyFile, rules: [join(repo, 'rules', '*.rules.yml')] }), []);
   assert.deepEqual([...new Set(policies.map((p) => p.mode))], ['observe']);
+});
+
+test('each alert that an example policy answers is brought by the shipped route, and is the one that the matrix has for its action', () => {
+  const { policies } = policyFileOf(load(read('deploy/policies.example.yml')), 'policies.example.yml', actions);
+  const { alerts, matrix } = readBundle();
+  for (const { match, action } of policies) {
+    const name = match['alertname'] ?? '';
+    for (const alert of alerts.filter((a) => a.alert === name)) {
+      // as the matcher of deploy/alertmanager.yml: remediation=~"auto|approve"
+      assert.match(alert.labels.remediation, /^(auto|approve)$/, `${name}: the remediator would never get it`);
+    }
+    const entry = matrix[name];
+    assert.ok(entry !== undefined && 'action' in entry, `${name}: the matrix has no action`);
+    assert.equal(entry.action, action, name);
+  }
+  // full-resync comes in the chain of another one, or by an alert of the user's own
+  const answered = new Set(policies.flatMap((p) => [p.action, ...p.chain.map((c) => c.action)]));
+  assert.deepEqual(
+    actions.map((a) => a.name).filter((name) => !answered.has(name)),
+    [],
+  );
 });
 
 for (const file of ['README.md', 'deploy/process-supervisor.md']) {

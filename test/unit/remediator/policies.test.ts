@@ -181,6 +181,14 @@ test('policies are compared with the rules that they answer', async () => {
     );
     assert.match(await check([fine], ['*.rules.yml', 'none/*.yml']), /^rules\[1\]: no file fits .*none\/\*\.yml/);
     assert.match(await check([fine], ['none/*.yml']), /^rules\[0\]: no file fits [^\n]*$/, 'policies are not blamed');
+    await writeFile(
+      join(dir, 'two.rules.yml'),
+      rules.replace('Sick', 'Left').replace('severity', 'remediation: human, severity'),
+    );
+    assert.match(
+      await check([fine, { ...policy, name: 'q', match: { alertname: 'Left' } }]),
+      /^policies\[1\]\.match\.alertname: Left has the label remediation: human, so the route [^\n]* never brings it here\. Write [^\n]*$/,
+    );
     await writeFile(join(dir, 'two.rules.yml'), 'groups: 7');
     assert.match(await check([fine]), /^rules\[0\]: .*two\.rules\.yml: it does not hold groups with rules/);
   } finally {
