@@ -53,18 +53,19 @@ export function componentStateOf(value: unknown): ComponentState {
   return 'unknown';
 }
 
-/** More parts than any service has: the rest is left out. */
-const maxComponents = 64;
+/** Of two parts that are told under one name the worse one counts. */
+const worstFirst: readonly ComponentState[] = ['down', 'degraded', 'unknown', 'up'];
 
-/** `components` (or `checks`) as an object by name or as a list with names. */
+/** `components` (or `checks`) as an object by name or as a list with names. How many are served is limited by `series_limit`. */
 export function componentsOf(text: string): ReadonlyMap<string, ComponentState> {
   const answer = jsonObjectOf(text);
   const parts = fieldOf(answer, 'components') ?? fieldOf(answer, 'checks');
   const found = new Map<string, ComponentState>();
   const add = (name: unknown, value: unknown): void => {
-    if (typeof name !== 'string' || name === '' || found.size >= maxComponents) return;
+    if (typeof name !== 'string' || name === '') return;
     const plain = printable(name);
-    if (!found.has(plain)) found.set(plain, componentStateOf(value));
+    const states = [componentStateOf(value), found.get(plain)];
+    found.set(plain, worstFirst.find((state) => states.includes(state)) ?? 'unknown');
   };
   if (Array.isArray(parts)) {
     for (const part of parts as readonly unknown[]) add(fieldOf(part, 'name') ?? fieldOf(part, 'component'), part);

@@ -53,7 +53,11 @@ test('components: by name or as a list; an unheard-of word is unknown', () => {
     assert.equal(componentStateOf(value), value !== null && typeof value === 'object' && 'status' in value ? 'up' : 'unknown');
   }
   const many = Object.fromEntries(Array.from({ length: 500 }, (_, i) => [`c${String(i)}`, 'UP']));
-  assert.equal(componentsOf(JSON.stringify({ components: many })).size, 64);
+  // None is left out here, where nobody would be told: one behind the others may be down
+  const all = componentsOf(JSON.stringify({ components: { ...many, last: 'DOWN' } }));
+  assert.deepEqual([all.size, all.get('last')], [501, 'down']);
+  const twice = [['UP', 'DOWN'], ['DOWN', 'UP']].map((of) => of.map((status) => ({ name: 'a', status })));
+  for (const components of twice) assert.equal(componentsOf(JSON.stringify({ components })).get('a'), 'down');
 }); // prettier-ignore
 
 test('DDL: counts, and the digest of each statement; the statement itself is nowhere', () => {
