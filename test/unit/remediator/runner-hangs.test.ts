@@ -1,6 +1,6 @@
 // Functions of an action that hang and do not heed their signal: the run is not kept by them.
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { suite, test } from 'node:test';
 import type { Action, VisibleLock } from '../../../remediator/action.ts';
 import { leaseTiming } from '../../../remediator/runner/lease.ts';
 import { eventually } from '../../support/wait.ts';
@@ -94,65 +94,68 @@ async function inTime(idle: Promise<void>, what: string): Promise<void> {
   await eventually(what, () => isIdle || undefined, 15_000);
 }
 
-for (const [name, { ends }] of Object.entries(functions) as [Name, (typeof functions)[Name]][]) {
-  test(`${name} hangs and the lease is lost: the run is left as it is`, async () => {
-    await using h = await harness();
-    const of = hanging(name);
-    const { idle } = await begun(h, of);
-    await eventually(`${name} to hang`, () => of.hangs() || undefined);
-    h.clock.aheadMs += 31_000;
-    await inTime(idle, 'the run to be left');
-    assert.notEqual((await h.onlyRun()).state, 'ended');
-    assert.deepEqual(h.endings, []);
-    if (name !== 'lock') assert.equal(of.closed(), 1, 'the lock was given back');
-  });
+// They wait most of the time
+suite('functions that hang', { concurrency: true }, () => {
+  for (const [name, { ends }] of Object.entries(functions) as [Name, (typeof functions)[Name]][]) {
+    test(`${name} hangs and the lease is lost: the run is left as it is`, async () => {
+      await using h = await harness();
+      const of = hanging(name);
+      const { idle } = await begun(h, of);
+      await eventually(`${name} to hang`, () => of.hangs() || undefined);
+      h.clock.aheadMs += 31_000;
+      await inTime(idle, 'the run to be left');
+      assert.notEqual((await h.onlyRun()).state, 'ended');
+      assert.deepEqual(h.endings, []);
+      if (name !== 'lock') assert.equal(of.closed(), 1, 'the lock was given back');
+    });
 
-  if (ends === undefined) continue;
-  test(`${name} hangs: the run ends without it`, async () => {
+    if (ends === undefined) continue;
+    test(`${name} hangs: the run ends without it`, async () => {
+      await using h = await harness();
+      const of = hanging(name);
+      const { idle } = await begun(h, of);
+      await inTime(idle, 'the end of the run');
+      const { state, outcome, because } = await h.onlyRun();
+      assert.equal(state, 'ended');
+      assert.match(`${String(outcome)}: ${String(because)}`, ends, story(await h.journal()));
+      assert.deepEqual(of.target.witness, name === 'verify' ? ['change'] : []);
+    });
+  }
+
+  test('a lock that is had too late is given back', async () => {
     await using h = await harness();
-    const of = hanging(name);
+    const of = hanging('lock');
     const { idle } = await begun(h, of);
     await inTime(idle, 'the end of the run');
-    const { state, outcome, because } = await h.onlyRun();
-    assert.equal(state, 'ended');
-    assert.match(`${String(outcome)}: ${String(because)}`, ends, story(await h.journal()));
-    assert.deepEqual(of.target.witness, name === 'verify' ? ['change'] : []);
+    assert.equal(of.closed(), 0);
+    of.late();
+    await eventually('the late lock to be given back', () => of.closed() === 1 || undefined);
   });
-}
 
-test('a lock that is had too late is given back', async () => {
-  await using h = await harness();
-  const of = hanging('lock');
-  const { idle } = await begun(h, of);
-  await inTime(idle, 'the end of the run');
-  assert.equal(of.closed(), 0);
-  of.late();
-  await eventually('the late lock to be given back', () => of.closed() === 1 || undefined);
-});
-
-test('a lock that does not close does not keep its run', async () => {
-  await using h = await harness();
-  const target = new Target();
-  const plain = stepAction(target, {});
-  let closing = 0;
-  const action: Action<unknown> = {
-    ...plain,
-    lock: () =>
-      Promise.resolve({
-        is: 'held',
-        lock: {
-          held: () => Promise.resolve({ is: 'yes', because: 'held' }),
-          [Symbol.asyncDispose]: () => {
-            closing += 1;
-            return new Promise(() => undefined);
+  test('a lock that does not close does not keep its run', async () => {
+    await using h = await harness();
+    const target = new Target();
+    const plain = stepAction(target, {});
+    let closing = 0;
+    const action: Action<unknown> = {
+      ...plain,
+      lock: () =>
+        Promise.resolve({
+          is: 'held',
+          lock: {
+            held: () => Promise.resolve({ is: 'yes', because: 'held' }),
+            [Symbol.asyncDispose]: () => {
+              closing += 1;
+              return new Promise(() => undefined);
+            },
           },
-        },
-      }),
-  };
-  const { run, hold, evidenceHash } = await h.claim(action);
-  const runner = h.runner(action);
-  runner.begin(run, hold, evidenceHash);
-  await inTime(runner.idle(), 'the end of the run');
-  assert.equal((await h.onlyRun()).outcome, 'verified');
-  assert.equal(closing, 1);
+        }),
+    };
+    const { run, hold, evidenceHash } = await h.claim(action);
+    const runner = h.runner(action);
+    runner.begin(run, hold, evidenceHash);
+    await inTime(runner.idle(), 'the end of the run');
+    assert.equal((await h.onlyRun()).outcome, 'verified');
+    assert.equal(closing, 1);
+  });
 });
