@@ -9,6 +9,7 @@ import { readerFamilies } from './families-activity.ts';
 
 /** A reader that left is shown with 0, which a missing series would not say; its host may never come back. */
 const rememberMs = 3_600_000;
+/** More only of those that are there: how many of them are served is limited by `series_limit`. */
 const rememberAtMost = 200;
 
 const states = ['known', 'unknown'] as const;
@@ -34,11 +35,13 @@ export const dumpThreadsCollector = collectorOf<MysqlClient>()({
       threads.length === 0 ? { replicas: [], uuids: new Map() } : await readReplicaHints(client, call),
     );
     const nowMs = call.clock.monoMs();
-    for (const { user } of threads) remember(state.users, user, nowMs);
+    for (const { user } of threads) remember(state.users, user, nowMs, threads.length);
     for (const user of state.users.keys()) emit.threads(threads.filter((t) => t.user === user).length, { user });
 
     const connections = new Map(readers.map((reader) => [keyOf(reader), reader.connections]));
-    for (const reader of readers) remember(state.readers, keyOf(reader), { reader, seenMonoMs: nowMs });
+    for (const reader of readers) {
+      remember(state.readers, keyOf(reader), { reader, seenMonoMs: nowMs }, readers.length);
+    }
     for (const [key, { reader, seenMonoMs }] of state.readers) {
       if (nowMs - seenMonoMs > rememberMs) state.readers.delete(key);
       else {
@@ -70,12 +73,12 @@ function keyOf({ user, host, serverId }: BinlogReader): string {
   return [user, host, serverId].join('\0');
 }
 
-/** The last ones seen, up to the limit. */
-function remember<V>(map: Map<string, V>, key: string, value: V): void {
+/** The last ones seen, up to the limit, and all that are there now. */
+function remember<V>(map: Map<string, V>, key: string, value: V, present: number): void {
   map.delete(key);
   map.set(key, value);
   for (const oldest of map.keys()) {
-    if (map.size <= rememberAtMost) return;
+    if (map.size <= Math.max(rememberAtMost, present)) return;
     map.delete(oldest);
   }
 }

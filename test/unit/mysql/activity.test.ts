@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { TargetError } from '../../../exporter/runtime/errors.ts';
 import { activityCollector, semiSyncCollector } from '../../../exporter/systems/mysql/collector-activity.ts';
+import { dumpThreadsCollector } from '../../../exporter/systems/mysql/collector-dump-threads.ts';
 import { semiSyncOf } from '../../../exporter/systems/mysql/facts-activity.ts';
 import { readersOf, readReplicaHints } from '../../../exporter/systems/mysql/facts-readers.ts';
 import type { DumpThread } from '../../../exporter/systems/mysql/facts-threads.ts';
@@ -137,4 +138,24 @@ test('replicas are asked for only with the privilege that each flavour wants', a
   assert.deepEqual(await hints('9.7.4', 'ALL PRIVILEGES'), ['SHOW REPLICAS', 'SELECT t.PROCESS']);
   assert.deepEqual(await hints('10.11.1-MariaDB', 'REPLICATION SLAVE'), []);
   assert.deepEqual(await hints('10.11.1-MariaDB', 'REPLICATION MASTER ADMIN'), ['SHOW SLAVE HOSTS']);
+});
+
+test('readers: all that are there are served, and of those that left the last 200', async () => {
+  const thread = (id: number): Record<string, string> => ({ ID: String(id), USER: `u${String(id)}`, HOST: `10.0.0.${String(id)}:1`, COMMAND: 'Binlog Dump', TIME: '1', STATE: '', own: '0' }); // prettier-ignore
+  const own = { ...thread(9999), COMMAND: 'Query', own: '1' };
+  const look = runner(dumpThreadsCollector);
+  const served = async (from: number, count: number): Promise<readonly number[]> => {
+    const client = fakeClient('10.11.19-MariaDB', {
+      'SELECT ID, USER': [own, ...Array.from({ length: count }, (_, i) => thread(from + i))],
+      'SHOW GRANTS': [{ 'Grants for x': 'GRANT PROCESS, REPLICATION SLAVE ON *.* TO `x`@`%`' }],
+      'SHOW SLAVE HOSTS': [],
+    });
+    const { samples, error } = await look(client);
+    assert.equal(error, undefined);
+    return [...samples].filter(([name]) => name.startsWith('mysql_binlog_readers{')).map(([, n]) => n);
+  };
+  const first = await served(0, 300);
+  assert.deepEqual([first.length, new Set(first)], [300, new Set([1])]);
+  const later = await served(1000, 10);
+  assert.deepEqual([later.length, later.filter((n) => n === 1).length], [200, 10]);
 });
