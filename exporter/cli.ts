@@ -130,7 +130,11 @@ function parse(args: readonly string[]) {
 async function serveCommand(options: Options): Promise<void> {
   const file = fileOf(options);
   const log = createLog('exporter', levelOf(options));
-  let reload = (): Promise<unknown> => Promise.resolve(); // until there is something to reload
+  let isReloadAsked = false;
+  let reload = (): Promise<unknown> => {
+    isReloadAsked = true; // done once there is something to reload: what was read may be older than the signal
+    return Promise.resolve();
+  };
   process.on('SIGHUP', () => void reload());
   const flows = new FlowMemory();
   const serving = await serve({
@@ -147,6 +151,7 @@ async function serveCommand(options: Options): Promise<void> {
     },
   });
   reload = serving.reload;
+  if (isReloadAsked) void reload();
   // A failure that nobody waits for, here or in a library, costs what it belongs to and not the view of all the others.
   process.on('unhandledRejection', (error) => {
     serving.fault('a failure that nobody waited for', error);

@@ -1,3 +1,4 @@
+import { changesBetween } from './config/changes.ts';
 import type { Inventory } from './config/inventory.ts';
 import type { Clock } from './runtime/clock.ts';
 import { messageOf } from './runtime/errors.ts';
@@ -57,9 +58,11 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   let reloading = Promise.resolve(true);
   const reload = async (): Promise<boolean> => {
     try {
-      rounds.replace(await load());
+      const before = rounds.inventory;
+      const after = await load();
+      rounds.replace(after);
       self.inventoryRead(true);
-      log.info('inventory was read again');
+      log.info(changesBetween(before, after), 'inventory was read again');
       return true;
     } catch (error) {
       self.inventoryRead(false);

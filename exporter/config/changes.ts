@@ -1,0 +1,31 @@
+import type { Inventory } from './inventory.ts';
+
+/** What a reload did, for the log: names, no more of each than can be read. */
+export interface Changes {
+  readonly targets: number;
+  readonly added?: readonly string[];
+  /** A file that was read half-written may have lost some. */
+  readonly removed?: readonly string[];
+  /** Their connection and what they remember begin anew. */
+  readonly changed?: readonly string[];
+}
+
+const shown = 20;
+
+/** What is empty is left out. */
+export function changesBetween(
+  { targets: before }: Pick<Inventory, 'targets'>,
+  { targets: after }: Pick<Inventory, 'targets'>,
+): Changes {
+  const names = [...after.keys()];
+  const added = names.filter((name) => !before.has(name));
+  const removed = [...before.keys()].filter((name) => !after.has(name));
+  const changed = names.filter((name) => before.has(name) && before.get(name)?.source !== after.get(name)?.source);
+  return { targets: after.size, ...few('added', added), ...few('removed', removed), ...few('changed', changed) };
+}
+
+function few<K extends string>(key: K, names: readonly string[]): Partial<Record<K, readonly string[]>> {
+  if (names.length === 0) return {};
+  const more = names.length > shown ? [`and ${String(names.length - shown)} more`] : [];
+  return { [key]: [...names.slice(0, shown), ...more] } as Partial<Record<K, readonly string[]>>; // a computed key is any text
+}
