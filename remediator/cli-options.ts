@@ -44,12 +44,13 @@ export function parse(args: readonly string[]): Parsed {
   }
 }
 
-export function fileOf(options: Options): string {
-  return wanted(options['config.file'], '--config.file=pipemedic.yml');
+// The commands that people are told in an alert name no files: set once, they work as they stand there.
+export function fileOf(options: Options, environment = process.env): string {
+  return wanted(options['config.file'] ?? environment['PIPEMEDIC_CONFIG_FILE'], '--config.file=pipemedic.yml');
 }
 
-export function policiesFileOf(options: Options): string {
-  return wanted(options['policies.file'], '--policies.file=policies.yml');
+export function policiesFileOf(options: Options, environment = process.env): string {
+  return wanted(options['policies.file'] ?? environment['PIPEMEDIC_POLICIES_FILE'], '--policies.file=policies.yml');
 }
 
 export function serverOf(options: Options): string {

@@ -80,6 +80,7 @@ Options:
   --version                        print the version
   --help                           print this text
 
+Environment: PIPEMEDIC_CONFIG_FILE and PIPEMEDIC_POLICIES_FILE stand for --config.file and --policies.file.
 Signals of serve: SIGHUP reads the policies again, SIGUSR2 pauses, SIGTERM and SIGINT stop at the next safe point.
 Exit status: 0 done, 1 failed, 2 wrong usage or configuration.
 `;

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { dump } from 'js-yaml';
 import { refused } from '../../../remediator/escalate.ts';
+import { fileOf, parse, policiesFileOf } from '../../../remediator/cli-options.ts';
 import { main } from '../../../remediator/cli.ts';
 import { openSqlite } from '../../../remediator/store/sqlite.ts';
 import { readSwitchFile } from '../../../remediator/switch.ts';
@@ -52,6 +53,14 @@ async function program(...args: readonly string[]): Promise<Ended> {
   await once(child, 'close');
   return { code: child.exitCode, out, err };
 }
+
+test('the files may be named once, in the environment; an option says more', () => {
+  const set = { PIPEMEDIC_CONFIG_FILE: '/a.yml', PIPEMEDIC_POLICIES_FILE: '/b.yml' };
+  const { values: none } = parse(['runs']);
+  assert.deepEqual([fileOf(none, set), policiesFileOf(none, set)], ['/a.yml', '/b.yml']);
+  assert.equal(fileOf(parse(['runs', '--config.file=c.yml']).values, set), 'c.yml');
+  assert.throws(() => fileOf(none, {}), /--config\.file=pipemedic\.yml is wanted/);
+});
 
 test('help, version, and one line for each mistake', async () => {
   assert.match((await cli(undefined, '--help')).out, /^Usage: pipemedic-remediator/);
