@@ -17,7 +17,11 @@ type Measure = (budgetMs: number) => Promise<readonly Block[]>;
 
 /** `self=1`: what the program says of itself and of its inventory, and no target is asked. @throws WrongQuestion */
 export function askedOfMetrics(request: Request, rounds: Doors): Measure {
-  const self = parametersOf(request).getAll('self');
+  const asked = parametersOf(request);
+  // Left unsaid, everything would be taken for the part that was asked for.
+  const stray = ['target', 'pipeline', 'collect[]'].find((name) => asked.has(name));
+  if (stray !== undefined) throw new WrongQuestion(`${stray} goes with /probe; /metrics is the whole inventory`);
+  const self = asked.getAll('self');
   if (self.length === 0) return (budgetMs) => rounds.scrape(budgetMs);
   if (self.length > 1 || self[0] !== '1') throw new WrongQuestion('self: 1 is the only value, or leave it out');
   return () => Promise.resolve(rounds.graph);

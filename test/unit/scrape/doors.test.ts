@@ -73,6 +73,8 @@ test('a name that is not in the inventory is 400 with the reason, and nothing is
     ['/probe?target=a&collect[]=nope', /a has no collector "nope"; there are value/],
     ['/probe?target=cache&collect[]=redis_streams', /redis_streams is off for cache|has no collector/],
     ['/metrics?self=2', /self: 1 is the only value/],
+    ['/metrics?target=a', /^target goes with \/probe; \/metrics is the whole inventory$/m],
+    ['/metrics?collect[]=value', /^collect\[\] goes with \/probe/],
   ] as const) {
     const answer = await get(path);
     const text = await answer.text();
