@@ -15,6 +15,9 @@ const lagExporterLabels = 'its labels group and cluster_name are consumergroup a
 const kminionLabels = 'its labels group_id, topic_name and partition_id are consumergroup, topic and partition';
 const burrowLabels = 'its labels cluster and consumer_group are target and consumergroup';
 
+const burrowExporterLabels = 'its labels cluster and group are target and consumergroup';
+const noJudgement = 'there is no judgement of a group here: how long its commit has not moved while records wait';
+
 const bySource: Readonly<Record<string, readonly Line[]>> = {
   'grafana/kafka_exporter, exporter/exporter.go': [
     ['kafka_consumergroup_uncommitted_offsets', 'kafka_consumergroup_lag'],
@@ -82,11 +85,16 @@ const bySource: Readonly<Record<string, readonly Line[]>> = {
     ['burrow_kafka_consumer_lag_total', 'sum by (target, consumergroup) (kafka_consumergroup_lag_sum)', burrowLabels],
     ['burrow_kafka_consumer_current_offset', 'kafka_consumergroup_current_offset', burrowLabels],
     ['burrow_kafka_topic_partition_offset', 'kafka_topic_partition_current_offset', 'its label cluster is target'],
-    [
-      'burrow_kafka_consumer_status',
-      'kafka_consumergroup_commit_unmoved_seconds',
-      'there is no judgement of a group here: how long its commit has not moved while records wait',
-    ],
+    ['burrow_kafka_consumer_status', 'kafka_consumergroup_commit_unmoved_seconds', noJudgement],
+  ],
+  'jirwin/burrow_exporter, burrow_exporter/metrics.go': [
+    ['kafka_burrow_partition_lag', 'kafka_consumergroup_lag', burrowExporterLabels],
+    ['kafka_burrow_partition_current_offset', 'kafka_consumergroup_current_offset', burrowExporterLabels],
+    ['kafka_burrow_partition_max_offset', 'kafka_topic_partition_current_offset', burrowExporterLabels],
+    ['kafka_burrow_topic_partition_offset', 'kafka_topic_partition_current_offset', 'its label cluster is target'],
+    ['kafka_burrow_total_lag', 'sum by (target, consumergroup) (kafka_consumergroup_lag_sum)', burrowExporterLabels],
+    ['kafka_burrow_status', 'kafka_consumergroup_commit_unmoved_seconds', noJudgement],
+    ['kafka_burrow_partition_status', 'kafka_consumergroup_commit_unmoved_seconds', noJudgement],
   ],
   'prometheus/jmx_exporter, examples/kafka-2_0_0.yml': [
     [
@@ -140,6 +148,12 @@ const bySource: Readonly<Record<string, readonly Line[]>> = {
       'mysqld_exporter_config_last_reload_success_timestamp_seconds',
       'pipemedic_exporter_config_last_reload_success_timestamp_seconds',
     ],
+  ],
+  'redis_exporter before 1.0, exporter/redis.go': [
+    ['redis_command_calls_total', 'redis_commands_total'],
+    ['redis_command_call_duration_seconds_count', 'redis_commands_total'],
+    ['redis_command_call_duration_seconds_sum', 'redis_commands_duration_seconds_total'],
+    ['redis_latest_fork_usec', 'redis_latest_fork_seconds * 1e6', 'in seconds'],
   ],
   'redis_exporter, exporter/exporter.go': [
     ['redis_exporter_build_info', 'pipemedic_exporter_build_info'],

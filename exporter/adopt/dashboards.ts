@@ -218,5 +218,6 @@ function seriesOf(query: string): string | undefined {
   if (call[1] !== 'label_values') return undefined; // names of metrics or labels: no series
   const comma = inner.lastIndexOf(',');
   if (comma < 0 || /["'}]/.test(inner.slice(comma))) return undefined; // label_values(LABEL): of all series
-  return inner.slice(0, comma);
+  const label = inner.slice(comma + 1).trim();
+  return /^[a-zA-Z_]\w*$/.test(label) ? `count by (${label}) (${inner.slice(0, comma)})` : inner.slice(0, comma);
 }

@@ -14,9 +14,11 @@ import {
 } from '../promql.ts';
 import { messageOf } from '../runtime/errors.ts';
 import { knownOf, type Known } from './knowledge.ts';
-import { selectorReasons } from './selector-reasons.ts';
+import { missingLabel, selectorReasons } from './selector-reasons.ts';
 import type { Setting } from './setting.ts';
-import { distinct, isServed, worst, type Reason } from './verdict.ts';
+import { aliasOf } from './aliases.ts';
+import { variableName } from './template.ts';
+import { crossed, distinct, isServed, keep, worst, type Reason } from './verdict.ts';
 
 export interface Judgement {
   readonly reasons: readonly Reason[];
@@ -31,7 +33,10 @@ export function judge(promql: string, setting: Setting): Judgement {
     // Prometheus 3 has another name for it (https://prometheus.io/docs/prometheus/latest/migration/)
     expression = parsePromql(promql.replaceAll(/\bholt_winters(?=\s*\()/g, 'double_exponential_smoothing'));
   } catch (error) {
-    return { reasons: [{ verdict: 'unclear', text: messageOf(error).replaceAll(/\s+/g, ' ') }], metrics: [] };
+    const message = messageOf(error)
+      .replaceAll(/\s+/g, ' ')
+      .replace(/ at (character \d+): ?$/, ' at its end ($1): something is not closed, or missing');
+    return { reasons: [{ verdict: 'unclear', text: message }], metrics: [] };
   }
   const metrics = selectorNames(expression, expression.root);
   return { reasons: distinct(reasonsOf(expression, expression.root, setting)), metrics };
@@ -50,7 +55,7 @@ export function metricsOf(promql: string): readonly string[] {
 function selectorNames(expression: Expression, node: SyntaxNode): string[] {
   const selectors = node.name === 'VectorSelector' ? [node] : descendants(node, 'VectorSelector');
   const names = selectors.map((selector) => selectorAt(expression, selector).metric);
-  return [...new Set(names)].filter((name) => name !== '');
+  return [...new Set(names)].filter((name) => name !== '' && !name.includes(variableName));
 }
 
 function reasonsOf(expression: Expression, node: SyntaxNode, setting: Setting): Reason[] {
@@ -75,17 +80,14 @@ function targetNames(
   return selectorNames(expression, node)
     .flatMap((name) => setting.sourcesOf(name))
     .map(knownOf)
-    .filter((known) => known.is === 'served' && known.level === 'target') as (Known & { readonly is: 'served' })[];
+    .filter((known) => isTaken(known) && known.level === 'target') as (Known & { readonly is: 'served' })[];
 }
-
-const crossed = 'on the bare /metrics every target has the address of the exporter as its instance';
-const keep = 'scrape through /probe, or keep the line that copies target to instance';
 
 function binaryReasons(expression: Expression, node: SyntaxNode, setting: Setting): Reason[] {
   const [left, right] = children(node).filter((child) => isOperand(child));
   if (left === undefined || right === undefined) return [];
   const [a, b] = [reasonsOf(expression, left, setting), reasonsOf(expression, right, setting)];
-  if (node.getChild('Or') !== null) return alternatives(a, b);
+  if (node.getChild('Or') !== null) return alternatives(expression, [left, right], [a, b]);
   return [
     ...a,
     ...b,
@@ -94,8 +96,22 @@ function binaryReasons(expression: Expression, node: SyntaxNode, setting: Settin
   ];
 }
 
-/** `old_name or new_name`: one side is enough. */
-function alternatives(a: readonly Reason[], b: readonly Reason[]): Reason[] {
+/** `old_name or new_name`: one side is enough. `a > 1 or b > 2` says two things, and `x or vector(0)` one without data. */
+function alternatives(
+  expression: Expression,
+  [left, right]: readonly [SyntaxNode, SyntaxNode],
+  [a, b]: readonly [readonly Reason[], readonly Reason[]],
+): Reason[] {
+  const isEither = [left, right].every((side) => comparisons.some((name) => descendants(side, name).length > 0));
+  const isEnough = (served: SyntaxNode, other: readonly Reason[]): boolean => {
+    const names = selectorNames(expression, served).filter((name) => knownOf(name).is === 'served');
+    if (!isEither) return names.length > 0;
+    return other.every(({ verdict, metric }) => {
+      if (verdict !== 'renamed' && verdict !== 'not_served' && verdict !== 'off') return true;
+      const alias = metric === undefined ? undefined : aliasOf.get(metric);
+      return alias !== undefined && metricsOf(alias.instead).some((name) => names.includes(name));
+    });
+  };
   const spare = (reasons: readonly Reason[]): Reason[] =>
     reasons.map((reason) =>
       reason.verdict === 'renamed' || reason.verdict === 'not_served' || reason.verdict === 'off'
@@ -103,10 +119,12 @@ function alternatives(a: readonly Reason[], b: readonly Reason[]): Reason[] {
         : reason,
     );
   const hasData = (reasons: readonly Reason[]): boolean => isServed(worst(reasons)) || worst(reasons) === 'breaks';
-  if (hasData(a) && !hasData(b)) return [...a, ...spare(b)];
-  if (hasData(b) && !hasData(a)) return [...spare(a), ...b];
+  if (hasData(a) && !hasData(b) && isEnough(left, b)) return [...a, ...spare(b)];
+  if (hasData(b) && !hasData(a) && isEnough(right, a)) return [...spare(a), ...b];
   return [...a, ...b];
 }
+
+const comparisons = ['Eql', 'Neq', 'Gtr', 'Lss', 'Gte', 'Lte'];
 
 function matchingReasons(
   expression: Expression,
@@ -144,7 +162,9 @@ function matchingReasons(
       reasons.push({
         verdict: 'note',
         text: `${written} joins with ${names.join(', ')} of another exporter: both must have the same instance`,
-        fix: 'set instance: at the target in the inventory to what the other one has',
+        fix: 'set instance: at the targets in the inventory to what the other exporter has',
+        metric: names[0] ?? '',
+        isNeed: true,
       });
     }
     return reasons;
@@ -162,8 +182,13 @@ function matchingReasons(
   return [];
 }
 
+/** Served here in the place of an exporter that can go. What stays goes on serving its names, under its own job. */
+function isTaken(known: Known): known is Known & { readonly is: 'served' } {
+  return known.is === 'served' && known.peer?.fate !== 'stays';
+}
+
 function isOurs(name: string): boolean {
-  return knownOf(name).is === 'served';
+  return isTaken(knownOf(name));
 }
 
 function aggregateReasons(expression: Expression, node: SyntaxNode, setting: Setting): Reason[] {
@@ -171,10 +196,12 @@ function aggregateReasons(expression: Expression, node: SyntaxNode, setting: Set
   if (modifier === null || targetNames(expression, node, setting).length === 0) return [];
   const labels = labelsIn(expression, modifier);
   const written = `${aggregateName(expression, node)} ${textOf(expression, modifier).replaceAll(/\s+/g, ' ')}`;
-  if (!labels.includes('instance') || labels.includes('target')) return [];
   if (modifier.getChild('By') !== null) {
-    return [{ verdict: 'raw', text: `${written}: ${crossed}, so all of them would be one`, fix: keep }];
+    const missing = missingLabels(expression, node, labels, setting);
+    if (!labels.includes('instance') || labels.includes('target')) return missing;
+    return [{ verdict: 'raw', text: `${written}: ${crossed}, so all of them would be one`, fix: keep }, ...missing];
   }
+  if (!labels.includes('instance') || labels.includes('target')) return [];
   // whoever drops `exporter`, as the shipped rules do, has been written for pipemedic's labels
   if (labels.includes('exporter')) return [];
   return [
@@ -184,6 +211,26 @@ function aggregateReasons(expression: Expression, node: SyntaxNode, setting: Set
       fix: 'add target to the list, or write by (…)',
     },
   ];
+}
+
+/** `by (namespace)`: a label that no family has comes from the user's scrape configuration. */
+function missingLabels(
+  expression: Expression,
+  node: SyntaxNode,
+  labels: readonly string[],
+  setting: Setting,
+): Reason[] {
+  const names = selectorNames(expression, node);
+  const known = names.map(knownOf);
+  const makesLabels =
+    descendants(node, 'FunctionCall').some((call) => /^label_/.test(functionName(expression, call))) ||
+    /\bgroup_(left|right)\b|\bcount_values\b/.test(textOf(expression, node));
+  if (makesLabels || names.length === 0 || names.some((name) => setting.recorded(name) !== undefined)) return [];
+  const own = known.flatMap((one) => (isTaken(one) && one.level === 'target' ? [one.labels] : [undefined]));
+  if (own.includes(undefined)) return [];
+  return labels
+    .filter((label) => !label.includes(variableName) && own.every((list) => list?.includes(label) === false))
+    .flatMap((label) => missingLabel(names[0] ?? '', `by (${label})`, label, setting));
 }
 
 function callReasons(expression: Expression, node: SyntaxNode, setting: Setting): Reason[] {
@@ -249,7 +296,7 @@ function comparisonReasons(expression: Expression, left: SyntaxNode, right: Synt
   }
   for (const name of names) {
     const known = knownOf(name);
-    if (known.is !== 'served' || known.state === undefined || known.state === 'pipemedic_collector_success') continue;
+    if (!isTaken(known) || known.state === undefined || known.state === 'pipemedic_collector_success') continue;
     reasons.push({
       verdict: 'note',
       metric: name,

@@ -29,7 +29,12 @@ export type Known =
     }
   | { readonly is: 'prometheus' }
   | { readonly is: 'renamed'; readonly alias: Alias; readonly peer: Peer | undefined }
-  | { readonly is: 'elsewhere'; readonly peer: Peer }
+  | {
+      readonly is: 'elsewhere';
+      readonly peer: Peer;
+      /** False where only the beginning of the name is like its names. */
+      readonly isSure: boolean;
+    }
   | { readonly is: 'unknown' };
 
 /** Prometheus makes these itself (https://prometheus.io/docs/concepts/jobs_instances/). */
@@ -125,7 +130,8 @@ export function knownOf(name: string): Known {
     const option = wanted?.option(name.slice(group.prefix.length));
     return served([{ ...group.origin, ...(option === undefined ? {} : { option }) }], group.labels, peer);
   }
-  return peer === undefined ? { is: 'unknown' } : { is: 'elsewhere', peer };
+  if (peer === undefined) return { is: 'unknown' };
+  return { is: 'elsewhere', peer, isSure: peer.has?.test(name) ?? true };
 }
 
 /** Of the program itself, through whatever door. */

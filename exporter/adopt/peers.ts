@@ -11,6 +11,8 @@ export interface Peer {
   readonly name: string;
   /** Beginnings of the names that it serves. */
   readonly prefixes: readonly string[];
+  /** Names that it has beyond those that are served here; all that begin so where it is left out. */
+  readonly has?: RegExp;
   readonly ports: readonly number[];
   /** Words that tell it in the name of a scrape job. */
   readonly words: readonly string[];
@@ -27,6 +29,8 @@ export const peers: readonly Peer[] = [
   {
     name: 'mysqld_exporter',
     prefixes: ['mysql_', 'mysqld_exporter_'],
+    // collector/*.go of 0.9 to 0.20, and Percona's fork
+    has: /^mysqld_exporter_|^mysql_(global_(status|variables)|slave_status|info_schema|perf_schema|engine_(innodb|tokudb|rocksdb)|binlog|heartbeat|exporter|galera|mysql|sys|rocksdb)_|^mysql_transaction_isolation$/,
     ports: [9104],
     words: ['mysql', 'mysqld', 'mariadb', 'percona'],
     fate: 'program',
@@ -35,6 +39,8 @@ export const peers: readonly Peer[] = [
   {
     name: 'redis_exporter',
     prefixes: ['redis_'],
+    // exporter/*.go of 0.3 to 1.80
+    has: /^redis_(exporter_|target_scrape_|config_|key_|keys_count$|key_group|number_of_distinct_key_groups$|last_key_groups_|script_|connected_client_|connected_clients_details$|latest_fork_usec$|commands?_|slowlog_|search_|module_|modules?$|tile38_|sentinel_|stream_|cluster_|mem_|memory_|cpu_|aof_|rdb_|io_thread)/,
     ports: [9121],
     words: ['redis', 'valkey'],
     fate: 'program',
@@ -52,6 +58,8 @@ export const peers: readonly Peer[] = [
       'kafka_exporter_',
     ],
     ports: [9308],
+    // kafka_exporter.go has nothing else that is not served here or has another name here
+    has: /^kafka_exporter_|^kafka_consumergroupzookeeper_|^kafka_consumer_lag_/,
     words: ['kafka-exporter', 'kafka_exporter', 'kafka'],
     ...kafka,
   },
@@ -63,7 +71,7 @@ export const peers: readonly Peer[] = [
     ...kafka,
   },
   { name: 'kminion', prefixes: ['kminion_'], ports: [], words: ['kminion'], ...kafka },
-  { name: 'Burrow', prefixes: ['burrow_'], ports: [], words: ['burrow'], ...kafka },
+  { name: 'Burrow', prefixes: ['burrow_', 'kafka_burrow_'], ports: [], words: ['burrow'], ...kafka },
   {
     name: 'jmx_exporter in Kafka',
     prefixes: [

@@ -3,8 +3,8 @@ import type { Matcher, Selector } from '../promql.ts';
 import { knownOf, namesBeginning, type Known, type Origin } from './knowledge.ts';
 import { peerOf } from './peers.ts';
 import type { Setting } from './setting.ts';
-import { variableName } from './template.ts';
-import type { Reason } from './verdict.ts';
+import { variableName, variablePiece, variableValue } from './template.ts';
+import { crossed, keep, type Reason } from './verdict.ts';
 
 /** Labels that Prometheus, its configuration or pipemedic's doors put on a series. */
 const added = new Set(['job', 'instance', 'target', 'cluster', '__name__', 'exporter']);
@@ -14,12 +14,17 @@ function isOpen({ op, value }: Matcher): boolean {
   return op.startsWith('!') ? value === '' : /^[.*+()?|]*$/.test(value);
 }
 
+/** Functions that take a range, so that what they are given is a name and no number. */
+const overRange = /_over_time$|^(rate|irate|increase|i?delta|deriv|predict_linear|changes|resets)$/;
+
 export function selectorReasons(selector: Selector, setting: Setting): Reason[] {
-  const { metric, matchers } = selector;
+  const { metric, matchers, inside } = selector;
   if (metric === '') return namelessReasons(matchers, setting);
   if (metric.includes(variableName)) {
-    // alone it is a number or an interval; with matchers it is a name
-    if (matchers.length === 0 && metric.startsWith(variableName)) return [];
+    // alone it is a number or an interval; with matchers, in a range or as a piece it is a name
+    const isName =
+      metric.startsWith(variablePiece) || !metric.startsWith(variableName) || overRange.test(inside[0] ?? '');
+    if (matchers.length === 0 && !isName) return [];
     return [{ verdict: 'unclear', text: 'the name of the metric depends on a variable of the dashboard' }];
   }
   const recorded = setting.recorded(metric);
@@ -50,7 +55,16 @@ function nameReasons(metric: string, known: Known, { inside, matchers }: Selecto
       ];
     }
     case 'elsewhere':
-      return [{ verdict: 'not_served', metric, text: `${metric} is not served: ${known.peer.name} has it${forever}` }];
+      return known.isSure
+        ? [{ verdict: 'not_served', metric, text: `${metric} is not served: ${known.peer.name} has it${forever}` }]
+        : [
+            {
+              verdict: 'not_served',
+              metric,
+              text: `${metric} is not served, and ${known.peer.name}, whose names begin so, is not known to have it${forever}`,
+              fix: 'look in Prometheus whether there is such a name, and what job it has',
+            },
+          ];
     case 'unknown':
       return [
         {
@@ -152,12 +166,20 @@ function upReasons(matchers: readonly Matcher[], inside: readonly string[], sett
 }
 
 function matcherReasons(metric: string, known: Known, { matchers }: Selector, setting: Setting): Reason[] {
-  if (known.is !== 'served') return [];
+  // what stays keeps its job, its instance and its labels
+  if (known.is !== 'served' || known.peer?.fate === 'stays') return [];
   const isOfTarget = known.level === 'target';
   return matchers.flatMap((matcher): Reason[] => {
     const { label, op, value } = matcher;
-    if (isOpen(matcher) || op.startsWith('!') || label === '__name__') return [];
-    const written = `${label}${op}"${value}"`;
+    const isChosen = value.includes(variableValue);
+    if (op.startsWith('!') || label === '__name__') return [];
+    const written = `${label}${op}"${value.replaceAll(variableValue, '$…')}"`;
+    if (isOpen(matcher)) {
+      if (!isChosen) return [];
+      if (label === 'instance' && isOfTarget) return [{ verdict: 'raw', text: `${written}: ${crossed}`, fix: keep }];
+      if (!isOfTarget || known.labels === undefined || known.labels.includes(label)) return [];
+      return missingLabel(metric, written, label, setting);
+    }
     if (label === 'job') {
       if (/pipemedic/.test(value) || setting.ownJobs.some((job) => job === value)) return [];
       return [
@@ -165,18 +187,33 @@ function matcherReasons(metric: string, known: Known, { matchers }: Selector, se
           verdict: 'breaks',
           metric,
           text: `${written}: the job is pipemedic's, whatever it was before`,
-          fix: `leave the matcher out, or give the series the old job: metric_relabel_configs: [{source_labels: [__name__], regex: '${prefixOf(metric)}.*', target_label: job, replacement: ${plain(value)}}]`,
+          fix: isChosen
+            ? 'leave the matcher out, or let the variable choose the job of pipemedic'
+            : `leave the matcher out, or give the series the old job: metric_relabel_configs: [{source_labels: [__name__], regex: '${prefixOf(metric)}.*', target_label: job, replacement: ${plain(value)}}]`,
         },
       ];
     }
     if (label === 'instance' && isOfTarget) return instanceReasons(metric, matcher, setting);
     if (added.has(label) || known.labels === undefined || known.labels.includes(label)) return [];
-    if (label === 'quantile' || label === 'le') return [];
-    return labelReasons(metric, written, label, known, setting);
+    if (!isOfTarget) return [{ verdict: 'breaks', metric, text: `${written}: ${metric} has no label ${label}` }];
+    return missingLabel(metric, written, label, setting).map((reason) =>
+      setting.inventory === undefined ? reason : { ...reason, verdict: 'off' },
+    );
   });
 }
 
 function instanceReasons(metric: string, { op, value }: Matcher, { inventory }: Setting): Reason[] {
+  if (value.includes(variableValue)) {
+    const written = value.replaceAll(variableValue, '$…');
+    return [
+      {
+        verdict: 'breaks',
+        metric,
+        text: `instance${op}"${written}": instance is the name of the target here`,
+        fix: `keep the old values, of the form ${written}: instance: at the targets in the inventory`,
+      },
+    ];
+  }
   const isThere = inventory?.some((target) => (target.instance ?? target.name) === value) ?? false;
   if (isThere && op === '=')
     return [{ verdict: 'raw', text: `instance="${value}": on the bare /metrics it is the exporter's address` }];
@@ -191,20 +228,12 @@ function instanceReasons(metric: string, { op, value }: Matcher, { inventory }: 
 }
 
 /** A label that no family has comes from the user's own scrape configuration, and can come from the inventory. */
-function labelReasons(
-  metric: string,
-  written: string,
-  label: string,
-  known: Extract<Known, { is: 'served' }>,
-  { inventory }: Setting,
-): Reason[] {
-  if (known.level !== 'target')
-    return [{ verdict: 'breaks', metric, text: `${written}: ${metric} has no label ${label}` }];
-  const isThere = inventory?.some((target) => label in target.labels) ?? false;
-  if (isThere) return [];
+export function missingLabel(metric: string, written: string, label: string, { inventory }: Setting): Reason[] {
+  if (added.has(label) || label === 'quantile' || label === 'le') return [];
+  if (inventory?.some((target) => label in target.labels) === true) return [];
   return [
     {
-      verdict: inventory === undefined ? 'note' : 'off',
+      verdict: 'note',
       metric,
       text: `${written}: ${metric} has no label ${label} of its own, so it came from your scrape configuration`,
       fix: `labels: {${label}: …} at the target in the inventory, or among the labels of the scrape job`,
@@ -219,10 +248,7 @@ function namelessReasons(matchers: readonly Matcher[], setting: Setting): Reason
   if (names === undefined) {
     return [{ verdict: 'unclear', text: 'it names no metric: what it finds depends on everything that is scraped' }];
   }
-  const alternatives = names.value
-    .replace(/^\^?\(?/, '')
-    .replace(/\)?\$?$/, '')
-    .split('|');
+  const alternatives = alternativesOf(names.value);
   const fix = 'compare what it finds before and after, or write the names';
   return alternatives.flatMap((text): Reason[] => {
     if (names.op === '=~' && /^[a-zA-Z_:][\w:]*$/.test(text)) {
@@ -250,6 +276,14 @@ function namelessReasons(matchers: readonly Matcher[], setting: Setting): Reason
       },
     ];
   });
+}
+
+/** `a|b`, `(a|b)`, `redis_(up|down)`: one list of names in brackets is written out; anything else stays a pattern. */
+function alternativesOf(pattern: string): string[] {
+  const text = pattern.replace(/^\^/, '').replace(/\$$/, '');
+  const [, before, list, after] = /^([\w:]*)\(([\w:|]+)\)([\w:]*)$/.exec(text) ?? [];
+  if (list === undefined) return text.split('|');
+  return list.split('|').map((part) => `${before ?? ''}${part}${after ?? ''}`);
 }
 
 function prefixOf(metric: string): string {

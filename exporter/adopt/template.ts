@@ -4,6 +4,12 @@
 /** Stands for a variable whose value is not in the file, where PromQL wants a name. */
 export const variableName = 'grafana_variable_';
 
+/** The same, where it is a piece of a name: `${metric}_total`. */
+export const variablePiece = `${variableName}piece_`;
+
+/** Stands for a variable in a string: what a label must match is the reader's choice. */
+export const variableValue = '(.+)';
+
 /** Values of the variables that the dashboard itself gives one: constants, intervals, lists. */
 export type Values = ReadonlyMap<string, string>;
 
@@ -42,8 +48,7 @@ export function expandTemplate(text: string, values: Values): string {
 type Place = 'string' | 'duration' | 'code';
 
 function valueOf(name: string, place: Place, next: string, values: Values): string {
-  // what a label must match is the reader's choice: anything
-  if (place === 'string') return '.+';
+  if (place === 'string') return variableValue;
   const before = global.get(name);
   if (before !== undefined) return before;
   const given = values.get(name);
@@ -52,7 +57,7 @@ function valueOf(name: string, place: Place, next: string, values: Values): stri
     return /[smhdwy]/.test(next) ? '5' : '5m';
   }
   if (given !== undefined && /^[\w:.]+$/.test(given)) return given;
-  return `${variableName}${name}`;
+  return /[\w:]/.test(next) ? `${variablePiece}${name}` : `${variableName}${name}`;
 }
 
 /** Tells for growing offsets whether they lie in a string, in a range, or in neither. */

@@ -33,6 +33,10 @@ export function worst(reasons: readonly Reason[]): Verdict {
   return found;
 }
 
+/** What `instance` is on the bare /metrics, and what to do about it. */
+export const crossed = 'on the bare /metrics every target has the address of the exporter as its instance';
+export const keep = 'scrape through /probe, or keep the line that copies target to instance';
+
 /** Works, with the configuration that the documentation shows. */
 export function isServed(verdict: Verdict): boolean {
   return verdict === 'served' || verdict === 'raw';

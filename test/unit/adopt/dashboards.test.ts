@@ -80,11 +80,11 @@ test('panels, rows that hold panels, variables and annotations of the classic mo
     ],
   });
   assert.deepEqual(queries, [
-    'panel Lag / A: mysql_slave_status_seconds_behind_master{instance=~".+"}',
+    'panel Lag / A: mysql_slave_status_seconds_behind_master{instance=~"(.+)"}',
     'panel Lag / B: rate(mysql_global_status_questions[5m])',
     'panel Cache / Hits / A: mysql_up',
     'panel Mixed / A: redis_up',
-    'variable variable instance: mysql_up{job=~".+"}',
+    'variable variable instance: count by (instance) (mysql_up{job=~"(.+)"})',
     'variable variable n: count(redis_up)',
     'variable variable pods: kube_pod_info',
     'annotation annotation Alerts: ALERTS{alertstate="firing"}',
@@ -116,7 +116,7 @@ test('rows of the Angular era, in the wrapper of the HTTP API', () => {
       ],
     },
   });
-  assert.deepEqual(queries, ['panel Redis / Clients / A: redis_connected_clients{instance=".+"}']);
+  assert.deepEqual(queries, ['panel Redis / Clients / A: redis_connected_clients{instance="(.+)"}']);
 });
 
 test('library panels: carried by the dashboard, by themselves, and as the API gives them', () => {
@@ -202,7 +202,7 @@ test('the resource form, with the classic model and with the new schema', () => 
   assert.deepEqual(queries, [
     'panel Lag / A: kafka_brokers',
     'panel Lag / B: redis_up',
-    'variable variable g: kafka_consumergroup_members',
+    'variable variable g: count by (consumergroup) (kafka_consumergroup_members)',
     'annotation annotation Alerts: ALERTS',
   ]);
   assert.equal(notes.length, 1);

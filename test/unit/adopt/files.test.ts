@@ -85,7 +85,7 @@ groups:
     'served db / Lag undefined',
     'not_served db / Size undefined',
   ]);
-  assert.deepEqual(placesOf(await adopt([await file('grafana.yml', grafana)])), ['served g / Down / A undefined']);
+  assert.deepEqual(placesOf(await adopt([await file('grafana.yml', grafana)])), ['raw g / Down / A undefined']);
 });
 
 test('shared labels by YAML anchors and merge keys', async () => {

@@ -67,6 +67,43 @@ const cases: readonly (readonly [expr: string, verdict: Verdict, says?: RegExp])
   ['kminion_exporter_up or kafka_brokers', 'served', /note/],
   ['shop_a or shop_b', 'not_served'],
   ['mysql_up == 0 unless shop_orders_total', 'not_served'],
+  // … but not where the other one is no fact, or where each side is a fact of its own
+  ['sum(shop_orders_total) or vector(0)', 'not_served'],
+  ['sum(mysql_info_schema_table_size) or on () vector(0)', 'not_served'],
+  ['redis_key_size > 1000 or redis_memory_used_bytes > 1e9', 'not_served', /redis_exporter has it/],
+  ['kminion_exporter_up == 0 or kafka_up == 0', 'served', /note/],
+  // names that nobody is known to have
+  [
+    'mysql_query_duration_seconds_bucket',
+    'not_served',
+    /mysqld_exporter, whose names begin so, is not known to have it/,
+  ],
+  ['redis_replication_offset', 'not_served', /is not known to have it/],
+  ['redis_search_indexes', 'not_served', /redis_exporter has it/],
+  ['kafka_consumergroup_lag_max', 'not_served', /is not known to have it/],
+  ['mysql_info_schema_innodb_metrics_transaction_trx_rseg_history_len', 'not_served', /mysqld_exporter has it/],
+  ['kafka_burrow_partition_lag > 10', 'renamed', /write kafka_consumergroup_lag$/],
+  ['redis_command_calls_total{cmd="get"}', 'renamed', /write redis_commands_total/],
+  // what stays goes on as it was, under its own job
+  ['node_load1{job="node"} > 10', 'served'],
+  ['node_load1{instance="db1:9100"} > 10', 'served'],
+  ['avg without (instance) (node_load1)', 'served'],
+  ['sum by (instance) (node_load1)', 'served'],
+  ['process_open_fds{job="shop"} > 100', 'served'],
+  [
+    'mysql_global_variables_innodb_buffer_pool_size / on (instance) node_memory_MemTotal_bytes',
+    'raw',
+    /note: .*both must have the same instance -> set instance:/,
+  ],
+  // variables of a dashboard choose among what is there
+  ['redis_connected_clients{instance=~"(.+)"}', 'raw', /instance=~"\$…": on the bare/],
+  ['redis_connected_clients{job=~"(.+)"}', 'served'],
+  ['redis_connected_clients{addr="(.+)"}', 'served', /note: addr="\$…": .*no label addr.*labels: \{addr: …\}/],
+  ['mysql_up{instance="(.+):9104"}', 'breaks', /of the form \$…:9104/],
+  ['redis_up{job="(.+)-exporter"}', 'breaks', /let the variable choose/],
+  ['count by (service_name) (mysql_up)', 'served', /note: by \(service_name\): .*labels: \{service_name: …\}/],
+  ['sum by (cmd) (rate(redis_commands_total[5m]))', 'served'],
+  ['sum by (host) (label_replace(redis_up, "host", "$1", "target", "(.+)"))', 'served'],
   // the bare /metrics
   ['mysql_up == 0 and on (instance) mysql_version_info', 'raw', /join one target with another/],
   ['redis_up * on(instance) group_left(role) redis_instance_info', 'raw', /error for all targets/],
@@ -112,14 +149,21 @@ const cases: readonly (readonly [expr: string, verdict: Verdict, says?: RegExp])
   ['{__name__=~"mysql_global_status_.*"}', 'breaks', /picks names by a pattern/],
   ['{__name__=~"node_network_.+"}', 'not_served', /node_exporter/],
   ['{__name__=~".*_up"}', 'unclear', /by a pattern/],
+  ['{__name__=~"redis_(up|connected_clients)"}', 'served'],
+  ['{__name__=~"^(redis_up|mysql_up)$"}', 'served'],
+  ['{__name__=~"mysql_(up|info_schema_table_size)"}', 'not_served'],
   ['{__name__=~"(a+)+$"}', 'unclear'],
   ['{job="x"}', 'unclear', /names no metric/],
   // no PromQL
-  ['sum(mysql_up', 'unclear', /syntax error at character/],
+  ['sum(mysql_up', 'unclear', /syntax error at its end \(character 12\): something is not closed/],
+  ['sum(mysql_up)) > 1', 'unclear', /syntax error at character/],
   ['sum(rate({app="x"} |= "error" [5m]))', 'unclear'],
   ['grafana_variable_metric{x="y"}', 'unclear', /variable of the dashboard/],
   ['mysql_grafana_variable_name', 'unclear'],
   ['mysql_up > grafana_variable_threshold', 'served'],
+  ['rate(grafana_variable_metric[5m])', 'unclear', /variable of the dashboard/],
+  ['grafana_variable_piece_metric_total > 0', 'unclear', /variable of the dashboard/],
+  ['mysql_up and on (instance) (grafana_variable_shown == 1)', 'raw'],
 ];
 
 for (const [expr, verdict, says] of cases) {
@@ -186,4 +230,10 @@ test('names of files are judged against the inventory when there is one', () => 
     assert.equal(worst(judge(expr, setting).reasons), verdict, `${expr}\n${told(expr, setting)}`);
     if (says !== undefined) assert.match(told(expr, setting), says);
   }
+});
+
+test('variables and pieces of names are no names', () => {
+  const expr = 'mysql_grafana_variable_x + grafana_variable_y + redis_up';
+  assert.deepEqual(judge(expr, alone).metrics, ['redis_up']);
+  assert.doesNotMatch(told('mysql_up * on (instance) grafana_variable_z'), /of another exporter/);
 });

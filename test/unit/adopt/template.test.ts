@@ -22,16 +22,17 @@ for (const [text, expected] of [
   ['x offset $shift', 'x offset 5m'],
   ['$fn(x[5m])', 'irate(x[5m])'],
   ['$metric{a="b"}', 'mysql_up{a="b"}'],
-  ['x{a=~"$a", b="[[b]]", c=~"${c:regex}", d=\'${d.text:pipe}\'}', 'x{a=~".+", b=".+", c=~".+", d=\'.+\'}'],
-  ['x{a="say \\"$a\\""} > $limit', 'x{a="say \\".+\\""} > grafana_variable_limit'],
+  ['x{a=~"$a", b="[[b]]", c=~"${c:regex}", d=\'${d.text:pipe}\'}', 'x{a=~"(.+)", b="(.+)", c=~"(.+)", d=\'(.+)\'}'],
+  ['x{a="say \\"$a\\""} > $limit', 'x{a="say \\"(.+)\\""} > grafana_variable_limit'],
   ['sum by ($by) (x)', 'sum by (grafana_variable_by) (x)'],
   ['topk([[n]], x)', 'topk(grafana_variable_n, x)'],
   ['label_replace(x, "a", "$1", "b", "(.*)")', 'label_replace(x, "a", "$1", "b", "(.*)")'],
-  ["x # it's [ $a\n+ y[$__interval]", "x # it's [ .+\n+ y[1m]"],
+  ["x # it's [ $a\n+ y[$__interval]", "x # it's [ (.+)\n+ y[1m]"],
   ['x{a=~"[[:alpha:]]+"}', 'x{a=~"[[:alpha:]]+"}'],
+  ['${rate}_total + $all', 'grafana_variable_piece_rate_total + grafana_variable_all'],
   ['$self', 'grafana_variable_self'],
   ['$odd', 'grafana_variable_odd'],
-  ['x{a=`$a\\`}[$window]', 'x{a=`.+\\`}[10m]'],
+  ['x{a=`$a\\`}[$window]', 'x{a=`(.+)\\`}[10m]'],
 ] as const) {
   test(text, () => {
     const expanded = expandTemplate(text, values);
