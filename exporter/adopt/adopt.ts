@@ -3,7 +3,7 @@ import type { Inventory } from '../config/inventory.ts';
 import { dashboardIn, queriesOf } from './dashboards.ts';
 import { isObject, listOf, textOf, type Found, type Part } from './found.ts';
 import { judge, metricsOf } from './judge.ts';
-import { peerOfJob } from './knowledge.ts';
+import { peersOfJob } from './knowledge.ts';
 import { inputsOf, openFile, parse, type Opened } from './read.ts';
 import type { FileReport, Judged } from './report.ts';
 import { isRuleGroups, linesOfExpr, rulesOf } from './rule-files.ts';
@@ -41,10 +41,19 @@ export async function adopt(
     const content = typeof opened === 'string' ? broken(opened) : contentOf(opened);
     if (content !== undefined) read.push({ file, content });
     else if (isNamed) {
-      read.push({ file, content: broken('neither rules, nor a dashboard, nor a Prometheus configuration') });
+      read.push({ file, content: broken(whatInstead(opened)) });
     } else passedOver.push(file);
   }
   return reportOf(read, passedOver, options.inventory);
+}
+
+/** Of a file that the user named and that is nothing that is judged here. */
+function whatInstead(opened: Opened | string): string {
+  const kinds = typeof opened === 'string' ? [] : opened.documents.filter(isObject).map((d) => textOf(d['kind']) ?? '');
+  const monitor = kinds.find((kind) => ['ServiceMonitor', 'PodMonitor', 'Probe', 'ScrapeConfig'].includes(kind));
+  if (monitor !== undefined)
+    return `a ${monitor} of the Prometheus Operator is not read: name the configuration that it makes (Prometheus: /api/v1/status/config)`;
+  return 'neither rules, nor a dashboard, nor a Prometheus configuration';
 }
 
 function broken(problem: string): Content {
@@ -83,9 +92,11 @@ export function contentOf({ text, documents }: Opened, depth = 0): Content | und
   if (configs.length > 0) {
     const found = configs.map(jobsOf);
     const files = unfolded
-      .flatMap((document) => (isObject(document) ? listOf(document['rule_files']) : []))
+      .flatMap((document) =>
+        isObject(document) ? [...listOf(document['rule_files']), ...listOf(document['scrape_config_files'])] : [],
+      )
       .map(String);
-    const notes = files.length === 0 ? [] : [`rule files are not followed; name them too: ${files.join(' ')}`];
+    const notes = files.length === 0 ? [] : [`further files are not followed; name them too: ${files.join(' ')}`];
     const part: Part = { expressions: [], problems: found.flatMap((f) => f.problems), notes };
     return { kind: 'scrape configuration', parts: [part], jobs: found.flatMap((f) => f.jobs) };
   }
@@ -181,7 +192,7 @@ function settingOf(found: readonly Found[], jobs: readonly Job[], inventory: Inv
       known.set(name, through);
       return through;
     },
-    peerOfJob: (job) => jobs.find((j) => j.job === job)?.peer ?? peerOfJob(job, []),
+    peersOfJob: (job) => jobs.find((j) => j.job === job)?.peers ?? peersOfJob(job, []),
     ownJobs: jobs.filter(({ door }) => door !== undefined).map(({ job }) => job),
   };
   return setting;

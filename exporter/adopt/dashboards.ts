@@ -28,7 +28,7 @@ function isDashboard(document: Json): boolean {
 }
 
 export function queriesOf(dashboard: Json): Part {
-  const reader = new Reader(valuesOf(dashboard));
+  const reader = new Reader(valuesOf(dashboard), sourcesOf(dashboard));
   for (const panel of listOf(dashboard['panels'])) reader.panel(panel, [], 0);
   for (const row of listOf(dashboard['rows'])) {
     const title = isObject(row) ? (textOf(row['title']) ?? '') : '';
@@ -68,6 +68,21 @@ function valuesOf(dashboard: Json): Values {
   return values;
 }
 
+/** Types of the data sources that the dashboard names by a variable or an input of its own. */
+function sourcesOf(dashboard: Json): ReadonlyMap<string, string> {
+  const types = new Map<string, string>();
+  for (const input of listOf(dashboard['__inputs']).filter(isObject)) {
+    const [name, type] = [textOf(input['name']), textOf(input['pluginId'])];
+    if (name !== undefined && type !== undefined) types.set(name, type);
+  }
+  const templating = isObject(dashboard['templating']) ? listOf(dashboard['templating']['list']) : [];
+  for (const variable of templating.filter(isObject)) {
+    const [name, type] = [textOf(variable['name']), textOf(variable['query'])];
+    if (variable['type'] === 'datasource' && name !== undefined && type !== undefined) types.set(name, type);
+  }
+  return types;
+}
+
 function chosen(variable: Json): string | undefined {
   const current = isObject(variable['current']) ? variable['current']['value'] : undefined;
   const options = listOf(variable['options']).map((option) => (isObject(option) ? option['value'] : option));
@@ -79,13 +94,15 @@ function chosen(variable: Json): string | undefined {
 
 class Reader {
   readonly #values: Values;
+  readonly #sources: ReadonlyMap<string, string>;
   readonly #expressions: Found[] = [];
   readonly #problems: string[] = [];
   readonly #libraries = new Map<string, string>();
   #isFull = false;
 
-  constructor(values: Values) {
+  constructor(values: Values, sources: ReadonlyMap<string, string>) {
     this.#values = values;
+    this.#sources = sources;
   }
 
   part(carried: Json): Part {
@@ -136,7 +153,7 @@ class Reader {
     const type = textOf(item['type']) ?? textOf(item['kind']) ?? '';
     if (type !== 'query' && type !== 'QueryVariable') return;
     const { target, datasource } = queryOf(variable['query']);
-    if (!isPrometheus(datasource ?? variable['datasource'])) return;
+    if (!this.#isPrometheus(datasource ?? variable['datasource'])) return;
     const text = isObject(target) ? (textOf(target['query']) ?? textOf(target['expr'])) : textOf(target);
     const query = text ?? textOf(variable['definition']);
     const expr = query === undefined ? undefined : seriesOf(query);
@@ -149,7 +166,7 @@ class Reader {
     const { target, datasource } = queryOf(annotation['query']);
     const place = [`annotation ${textOf(annotation['name']) ?? ''}`];
     for (const holder of [annotation, annotation['target'], target]) {
-      if (!isObject(holder) || !isPrometheus(datasource ?? annotation['datasource'])) continue;
+      if (!isObject(holder) || !this.#isPrometheus(datasource ?? annotation['datasource'])) continue;
       const expr = textOf(holder['expr']);
       if (expr !== undefined) {
         this.#put('annotation', place, expr);
@@ -160,7 +177,7 @@ class Reader {
 
   #target(target: unknown, around: unknown, place: readonly string[]): void {
     if (!isObject(target) || !('expr' in target)) return;
-    if (!isPrometheus(target['datasource'] ?? around)) return;
+    if (!this.#isPrometheus(target['datasource'] ?? around)) return;
     const at = [...place, textOf(target['refId']) ?? ''];
     const expr = textOf(target['expr']);
     if (expr === undefined) {
@@ -179,6 +196,13 @@ class Reader {
       const promql = expandTemplate(expr, this.#values);
       this.#expressions.push({ use, place: at, line: undefined, expr, promql });
     }
+  }
+
+  #isPrometheus(datasource: unknown): boolean {
+    const written = isObject(datasource) ? (datasource['type'] ?? datasource['uid']) : datasource;
+    const name = /^(?:\$(\w+)|\$\{(\w+)\})$/.exec(textOf(written) ?? '');
+    const type = this.#sources.get(name?.[1] ?? name?.[2] ?? '');
+    return type === undefined ? isPrometheus(datasource) : isPrometheus({ type });
   }
 
   #library(library: Json): void {

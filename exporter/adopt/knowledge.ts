@@ -146,10 +146,10 @@ export function namesBeginning(prefix: string): number {
   return [...exact.keys()].filter((name) => name.startsWith(prefix)).length;
 }
 
-/** The exporter that a scrape job is for, by its name and the ports of its targets. */
-export function peerOfJob(job: string, ports: readonly number[]): Peer | undefined {
+/** The exporters that a scrape job is for, by the ports of its targets, or by its name. */
+export function peersOfJob(job: string, ports: readonly number[]): readonly Peer[] {
   const byPort = peers.filter((peer) => ports.some((port) => peer.ports.includes(port)));
-  if (byPort.length === 1) return byPort[0];
+  if (byPort.length > 0) return byPort;
   const text = job.toLowerCase();
   const words = text.split(/[^a-z0-9]+/);
   let best: { peer: Peer; length: number } | undefined;
@@ -159,5 +159,5 @@ export function peerOfJob(job: string, ports: readonly number[]): Peer | undefin
       if (fits && word.length > (best?.length ?? 0)) best = { peer, length: word.length };
     }
   }
-  return best?.peer;
+  return best === undefined ? [] : [best.peer];
 }

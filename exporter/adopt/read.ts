@@ -91,7 +91,8 @@ export function parse(text: string): Opened | string {
     } catch (error) {
       // YAML may begin so too
       const asYaml = parseYaml(text);
-      return typeof asYaml === 'string' ? `neither JSON (${jsonReason(error)}) nor YAML (${asYaml})` : asYaml;
+      if (typeof asYaml !== 'string' || asYaml.startsWith(aTemplate)) return asYaml;
+      return `neither JSON (${jsonReason(error)}) nor YAML (${asYaml})`;
     }
   }
   return parseYaml(text);
@@ -108,11 +109,28 @@ function parseYaml(text: string): Opened | string {
   } catch (error) {
     if (error instanceof YAMLException) {
       const place = error.mark === undefined ? '' : ` in line ${error.mark.line + 1}`;
-      const templated = text.includes('{{') ? ' (a template must be rendered first)' : '';
-      return `not YAML${place}: ${error.reason}${templated}`;
+      return templateIn(text, error.mark?.line) ?? `not YAML${place}: ${error.reason}`;
     }
     return `not YAML: ${messageOf(error)}`;
   }
+}
+
+const aTemplate = 'a template';
+
+/**
+ * Helm, Jinja, ERB. Annotations of rules hold `{{ $labels.x }}` too, so only what no annotation has tells it, or a value that
+ * begins so, unquoted, in the line that YAML stumbles over.
+ */
+function templateIn(text: string, badLine: number | undefined): string | undefined {
+  const lines = text.split('\n');
+  const sure =
+    /\{\{-?\s*(\.Values|\.Release|\.Chart|\.Files|include\s+"|toYaml|define\s+"|`)|^\s*\{\{-?\s*(if|range|with|end)\b|\{%|<%/;
+  const isBare = badLine !== undefined && /^\s*\{\{|(:|-)\s+\{\{/.test(lines[badLine] ?? '');
+  const found = lines.findIndex((line) => sure.test(line));
+  const at = found >= 0 ? found : isBare ? badLine : undefined;
+  if (at === undefined) return undefined;
+  const line = (lines[at] ?? '').trim();
+  return `${aTemplate}, no YAML yet: line ${at + 1} is ${line.length > 60 ? `${line.slice(0, 60)}…` : line}; render it first (helm template, ansible) and name the result`;
 }
 
 function placeOfBadByte(bytes: Uint8Array): string {

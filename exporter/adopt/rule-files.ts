@@ -61,6 +61,9 @@ function ruleOf(rule: Json, group: string, path: string, line: number | undefine
   if (typeof text !== 'string') return `${path}.expr (${place}): ${kindOf(expr)}, not an expression`;
   if (text.length > maxLength) return `${path}.expr (${place}): longer than ${maxLength} characters`;
   if (name === undefined) return `${path}: neither alert nor record`;
+  const mark = /\{\{.{0,40}|\{%.{0,40}/.exec(text)?.[0];
+  if (mark !== undefined)
+    return `${path}.expr (${place}): holds a template, ${mark}; render the file first and name the result`;
   return {
     use: record === undefined ? 'alert' : 'record',
     place,

@@ -1,6 +1,6 @@
 // A Prometheus configuration: which exporters are scraped, and what becomes of `instance` and of other labels.
 import { isObject, kindOf, listOf, textOf, type Json } from './found.ts';
-import { peerOfJob } from './knowledge.ts';
+import { peersOfJob } from './knowledge.ts';
 import type { Peer } from './peers.ts';
 
 /** Through which door pipemedic is scraped. */
@@ -9,7 +9,8 @@ export type Door = 'raw' | 'relabelled' | 'probe';
 export interface Job {
   readonly job: string;
   readonly path: string;
-  readonly peer: Peer | undefined;
+  /** Several where one job scrapes the exporters of a host together. */
+  readonly peers: readonly Peer[];
   /** Set when it scrapes pipemedic's exporter. */
   readonly door: Door | undefined;
   /** Values of `instance`, as far as the file tells them. */
@@ -76,6 +77,7 @@ function jobOf(job: string, config: Json): Job {
   });
   const path = textOf(config['metrics_path']) ?? '/metrics';
   const door = doorOf(job, path, config, ports, after);
+  const found = door === undefined ? peersOfJob(job, ports) : [];
   const { instances, isOpen } = instancesOf(config, groups, before, after);
   const added = [
     ...groups.flatMap((group) => Object.keys(isObject(group['labels']) ? group['labels'] : {})),
@@ -84,14 +86,21 @@ function jobOf(job: string, config: Json): Job {
   return {
     job,
     path,
-    peer: door === undefined ? peerOfJob(job, ports) : undefined,
+    peers: found,
     door,
-    instances,
+    instances: found.length > 1 ? instances.filter((instance) => isReplaced(instance, found)) : instances,
     isOpen,
     labels: [...new Set(added)].filter((label) => label !== '' && !label.startsWith('__') && label !== 'instance'),
     renames: after.some(({ target, action }) => target === '__name__' && action === 'replace'),
     drops: after.some(({ sources, action }) => sources.includes('__name__') && ['drop', 'keep'].includes(action)),
   };
+}
+
+/** Whether an address is one of an exporter that can go; where there is no telling, it may be. */
+function isReplaced(instance: string, found: readonly Peer[]): boolean {
+  const port = Number(/:(\d{1,5})$/.exec(instance)?.[1] ?? Number.NaN);
+  const owner = found.find((peer) => peer.ports.includes(port));
+  return owner === undefined || owner.fate === 'program';
 }
 
 /** pipemedic's default port is 9930, its service discovery ends in /sd. */

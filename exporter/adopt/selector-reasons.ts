@@ -1,7 +1,7 @@
 // One selector: who serves the name, and whether its matchers find the series of pipemedic.
 import type { Matcher, Selector } from '../promql.ts';
 import { knownOf, namesBeginning, type Known, type Origin } from './knowledge.ts';
-import { peerOf } from './peers.ts';
+import { peerOf, type Peer } from './peers.ts';
 import type { Setting } from './setting.ts';
 import { variableName, variablePiece, variableValue } from './template.ts';
 import { crossed, keep, type Reason } from './verdict.ts';
@@ -143,26 +143,35 @@ function upReasons(matchers: readonly Matcher[], inside: readonly string[], sett
     ];
   }
   const job = matchers.find((m) => m.label === 'job' && !m.op.startsWith('!'));
-  if (job === undefined || isOpen(job) || /pipemedic/.test(job.value)) return [];
-  const peer = setting.peerOfJob(job.value);
-  if (peer === undefined) {
+  if (job === undefined || isOpen(job)) {
+    const text = `up of all jobs tells which scrapes fail: a host with an exporter of its own that is gone showed there, one that pipemedic asks from afar shows in pipemedic_target_up`;
+    return inside.includes('absent') ? [] : [{ verdict: 'note', text }];
+  }
+  if (/pipemedic/.test(job.value)) return [];
+  const alternatives = job.op === '=~' ? job.value.replaceAll(/[()^$]/g, '').split('|') : [job.value];
+  const named = alternatives.flatMap(setting.peersOfJob);
+  const going = [...new Set(named)].filter(({ fate }) => fate !== 'stays');
+  if (named.length === 0) {
     return [
       { verdict: 'note', text: `up of the job ${job.value} is Prometheus' own: it goes on while that job is scraped` },
     ];
   }
-  if (peer.fate === 'stays') return [];
-  const name = { mysqld_exporter: 'mysql_up', redis_exporter: 'redis_up' }[peer.name];
-  const own = name ?? (peer.kind === 'kafka' ? 'kafka_up' : 'pipemedic_target_up');
+  const rest = matchers.filter((m) => m !== job).map(({ label, op, value }) => `${label}${op}"${value}"`);
+  const kept = rest.length === 0 ? '' : `{${rest.join(', ')}}`;
   const forever = inside.includes('absent') ? ', and absent() of it is true for ever' : '';
-  return [
-    {
-      verdict: 'breaks',
-      metric: 'up',
-      exporter: peer.name,
-      text: `up{job${job.op}"${job.value}"} goes with the scrape job of ${peer.name}${forever}; up of pipemedic tells that the exporter answers, not the server`,
-      fix: `write ${own} == 0 (pipemedic_target_up for a target of any kind), and up{job=~"pipemedic.*"} for the exporter`,
-    },
-  ];
+  const own = going.map((peer) => `${upOf(peer)}${kept} == 0`).join(' or ');
+  return going.map((peer): Reason => ({
+    verdict: 'breaks',
+    metric: 'up',
+    exporter: peer.name,
+    text: `up{job${job.op}"${job.value}"} goes with the scrape job of ${peer.name}${forever}; up of pipemedic tells that the exporter answers, not the server`,
+    fix: `write ${own} (pipemedic_target_up for a target of any kind), and up{job=~"pipemedic.*"} for the exporter`,
+  }));
+}
+
+function upOf(peer: Peer): string {
+  const name = { mysqld_exporter: 'mysql_up', redis_exporter: 'redis_up' }[peer.name];
+  return name ?? (peer.kind === 'kafka' ? 'kafka_up' : 'pipemedic_target_up');
 }
 
 function matcherReasons(metric: string, known: Known, { matchers }: Selector, setting: Setting): Reason[] {

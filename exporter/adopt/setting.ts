@@ -21,7 +21,7 @@ export interface Setting {
   readonly recorded: (name: string) => Reason[] | undefined;
   /** The names that a recorded name is made of in the end; the name itself when no file records it. */
   readonly sourcesOf: (name: string) => readonly string[];
-  readonly peerOfJob: (job: string) => Peer | undefined;
+  readonly peersOfJob: (job: string) => readonly Peer[];
   /** Jobs of the scrape configurations given that scrape pipemedic. */
   readonly ownJobs: readonly string[];
 }

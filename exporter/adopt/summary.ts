@@ -19,6 +19,8 @@ export interface ExporterFate {
   readonly served: readonly string[];
   readonly renamed: readonly string[];
   readonly missing: readonly string[];
+  /** Of names like its own, those that it is not known to have either. */
+  readonly doubtful: readonly string[];
   /** Expressions that must be changed first: `file: place`. */
   readonly changes: readonly string[];
   readonly why: string | undefined;
@@ -67,29 +69,32 @@ export function summaryOf(files: readonly FileReport[], setting: Setting): Summa
       const peer = peers.find(({ name }) => name === exporter);
       if (peer !== undefined) peersHere.add(peer);
     }
-    if (!['off', 'breaks', 'renamed', 'unclear'].includes(verdict)) continue;
+    if (!['off', 'breaks', 'renamed', 'unclear', 'not_served'].includes(verdict)) continue;
     const told = reasons.filter((reason) => reason.verdict !== 'note' && reason.verdict !== 'raw');
     for (const peer of peersHere) {
       const isAbout = told.some(
         ({ metric, exporter }) =>
-          exporter === peer.name || (exporter === undefined && (metric === undefined || peerOf(metric) === peer)),
+          exporter === peer.name ||
+          (exporter === undefined && (metric === undefined || (peerOf(metric) === peer && !isMissing(metric)))),
       );
       if (isAbout) entryOf(peer).changes.add(`${file}: ${place}`);
     }
   }
-  for (const { peer } of jobs) if (peer !== undefined) entryOf(peer);
+  for (const peer of jobs.flatMap((job) => job.peers)) entryOf(peer);
   const exporters = [...used.values()].map(({ peer, names, changes }): ExporterFate => {
     const list = [...names].sort();
     const served = list.filter((name) => knownOf(name).is === 'served');
     const renamed = list.filter((name) => knownOf(name).is === 'renamed');
-    const missing = list.filter((name) => knownOf(name).is === 'elsewhere');
+    const missing = list.filter(isMissing);
+    const doubtful = list.filter((name) => knownOf(name).is === 'elsewhere' && !isMissing(name));
     return {
       exporter: peer.name,
       fate: fateOf(peer, missing.length, renamed.length + changes.size),
-      jobs: jobs.filter((job) => job.peer === peer).map(({ job }) => job),
+      jobs: jobs.filter((job) => job.peers.includes(peer)).map(({ job }) => job),
       served,
       renamed,
       missing,
+      doubtful,
       changes: [...changes],
       why: peer.why,
     };
@@ -102,7 +107,7 @@ export function summaryOf(files: readonly FileReport[], setting: Setting): Summa
       (a.exporter < b.exporter ? -1 : 1),
   );
   const has = new Set(setting.inventory?.map((target) => target.instance ?? target.name));
-  const replaced = jobs.filter(({ peer }) => peer?.fate === 'program');
+  const replaced = jobs.filter((job) => job.peers.some(({ fate }) => fate === 'program'));
   return {
     counts,
     exporters,
@@ -139,6 +144,12 @@ function neededBy(reasons: readonly Reason[]): string[] {
     needs.set(fix, (needs.get(fix) ?? new Set()).add(metric));
   }
   return [...needs].map(([fix, names]) => `${fix}, for ${[...names].sort().join(', ')}`);
+}
+
+/** Its exporter has it for sure, and nobody here. */
+function isMissing(metric: string): boolean {
+  const known = knownOf(metric);
+  return known.is === 'elsewhere' && known.isSure;
 }
 
 function fateOf(peer: Peer, missing: number, changes: number): ExporterFate['fate'] {

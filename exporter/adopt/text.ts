@@ -1,6 +1,7 @@
 // The report for eyes: what needs a hand first, then the exporters.
 import type { AdoptReport } from './adopt.ts';
 import type { FileReport, Judged } from './report.ts';
+import type { Job } from './scrape-configs.ts';
 import type { ExporterFate, Summary } from './summary.ts';
 import { isServed, type Verdict } from './verdict.ts';
 
@@ -39,10 +40,7 @@ function fileLines(file: FileReport, isShown: (verdict: Verdict) => boolean, isV
     `${file.file}: ${what}${count}`,
     ...problems.map((problem) => `  ! ${clean(problem)}`),
     ...notes.map((note) => `  ${clean(note)}`),
-    ...jobs.map(
-      (job) =>
-        `  job ${clean(job.job)}: ${job.door === undefined ? (job.peer?.name ?? 'no exporter that is known') : doorText(job.door)}`,
-    ),
+    ...jobs.map((job) => `  job ${clean(job.job)}: ${job.door === undefined ? jobText(job) : doorText(job.door)}`),
     ...shown.flatMap((expression) => expressionLines(expression, isVerbose)),
   ];
 }
@@ -59,6 +57,11 @@ function expressionLines({ place, line, expr, verdict, reasons }: Judged, isVerb
       ...(fix === undefined ? [] : [`      ${clean(fix)}`]),
     ]),
   ];
+}
+
+function jobText({ peers, isOpen }: Job): string {
+  if (peers.length > 0) return peers.map(({ name }) => name).join(', ');
+  return isOpen ? 'what service discovery finds, which the file does not tell' : 'no exporter that is known';
 }
 
 function doorText(door: 'raw' | 'relabelled' | 'probe'): string {
@@ -108,17 +111,18 @@ function instanceLines(instances: Summary['instances']): string[] {
 }
 
 function fateText(fate: ExporterFate, i: number): string {
-  const { exporter, served, renamed, missing, changes, jobs, why } = fate;
+  const { exporter, served, renamed, missing, doubtful, changes, jobs, why } = fate;
   const inJobs = jobs.length > 0 ? ` (${jobs.length === 1 ? 'job' : 'jobs'} ${jobs.map(clean).join(', ')})` : '';
   const head = `${i + 1}. ${exporter}${inJobs}: `;
   const used = served.length + renamed.length + missing.length;
+  const doubt = doubtful.length > 0 ? `; it is not known to have ${listed(doubtful, 6)}: look whether it does` : '';
   switch (fate.fate) {
     case 'ready':
       return `${head}can be switched off: ${used === 0 ? 'none of its names is used' : used === 1 ? 'the one name in use is served' : `all ${used} names in use are served`}`;
     case 'after_changes':
-      return `${head}can be switched off after ${plural(changes.length, 'change')}: ${listed(changes.map(clean), 8)}`;
+      return `${head}can be switched off after ${plural(changes.length, 'change')}: ${listed(changes.map(clean), 8)}${doubt}`;
     case 'needed':
-      return `${head}still needed for ${listed(missing, 12)}${served.length > 0 ? `; ${plural(served.length, 'other name')} in use ${served.length === 1 ? 'is' : 'are'} served` : ''}`;
+      return `${head}still needed for ${listed(missing, 12)}${served.length > 0 ? `; ${plural(served.length, 'other name')} in use ${served.length === 1 ? 'is' : 'are'} served` : ''}${doubt}`;
     case 'page':
       return `${head}the program stays, its scrape job can go: ${why ?? ''}`;
     case 'stays':

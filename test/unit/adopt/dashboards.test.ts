@@ -219,3 +219,30 @@ test('panels nested without an end, and titles made to mislead', () => {
   assert.equal(queries.length, 1);
   assert.ok((queries[0] ?? '').length < 200);
 });
+
+test('a data source behind a variable or an input is what the dashboard says it is', () => {
+  const target = { refId: 'A', expr: '{job="x"} |= "error"' };
+  const { queries } = read({
+    title: 'Logs and numbers',
+    __inputs: [
+      { name: 'DS_LOGS', type: 'datasource', pluginId: 'loki' },
+      { name: 'DS_PROM', type: 'datasource', pluginId: 'prometheus' },
+    ],
+    templating: {
+      list: [
+        { type: 'datasource', name: 'logs', query: 'loki' },
+        { type: 'datasource', name: 'prom', query: 'prometheus' },
+        { type: 'query', name: 'app', datasource: '$logs', query: 'label_values(app)' },
+      ],
+    },
+    panels: [
+      { title: 'a', datasource: '$logs', targets: [target] },
+      { title: 'b', datasource: '${DS_LOGS}', targets: [target] },
+      { title: 'c', datasource: { uid: '${logs}' }, targets: [target] },
+      { title: 'd', datasource: '$prom', targets: [{ refId: 'A', expr: 'mysql_up' }] },
+      { title: 'e', datasource: '${DS_PROM}', targets: [{ refId: 'A', expr: 'redis_up' }] },
+      { title: 'f', datasource: '$other', targets: [{ refId: 'A', expr: 'kafka_up' }] },
+    ],
+  });
+  assert.deepEqual(queries, ['panel d / A: mysql_up', 'panel e / A: redis_up', 'panel f / A: kafka_up']);
+});

@@ -97,7 +97,24 @@ test('one broken file names place and reason, and does not stop the others', asy
   const good = await file('good.yml', 'groups: [{name: g, rules: [{alert: A, expr: mysql_up == 0}]}]');
   for (const [name, content, problem] of [
     ['syntax.yml', 'groups:\n- name: a\n  rules: [', /^not YAML in line \d+: /],
-    ['helm.yml', 'groups:\n{{- range .Values.x }}\n- name: {{ . }}\n{{- end }}\n', /a template must be rendered first/],
+    [
+      'helm.yml',
+      'groups:\n{{- range .Values.x }}\n- name: {{ . }}\n{{- end }}\n',
+      /^a template, no YAML yet: line 2 is \{\{- range .Values.x \}\}; render it first/,
+    ],
+    ['top.yml', '{{- if .Values.on }}\ngroups: []\n{{- end }}', /^a template, no YAML yet: line 1/],
+    ['jinja.yml', 'groups:\n- name: g\n  rules:\n  - alert: A\n    expr: {{ limit }} < 3\n', /^a template.*line 5/],
+    [
+      'indent.yml',
+      'groups:\n- name: g\n  rules:\n  - alert: A\n    expr: up\n   for: 5m\n    annotations: {a: "{{ $labels.job }}"}\n',
+      /^not YAML in line \d+: [^{]*$/,
+    ],
+    [
+      'templated.yml',
+      'groups: [{name: g, rules: [{alert: A, expr: \'up{job="{{ .Release.Name }}"} == 0\'}]}]',
+      /^groups\[0\]\.rules\[0\]\.expr \(g \/ A\): holds a template, \{\{ \.Release/,
+    ],
+    ['monitor.yml', 'kind: ServiceMonitor\nspec: {endpoints: []}', /^a ServiceMonitor of the Prometheus Operator/],
     ['cut.json', '{"panels": [{"title": "x"', /^neither JSON \(.*\) nor YAML \(not YAML in line 1/],
     [
       'bytes.yml',

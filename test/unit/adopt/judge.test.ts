@@ -2,14 +2,14 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { judge } from '../../../exporter/adopt/judge.ts';
 import type { Setting } from '../../../exporter/adopt/setting.ts';
-import { peerOfJob } from '../../../exporter/adopt/knowledge.ts';
+import { peersOfJob } from '../../../exporter/adopt/knowledge.ts';
 import { worst, type Verdict } from '../../../exporter/adopt/verdict.ts';
 
 const alone: Setting = {
   inventory: undefined,
   recorded: () => undefined,
   sourcesOf: (name) => [name],
-  peerOfJob: (job) => peerOfJob(job, []),
+  peersOfJob: (job) => peersOfJob(job, []),
   ownJobs: [],
 };
 
@@ -132,9 +132,12 @@ const cases: readonly (readonly [expr: string, verdict: Verdict, says?: RegExp])
   ['up{job="mysql"} == 0', 'breaks', /write mysql_up == 0/],
   ['absent(up{job=~"redis_exporter"})', 'breaks', /redis_up.*|true for ever/],
   ['up{job="kafka-exporter"} == 0', 'breaks', /kafka_up/],
+  ['up{job="mysql", role="source"} == 0', 'breaks', /write mysql_up\{role="source"\} == 0/],
+  ['up{job=~"(mysql|redis).*"} == 0', 'breaks', /mysql_up == 0 or redis_up == 0/],
+  ['up{job=~"node|mysql"} == 0', 'breaks', /write mysql_up == 0 \(/],
   ['up{job="node"} == 0', 'served'],
   ['up{job="shop"} == 0', 'served', /goes on while that job is scraped/],
-  ['up == 0', 'served'],
+  ['up == 0', 'served', /note: .*shows in pipemedic_target_up/],
   // absent where others say -1 or 0
   ['kafka_consumergroup_lag == -1', 'breaks', /never true.*uncommitted_partitions/],
   ['kafka_consumergroup_lag < 0', 'breaks'],

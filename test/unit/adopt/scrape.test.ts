@@ -52,7 +52,10 @@ for (const [yaml, exporter] of [
   ],
 ] as const) {
   test(`${String(exporter)}: ${yaml.slice(0, 70)}`, () => {
-    assert.equal(jobOf(yaml).peer?.name, exporter);
+    assert.deepEqual(
+      jobOf(yaml).peers.map(({ name }) => name),
+      exporter === undefined ? [] : [exporter],
+    );
   });
 }
 
@@ -82,6 +85,38 @@ test('what becomes of instance, labels and names', () => {
     "{job_name: redis, consul_sd_configs: [{server: 'c:8500'}], relabel_configs: [{source_labels: [__meta_consul_node], target_label: instance}]}",
   );
   assert.deepEqual([discovered.instances, discovered.isOpen], [[], true]);
+});
+
+test('one job for all exporters of a host: each of them, and the addresses of those that can go', async () => {
+  const yaml =
+    "{job_name: db-hosts, static_configs: [{targets: ['db1:9104', 'db1:9100', 'db1:9121', 'db1.example'], labels: {env: prod}}]}";
+  const job = jobOf(yaml);
+  assert.deepEqual(job.peers.map(({ name }) => name).sort(), ['mysqld_exporter', 'node_exporter', 'redis_exporter']);
+  assert.deepEqual(job.instances, ['db1:9104', 'db1:9121', 'db1.example']);
+  const report = await adopt([await file('hosts.yml', `scrape_configs: [${yaml}]`)]);
+  assert.deepEqual(
+    report.summary.exporters.map(({ exporter, fate }) => [exporter, fate]),
+    [
+      ['mysqld_exporter', 'ready'],
+      ['redis_exporter', 'ready'],
+      ['node_exporter', 'stays'],
+    ],
+  );
+  assert.match(adoptText(report, false), /job db-hosts: mysqld_exporter, redis_exporter, node_exporter/);
+  const found = await adopt([await file('sd.yml', 'scrape_configs: [{job_name: pods, kubernetes_sd_configs: []}]')]);
+  assert.match(adoptText(found, false), /job pods: what service discovery finds/);
+});
+
+test('a name that its exporter is not known to have keeps no exporter, but must be looked at', async () => {
+  const report = await adopt([
+    await file(
+      'doubt.yml',
+      'groups: [{name: g, rules: [{alert: A, expr: mysql_up == 0}, {alert: B, expr: mysql_orders_total > 1}]}]',
+    ),
+  ]);
+  const [mysqld] = report.summary.exporters;
+  assert.deepEqual([mysqld?.fate, mysqld?.missing, mysqld?.doubtful], ['after_changes', [], ['mysql_orders_total']]);
+  assert.match(adoptText(report, false), /after 1 change: .*g \/ B; it is not known to have mysql_orders_total/);
 });
 
 test('a job without a name is told, the others are read; a list of jobs is a configuration too', () => {
@@ -140,7 +175,7 @@ test('which exporters can be switched off, and in which order', async () => {
     /kafka_exporter \(job kafka\): can be switched off: the one name in use is served/,
     /redis_exporter \(job redis\): can be switched off after 1 change: .*g \/ Gone/,
     /mysqld_exporter \(job mysql\): still needed for mysql_info_schema_table_size/,
-    /rule files are not followed; name them too: rules\/\*\.yml/,
+    /further files are not followed; name them too: rules\/\*\.yml/,
     /NOT SERVED: g \/ Size \(line 5\)/,
     /BREAKS: g \/ Gone \(line 6\)/,
     /exporter\/MIGRATION\.md/,

@@ -47,7 +47,7 @@ test('an alias is no name of ours, stands there once, and what it sends to is se
     inventory: undefined,
     recorded: () => undefined,
     sourcesOf: (name) => [name],
-    peerOfJob: () => undefined,
+    peersOfJob: () => [],
     ownJobs: [],
   };
   for (const { name, instead, source } of aliases) {
@@ -96,7 +96,7 @@ test("the community's idioms", () => {
     inventory: undefined,
     recorded: (name) => (name === 'instance:lag' ? [] : undefined),
     sourcesOf: (name) => (name === 'instance:lag' ? [lag] : [name]),
-    peerOfJob: () => undefined,
+    peersOfJob: () => [],
     ownJobs: [],
   };
   for (const [name, expr, verdict] of community) {
