@@ -103,10 +103,16 @@ export function createRunner<W>(deps: RunnerDeps<W>): Runner {
       const action = deps.actions.find((a) => a.name === run.action);
       const entries = [...(await store.journalOf(run.id))];
       if (action === undefined) {
-        await finish(run, hold, policy, mutated(entries), withoutAction(run, mutated(entries)));
+        const changed = mutated(entries);
+        await finish(run, hold, policy, changed, unconductable(`there is no action ${run.action} any more`, changed));
         return;
       }
-      const steps = action.steps(run.target, run.params, deps.world);
+      const steps = stepsOf(action, run);
+      if ('fault' in steps) {
+        const changed = mutated(entries);
+        await finish(run, hold, policy, changed, unconductable(steps.fault, changed));
+        return;
+      }
       const ctx: RunContext<W> = {
         run,
         hold,
@@ -200,8 +206,18 @@ export function createRunner<W>(deps: RunnerDeps<W>): Runner {
   const longestCallMs = (run: Run): number => {
     const action = deps.actions.find((a) => a.name === run.action);
     if (action === undefined) return 0;
-    const calls = allSteps(action.steps(run.target, run.params, deps.world)).filter((s) => s.apply !== undefined);
-    return Math.max(0, ...calls.map((s) => s.deadlineMs));
+    const steps = stepsOf(action, run);
+    if ('fault' in steps) return timing.ttlMs; // no call is longer than a lease lasts, see conductOrJudge
+    return Math.max(0, ...allSteps(steps).flatMap((s) => (s.apply === undefined ? [] : [s.deadlineMs])));
+  };
+
+  /** They throw for parameters that an earlier version of the action has taken. */
+  const stepsOf = (action: Action<W>, run: Run): readonly Step<unknown>[] | { readonly fault: string } => {
+    try {
+      return action.steps(run.target, run.params, deps.world);
+    } catch (error) {
+      return { fault: `the steps of ${action.name} cannot be told: ${messageOf(error)}` };
+    }
   };
 
   const idle = async (): Promise<void> => {
@@ -220,8 +236,7 @@ export function createRunner<W>(deps: RunnerDeps<W>): Runner {
   };
 }
 
-function withoutAction(run: Run, changed: boolean): Ending {
-  const because = `there is no action ${run.action} any more`;
+function unconductable(because: string, changed: boolean): Ending {
   return changed ? { outcome: 'outcome_unknown', because, latch: because } : { outcome: 'refused', because };
 }
 
