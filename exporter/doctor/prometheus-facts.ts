@@ -69,6 +69,8 @@ export interface PrometheusFacts {
   readonly jobNames: Known<readonly string[]>;
   /** Samples after relabelling, by job and instance: the most of the last hour. */
   readonly samples: Known<readonly Series[]>;
+  /** Samples that relabelling took away, by job and instance: those of the last scrape, where there are any. */
+  readonly dropped: Known<readonly Series[]>;
   /** Duration of scrapes, by job and instance: the longest of the last hour. */
   readonly durations: Known<readonly Series[]>;
 }
@@ -153,8 +155,9 @@ export async function readPrometheus(api: PrometheusApi, call: Call): Promise<Pr
   ]);
   const jobNames = mapKnown(past, (found) => found.map(({ labels }) => labels['job'] ?? ''));
   const ours = `{job=~"${(jobNames.known ? jobNames.value : []).map(quoted).join('|')}"}`;
-  const [samples, durations] = await Promise.all([
+  const [samples, dropped, durations] = await Promise.all([
     query(`max_over_time(scrape_samples_post_metric_relabeling${ours}[${window}])`),
+    query(`scrape_samples_scraped${ours} - scrape_samples_post_metric_relabeling${ours} > 0`),
     query(`max_over_time(scrape_duration_seconds${ours}[${window}])`),
   ]);
   return {
@@ -169,6 +172,7 @@ export async function readPrometheus(api: PrometheusApi, call: Call): Promise<Pr
     inventory,
     jobNames,
     samples,
+    dropped,
     durations,
   };
 }

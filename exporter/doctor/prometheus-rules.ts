@@ -182,6 +182,8 @@ function mendRule(error: string): string {
   return 'the reason is Prometheus’ own: see /rules there';
 }
 
+/** Of Prometheus itself, where nothing is said. */
+const usualSeconds = 60;
 /** Scheduling and a busy machine. */
 const slackMs = 5000;
 
@@ -195,6 +197,11 @@ function evaluation(ours: readonly LoadedGroup[], nowMs: number): readonly Findi
   if (slow.length > 0) {
     const text = `${slow.length} groups take longer than their interval: ${some(slow.map((g) => `${g.name} ${duration(g.evaluationSeconds * 1000)} of ${duration(g.intervalSeconds * 1000)}`))}`;
     findings.push(wrong(check, 'warning', text, 'evaluation_interval: 30s under global, or more room for Prometheus'));
+  }
+  const rare = ours.filter((g) => g.intervalSeconds > usualSeconds);
+  if (rare.length > 0) {
+    const text = `${rare.length} groups are evaluated too rarely, so that alerts come late: ${some(rare.map((g) => `${g.name} every ${duration(g.intervalSeconds * 1000)}`))}`;
+    findings.push(wrong(check, 'warning', text, 'evaluation_interval: 15s under global; no interval: in these groups'));
   }
   if (late.length > 0) {
     const text = `${late.length} groups are late: ${some(late.map((g) => `${g.name} was evaluated ${duration(Math.round((nowMs - (g.lastEvaluationMs ?? 0)) / 1000) * 1000)} ago, each ${duration(g.intervalSeconds * 1000)}`))}`;

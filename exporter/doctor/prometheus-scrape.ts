@@ -20,6 +20,7 @@ export function scrapeFindings(facts: PrometheusFacts, expected: Expected): read
     ...honourFindings(facts, ours.value),
     ...intervalFindings(facts, ours.value, expected),
     ...limitFindings(facts, ours.value),
+    ...droppedFindings(facts, ours.value),
   ];
 }
 
@@ -219,5 +220,18 @@ function limitFindings({ jobs, samples }: PrometheusFacts, ours: readonly Scrape
     if (most <= nearly * limit) return right(check, text);
     const why = 'beyond it a whole scrape is thrown away';
     return wrong(check, 'warning', `${text}: ${why}`, `in job ${job}: sample_limit: ${Math.ceil(most / 1000) * 2000}`);
+  });
+}
+
+/** Some drop on purpose what they do not want: only a person can say whether a rule wants it. */
+function droppedFindings({ dropped }: PrometheusFacts, ours: readonly ScrapeTarget[]): readonly Finding[] {
+  const check = 'prometheus_dropped_samples';
+  if (!dropped.known) return [cannotKnow(check, dropped.why)];
+  return [...byJob(ours)].map(([job, of]) => {
+    const labels = new Set(of.map((t) => t.labels['job']));
+    const count = dropped.value.reduce((sum, { labels: l, value }) => sum + (labels.has(l['job']) ? value : 0), 0);
+    if (count === 0) return right(check, `job ${job}: relabelling takes no sample away`);
+    const text = `job ${job}: metric_relabel_configs take ${count} samples of each round away: a rule that needs them is silent`;
+    return cannotKnow(check, text);
   });
 }

@@ -57,7 +57,8 @@ const facts = (groups: Known<readonly LoadedGroup[]>): PrometheusFacts => {
   const none = unknown('not asked');
   return {
     version: none, clock: none, targets: none, jobs: none, rules: groups, alertmanagers: none, served: none,
-    builds: none, inventory: none, jobNames: none, samples: none, durations: none,
+    builds: none, inventory: none, jobNames: none, samples: none, dropped: none,
+    durations: none,
   }; // prettier-ignore
 };
 const look = (...groups: LoadedGroup[]): readonly Finding[] =>
@@ -87,6 +88,7 @@ const wrongs: readonly (readonly [string, LoadedGroup[], check: string, severity
   ['another label', [group({ rules: [...rules.slice(0, 2), rule('r:x', rules[2]?.query ?? ''), rule('New', 'x')] }), two], 'prometheus_rules_version', 'warning', /1 are unknown to 1\.0\.0: New\./],
   ['a rule fails', [group({ rules: [...rules.slice(0, 2), rule('r:x', rules[2]?.query ?? '', { health: 'err', lastError: 'many-to-many matching not allowed' })] }), two], 'prometheus_rules_health', 'critical', /1 rules fail \(r:x\): many-to-many/],
   ['slow', [group({ evaluationSeconds: 20 }), two], 'prometheus_rules_evaluation', 'warning', /one 20s of 15s/],
+  ['rarely evaluated', [group({ intervalSeconds: 300 }), two], 'prometheus_rules_evaluation', 'warning', /too rarely, so that alerts come late: one every 5m$/],
   ['late', [group({ lastEvaluationMs: 900_000 }), two], 'prometheus_rules_evaluation', 'critical', /one was evaluated 110s ago, each 15s/],
 ]; // prettier-ignore
 for (const [name, groups, check, severity, text] of wrongs) {

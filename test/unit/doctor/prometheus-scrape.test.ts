@@ -64,6 +64,7 @@ const good: PrometheusFacts = {
   inventory: is(series(of('a'), of('b'))),
   jobNames: is(['pipemedic']),
   samples: is([{ labels: raw, value: 500 }]),
+  dropped: is([]),
   durations: is([{ labels: raw, value: 0.2 }]),
 };
 const expected: Expected = {
@@ -190,6 +191,17 @@ test('a pair of exporters is no fault, nor are targets of another inventory', ()
   assert.deepEqual(notRight(more), [['prometheus_targets', 'unknown', undefined]]);
 });
 
+test('samples that relabelling takes away are told: who dropped them may not know which rule is silent by it', () => {
+  const dropped = is([
+    { labels: raw, value: 70 },
+    { labels: { ...raw, instance: '10.0.0.2:9930' }, value: 2 },
+    { labels: { job: 'other', instance: 'x' }, value: 9 },
+  ]);
+  const [found, ...more] = look({ dropped }).filter(({ ok }) => ok !== true);
+  assert.deepEqual([found?.check, found?.ok, more], ['prometheus_dropped_samples', 'unknown', []]);
+  assert.match(found?.text ?? '', /^job pipemedic: metric_relabel_configs take 72 samples of each round away/);
+});
+
 test('what cannot be asked is unknown, and nothing of it is called right', () => {
   const why = unknown('403');
   for (const [key, checks] of [
@@ -199,6 +211,7 @@ test('what cannot be asked is unknown, and nothing of it is called right', () =>
     ['builds', ['prometheus_exporter_version']],
     ['inventory', ['prometheus_inventory']],
     ['samples', ['prometheus_sample_limit']],
+    ['dropped', ['prometheus_dropped_samples']],
     ['durations', ['prometheus_timeout']],
   ] as const) {
     const found = look({ [key]: why });
