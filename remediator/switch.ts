@@ -1,8 +1,9 @@
 // The kill switch as a plain file: while it is there, nothing begins. Anybody with a shell can pull it.
 import { randomUUID } from 'node:crypto';
 import { constants } from 'node:fs';
-import { access, open, readFile, rename, rm } from 'node:fs/promises';
+import { access, lstat, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { until, within } from '../exporter/runtime/deadline.ts';
 import { codeOf, messageOf } from '../exporter/runtime/errors.ts';
 import type { Pause } from './model.ts';
 
@@ -16,20 +17,57 @@ export interface SwitchStore {
   readonly storeDetail: string;
 }
 
+/** A mount that hangs answers nobody. */
+const answerMs = 5_000;
+/** More of what stands in it is not shown. */
+const shownBytes = 4096;
+
+/** Readings that had no answer, by file: each holds a thread of the few that all reading of files shares. */
+const hanging = new Set<string>();
+
 /** Clear only when the folder can be read and the file is not in it; any other failure is unreadable. */
-export async function readSwitchFile(file: string): Promise<SwitchFile> {
+export async function readSwitchFile(
+  file: string,
+  { read = readNow, answersMs = answerMs }: { readonly read?: typeof readNow; readonly answersMs?: number } = {},
+): Promise<SwitchFile> {
+  if (hanging.has(file))
+    return { file: 'unreadable', fileDetail: `${file}: it has not answered since it was last read` };
+  const reading = read(file);
   try {
-    return { file: 'set', fileDetail: detailOf(file, await readFile(file, 'utf8')) };
+    return await until(within(answersMs), file, reading);
+  } catch (error) {
+    hanging.add(file);
+    const answered = (): boolean => hanging.delete(file);
+    reading.then(answered, answered);
+    return { file: 'unreadable', fileDetail: messageOf(error) };
+  }
+}
+
+async function readNow(file: string): Promise<SwitchFile> {
+  try {
+    return { file: 'set', fileDetail: detailOf(file, await beginningOf(file)) };
   } catch (error) {
     if (codeOf(error) !== 'ENOENT') return { file: 'unreadable', fileDetail: `${file}: ${messageOf(error)}` };
   }
   try {
-    // ENOENT is also what a folder that is not mounted says
+    // ENOENT is also what a folder that is not mounted says: that of the file, or of what it is a link to
+    const link = await lstat(file).catch((error: unknown) => {
+      if (codeOf(error) === 'ENOENT') return undefined;
+      throw error;
+    });
+    if (link !== undefined) return { file: 'unreadable', fileDetail: `${file} is a link to what is not there` };
     await access(dirname(file), constants.R_OK | constants.X_OK);
     return { file: 'clear', fileDetail: `${file} is not there` };
   } catch (error) {
     return { file: 'unreadable', fileDetail: `the folder of ${file}: ${messageOf(error)}` };
   }
+}
+
+async function beginningOf(file: string): Promise<string> {
+  // Without O_NONBLOCK a pipe that nobody writes to would be waited for; there is nothing in it then.
+  await using handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK);
+  const { bytesRead, buffer } = await handle.read(Buffer.alloc(shownBytes), 0, shownBytes, null);
+  return buffer.toString('utf8', 0, bytesRead);
 }
 
 /** The row of scope global must be there: a store without it is not the one that people could have paused. */

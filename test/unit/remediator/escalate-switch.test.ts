@@ -1,10 +1,18 @@
 // The kill switch: the file as anybody may make it, and the row in the store.
 import assert from 'node:assert/strict';
-import { chmod, mkdtemp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { chmod, mkdtemp, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { clearSwitchFile, readSwitchFile, readSwitchStore, setSwitchFile } from '../../../remediator/switch.ts';
+import {
+  clearSwitchFile,
+  readSwitchFile,
+  readSwitchStore,
+  setSwitchFile,
+  type SwitchFile,
+} from '../../../remediator/switch.ts';
+import { eventually } from '../../support/wait.ts';
 
 async function folder(): Promise<{ readonly dir: string } & AsyncDisposable> {
   const dir = await mkdtemp(join(tmpdir(), 'pipemedic-switch-'));
@@ -24,6 +32,47 @@ test('clear only when the folder can be read and the file is not there', async (
   assert.equal((await readSwitchFile(join(file, 'PAUSED'))).file, 'unreadable', 'ENOTDIR');
   await mkdir(join(place.dir, 'folder'));
   assert.equal((await readSwitchFile(join(place.dir, 'folder'))).file, 'unreadable', 'EISDIR');
+});
+
+test('a link to what is not there is unreadable: its folder may not be mounted', async () => {
+  await using place = await folder();
+  const file = join(place.dir, 'PAUSED');
+  await symlink(join(place.dir, 'not-mounted', 'PAUSED'), file);
+  const seen = await readSwitchFile(file);
+  assert.equal(seen.file, 'unreadable');
+  assert.match(seen.fileDetail, /a link to what is not there/);
+  await mkdir(join(place.dir, 'not-mounted'));
+  await writeFile(join(place.dir, 'not-mounted', 'PAUSED'), 'by link');
+  assert.match((await readSwitchFile(file)).fileDetail, /by link/);
+});
+
+test('a pipe with nobody at its other end pauses too, and is not waited for', async () => {
+  await using place = await folder();
+  const file = join(place.dir, 'PAUSED');
+  execFileSync('mkfifo', [file]);
+  assert.equal((await readSwitchFile(file)).file, 'set');
+});
+
+test('a file that does not answer is unreadable; meanwhile no other reading waits for it', async () => {
+  await using place = await folder();
+  const file = join(place.dir, 'PAUSED');
+  let reads = 0;
+  let answer = (_: SwitchFile): void => undefined;
+  const hung = {
+    answersMs: 30,
+    read: (): Promise<SwitchFile> => {
+      reads += 1;
+      return new Promise((resolve) => (answer = resolve));
+    },
+  };
+  assert.match((await readSwitchFile(file, hung)).fileDetail, /no answer in time/);
+  assert.equal((await readSwitchFile(file, hung)).file, 'unreadable');
+  assert.equal(reads, 1);
+  assert.equal((await readSwitchFile(join(place.dir, 'OTHER'))).file, 'clear', 'another file is read');
+  answer({ file: 'clear', fileDetail: '' });
+  await eventually('the file to be read again', async () =>
+    (await readSwitchFile(file)).file === 'clear' ? true : undefined,
+  );
 });
 
 test('a folder without permission is unreadable', async (t) => {
