@@ -3,7 +3,7 @@ import type { Inventory } from '../config/inventory.ts';
 import { dashboardIn, queriesOf } from './dashboards.ts';
 import { isObject, listOf, textOf, type Found, type Part } from './found.ts';
 import { judge, metricsOf } from './judge.ts';
-import { peersOfJob } from './knowledge.ts';
+import { isOurName, peersOfJob } from './knowledge.ts';
 import { inputsOf, openFile, parse, type Opened } from './read.ts';
 import type { FileReport, Judged } from './report.ts';
 import { isRuleGroups, linesOfExpr, rulesOf } from './rule-files.ts';
@@ -108,16 +108,18 @@ export function contentOf({ text, documents }: Opened, depth = 0): Content | und
   return depth === 0 ? configMapIn(unfolded) : undefined;
 }
 
-/** A ConfigMap of Kubernetes holds files as texts. */
+/** A ConfigMap of Kubernetes holds files as texts, a GrafanaDashboard of the Grafana Operator one. */
 function configMapIn(documents: readonly unknown[]): Content | undefined {
-  const texts = documents
-    .filter(isObject)
-    .filter((document) => document['kind'] === 'ConfigMap' && isObject(document['data']))
-    .flatMap((document) => Object.entries(document['data'] as Readonly<Record<string, unknown>>));
+  const texts = documents.filter(isObject).flatMap((document): [string, unknown][] => {
+    const { kind, data, spec } = document;
+    if (kind === 'ConfigMap' && isObject(data)) return Object.entries(data);
+    return kind === 'GrafanaDashboard' && isObject(spec) ? [['spec.json', spec['json']]] : [];
+  });
   const found = texts.flatMap(([name, text]): Content[] => {
     if (typeof text !== 'string') return [];
     const opened = parse(text);
-    if (typeof opened === 'string') return [broken(`${name}: ${opened}`)];
+    // it may hold whatever a program wants: only what is called so must be YAML or JSON
+    if (typeof opened === 'string') return /\.(json|ya?ml|rules)$/.test(name) ? [broken(`${name}: ${opened}`)] : [];
     const content = contentOf(opened, 1);
     // lines are those of the inner text
     return content === undefined ? [] : [content];
@@ -142,7 +144,8 @@ function reportOf(
   const judged = ({ promql, ...rest }: Found): Judged => {
     const judgement = judgements.get(promql) ?? judge(promql, setting);
     judgements.set(promql, judgement); // bundles repeat themselves
-    const { reasons, metrics } = judgement;
+    const { metrics } = judgement;
+    const reasons = [...judgement.reasons, ...recordReasons(rest.record)];
     return { ...rest, verdict: worst(reasons), reasons, metrics };
   };
   const files = read.map(({ file, content: { kind, parts, jobs: own } }): FileReport => ({
@@ -154,6 +157,13 @@ function reportOf(
     notes: parts.flatMap((part) => part.notes),
   }));
   return { files, passedOver, summary: summaryOf(files, setting) };
+}
+
+/** A rule and a scrape under one name: who reads it gets both. */
+function recordReasons(record: string | undefined): Reason[] {
+  if (record === undefined || !isOurName(record)) return [];
+  const text = `pipemedic serves ${record} itself: what is recorded would mix with it`;
+  return [{ verdict: 'breaks', metric: record, text, fix: 'take the rule out once the old exporter is off' }];
 }
 
 function settingOf(found: readonly Found[], jobs: readonly Job[], inventory: Inventory | undefined): Setting {

@@ -13,7 +13,9 @@ import {
   type SyntaxNode,
 } from '../promql.ts';
 import { messageOf } from '../runtime/errors.ts';
-import { knownOf, type Known } from './knowledge.ts';
+import { comparisonReasons } from './comparison-reasons.ts';
+import { isTaken, knownOf, type Known } from './knowledge.ts';
+import { selectorNames } from './names.ts';
 import { missingLabel, selectorReasons } from './selector-reasons.ts';
 import type { Setting } from './setting.ts';
 import { aliasOf } from './aliases.ts';
@@ -50,12 +52,6 @@ export function metricsOf(promql: string): readonly string[] {
   } catch {
     return [];
   }
-}
-
-function selectorNames(expression: Expression, node: SyntaxNode): string[] {
-  const selectors = node.name === 'VectorSelector' ? [node] : descendants(node, 'VectorSelector');
-  const names = selectors.map((selector) => selectorAt(expression, selector).metric);
-  return [...new Set(names)].filter((name) => name !== '' && !name.includes(variableName));
 }
 
 function reasonsOf(expression: Expression, node: SyntaxNode, setting: Setting): Reason[] {
@@ -182,11 +178,6 @@ function matchingReasons(
   return [];
 }
 
-/** Served here in the place of an exporter that can go. What stays goes on serving its names, under its own job. */
-function isTaken(known: Known): known is Known & { readonly is: 'served' } {
-  return known.is === 'served' && known.peer?.fate !== 'stays';
-}
-
 function isOurs(name: string): boolean {
   return isTaken(knownOf(name));
 }
@@ -250,75 +241,4 @@ function callReasons(expression: Expression, node: SyntaxNode, setting: Setting)
       fix: `${keep}; set instance: at the target in the inventory if its form matters`,
     },
   ];
-}
-
-/** Families that say -1 elsewhere and are absent here (exporter/README.md), and what to do about it. */
-const sentinels: ReadonlyMap<string, string> = new Map([
-  ...['kafka_consumergroup_lag', 'kafka_consumergroup_lag_sum'].map(
-    (name) => [name, 'write kafka_consumergroup_uncommitted_partitions > 0'] as const,
-  ),
-  ...['jvm_memory_max_bytes', 'jvm_memory_bytes_max', 'jvm_memory_pool_max_bytes', 'jvm_memory_pool_bytes_max'].map(
-    (name) => [name, 'leave it out: a maximum that does not exist has no sample'] as const,
-  ),
-]);
-
-const flipped: Readonly<Record<string, string>> = { '<': '>', '>': '<', '<=': '>=', '>=': '<=' };
-
-function comparisonReasons(expression: Expression, left: SyntaxNode, right: SyntaxNode): Reason[] {
-  const operator = expression.text
-    .slice(left.to, right.from)
-    .replaceAll(/#[^\n]*/g, '')
-    .trim();
-  const written = /^(==|!=|<=|>=|<|>)/.exec(operator)?.[0];
-  if (written === undefined) return [];
-  const [number, side, op] = isNumber(expression, right)
-    ? [numberOf(expression, right), left, written]
-    : [numberOf(expression, left), right, flipped[written] ?? written];
-  if (number === undefined) return [];
-  const holds = (value: number): boolean =>
-    ({ '==': value === number, '<': value < number, '<=': value <= number })[op] ?? false;
-  const reasons: Reason[] = [];
-  const names = selectorNames(expression, side);
-  for (const name of names) {
-    const sentinel = sentinels.get(name);
-    if (sentinel === undefined || !holds(-1) || holds(0)) continue;
-    reasons.push({
-      verdict: 'breaks',
-      metric: name,
-      text: `${op} ${number} is never true: where others say -1 for unknown, ${name} is absent`,
-      fix: sentinel,
-    });
-  }
-  if (!holds(0) && !(op === '!=' && number === 1)) return reasons;
-  const aggregate = outermost(side);
-  if (aggregate?.name === 'AggregateExpr' && aggregateName(expression, aggregate) === 'count') {
-    reasons.push({ verdict: 'note', text: `count(…) ${op} ${number} is never true: nothing to count gives no result` });
-  }
-  for (const name of names) {
-    const known = knownOf(name);
-    if (!isTaken(known) || known.state === undefined || known.state === 'pipemedic_collector_success') continue;
-    reasons.push({
-      verdict: 'note',
-      metric: name,
-      text: `${name} is absent, not 0, while it is unknown: ${known.state} says so and why`,
-    });
-  }
-  return reasons;
-}
-
-function outermost(node: SyntaxNode): SyntaxNode | null {
-  let inner: SyntaxNode | null = node;
-  while (inner?.name === 'ParenExpr') inner = inner.firstChild;
-  return inner;
-}
-
-function isNumber(expression: Expression, node: SyntaxNode): boolean {
-  return numberOf(expression, node) !== undefined;
-}
-
-function numberOf(expression: Expression, node: SyntaxNode): number | undefined {
-  const inner = node.name === 'UnaryExpr' ? (node.lastChild ?? node) : node;
-  if (inner.name !== 'NumberDurationLiteral') return undefined;
-  const value = Number(textOf(expression, node).replaceAll(/\s+/g, ''));
-  return Number.isNaN(value) ? undefined : value;
 }

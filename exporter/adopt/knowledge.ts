@@ -134,11 +134,21 @@ export function knownOf(name: string): Known {
   return { is: 'elsewhere', peer, isSure: peer.has?.test(name) ?? true };
 }
 
+/** Served here in the place of an exporter that can go. What stays goes on serving its names, under its own job. */
+export function isTaken(known: Known): known is Known & { readonly is: 'served' } {
+  return known.is === 'served' && known.peer?.fate !== 'stays';
+}
+
 /** Of the program itself, through whatever door. */
 const own: Known = { is: 'served', origins: [], labels: undefined, level: 'graph', state: undefined, peer: undefined };
 
 function served(origins: readonly Origin[], labels: readonly string[] | undefined, peer: Peer | undefined): Known {
   return { is: 'served', origins, labels, level: 'target', state: undefined, peer };
+}
+
+/** Whether the catalogue has the very name, not only the prefix of a group. */
+export function isOurName(name: string): boolean {
+  return exact.has(name);
 }
 
 /** How many names of the catalogue begin so, and whose names they are. */

@@ -75,6 +75,7 @@ export async function openFile(file: string): Promise<Opened | string> {
   } catch (error) {
     return `cannot be read: ${messageOf(error)}`;
   }
+  if (/\.(lib|j)sonnet$/.test(file)) return 'Jsonnet: render it first (jsonnet, mixtool) and name the result';
   let text: string;
   try {
     text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);

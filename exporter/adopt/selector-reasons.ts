@@ -1,18 +1,15 @@
 // One selector: who serves the name, and whether its matchers find the series of pipemedic.
 import type { Matcher, Selector } from '../promql.ts';
+import { isOpen, plain } from './matchers.ts';
 import { knownOf, namesBeginning, type Known, type Origin } from './knowledge.ts';
-import { peerOf, type Peer } from './peers.ts';
+import { peerOf } from './peers.ts';
 import type { Setting } from './setting.ts';
+import { upReasons } from './up-reasons.ts';
 import { variableName, variablePiece, variableValue } from './template.ts';
 import { crossed, keep, type Reason } from './verdict.ts';
 
 /** Labels that Prometheus, its configuration or pipemedic's doors put on a series. */
 const added = new Set(['job', 'instance', 'target', 'cluster', '__name__', 'exporter']);
-
-/** A matcher that leaves every choice open: a variable of Grafana, `.*`, nothing. */
-function isOpen({ op, value }: Matcher): boolean {
-  return op.startsWith('!') ? value === '' : /^[.*+()?|]*$/.test(value);
-}
 
 /** Functions that take a range, so that what they are given is a name and no number. */
 const overRange = /_over_time$|^(rate|irate|increase|i?delta|deriv|predict_linear|changes|resets)$/;
@@ -127,51 +124,6 @@ function onReasons(metric: string, origins: readonly Origin[], { inventory }: Se
       isNeed: true,
     },
   ];
-}
-
-/** `up` tells of a scrape: with one exporter for everything it says nothing of a server. */
-function upReasons(matchers: readonly Matcher[], inside: readonly string[], setting: Setting): Reason[] {
-  const instance = matchers.find((m) => m.label === 'instance' && !m.op.startsWith('!'));
-  if (instance !== undefined && !isOpen(instance)) {
-    return [
-      {
-        verdict: 'breaks',
-        metric: 'up',
-        text: `up{instance${instance.op}"${instance.value}"} tells of a scrape, and pipemedic has another address`,
-        fix: `write pipemedic_target_up{instance${instance.op}"${instance.value}"}, with instance: ${plain(instance.value)} at the target in the inventory`,
-      },
-    ];
-  }
-  const job = matchers.find((m) => m.label === 'job' && !m.op.startsWith('!'));
-  if (job === undefined || isOpen(job)) {
-    const text = `up of all jobs tells which scrapes fail: a host with an exporter of its own that is gone showed there, one that pipemedic asks from afar shows in pipemedic_target_up`;
-    return inside.includes('absent') ? [] : [{ verdict: 'note', text }];
-  }
-  if (/pipemedic/.test(job.value)) return [];
-  const alternatives = job.op === '=~' ? job.value.replaceAll(/[()^$]/g, '').split('|') : [job.value];
-  const named = alternatives.flatMap(setting.peersOfJob);
-  const going = [...new Set(named)].filter(({ fate }) => fate !== 'stays');
-  if (named.length === 0) {
-    return [
-      { verdict: 'note', text: `up of the job ${job.value} is Prometheus' own: it goes on while that job is scraped` },
-    ];
-  }
-  const rest = matchers.filter((m) => m !== job).map(({ label, op, value }) => `${label}${op}"${value}"`);
-  const kept = rest.length === 0 ? '' : `{${rest.join(', ')}}`;
-  const forever = inside.includes('absent') ? ', and absent() of it is true for ever' : '';
-  const own = going.map((peer) => `${upOf(peer)}${kept} == 0`).join(' or ');
-  return going.map((peer): Reason => ({
-    verdict: 'breaks',
-    metric: 'up',
-    exporter: peer.name,
-    text: `up{job${job.op}"${job.value}"} goes with the scrape job of ${peer.name}${forever}; up of pipemedic tells that the exporter answers, not the server`,
-    fix: `write ${own} (pipemedic_target_up for a target of any kind), and up{job=~"pipemedic.*"} for the exporter`,
-  }));
-}
-
-function upOf(peer: Peer): string {
-  const name = { mysqld_exporter: 'mysql_up', redis_exporter: 'redis_up' }[peer.name];
-  return name ?? (peer.kind === 'kafka' ? 'kafka_up' : 'pipemedic_target_up');
 }
 
 function matcherReasons(metric: string, known: Known, { matchers }: Selector, setting: Setting): Reason[] {
@@ -297,9 +249,4 @@ function alternativesOf(pattern: string): string[] {
 
 function prefixOf(metric: string): string {
   return /^[a-z]+_/.exec(metric)?.[0] ?? metric;
-}
-
-/** Words as they stand, anything else quoted. */
-function plain(value: string): string {
-  return /^[\w.:-]+$/.test(value) ? value : JSON.stringify(value);
 }

@@ -124,7 +124,7 @@ function fateText(fate: ExporterFate, i: number): string {
     case 'needed':
       return `${head}still needed for ${listed(missing, 12)}${served.length > 0 ? `; ${plural(served.length, 'other name')} in use ${served.length === 1 ? 'is' : 'are'} served` : ''}${doubt}`;
     case 'page':
-      return `${head}the program stays, its scrape job can go: ${why ?? ''}`;
+      return `${head}the program stays; its scrape job can go where nothing else of its page is used: ${why ?? ''}`;
     case 'stays':
       return `${head}stays: ${why ?? ''}`;
   }

@@ -88,6 +88,27 @@ groups:
   assert.deepEqual(placesOf(await adopt([await file('grafana.yml', grafana)])), ['raw g / Down / A undefined']);
 });
 
+test('a dashboard of the Grafana Operator; other texts beside rules in a ConfigMap', async () => {
+  const dashboard = '{"title": "x", "panels": [{"title": "P", "targets": [{"refId": "A", "expr": "redis_up"}]}]}';
+  const resource = `kind: GrafanaDashboard\nspec:\n  json: >\n    ${dashboard}\n`;
+  assert.deepEqual(placesOf(await adopt([await file('operator.yml', resource)])), ['served P / A undefined']);
+  const mixed = `kind: ConfigMap\ndata:\n  my.cnf: |\n    [client]\n    user=x\n  d.json: '${dashboard}'\n`;
+  const report = await adopt([await file('mixed.yml', mixed)]);
+  assert.deepEqual([placesOf(report), problemsOf(report)], [['served P / A undefined'], []]);
+  const broken = await adopt([await file('broken.yml', mixed.replace('my.cnf', 'my.json'))]);
+  assert.match(problemsOf(broken).join('\n'), /^my\.json: neither JSON/);
+});
+
+test('a rule that records under a name that is served here', async () => {
+  const text =
+    'groups: [{name: g, rules: [{record: mysql_heartbeat_lag_seconds, expr: mysql_heartbeat_now_timestamp_seconds - mysql_heartbeat_stored_timestamp_seconds}]}]';
+  const report = await adopt([await file('records.yml', text)]);
+  assert.match(
+    adoptText(report, false),
+    /BREAKS: g \/ mysql_heartbeat_lag_seconds[^]*pipemedic serves mysql_heartbeat_lag_seconds itself/,
+  );
+});
+
 test('shared labels by YAML anchors and merge keys', async () => {
   const text = `groups: [{name: g, rules: [{alert: A, expr: mysql_up == 0, labels: &l {a: b}}, {alert: B, expr: redis_up == 0, labels: {<<: *l, c: d}}]}]`;
   assert.deepEqual(placesOf(await adopt([await file('anchors.yml', text)])), ['served g / A 1', 'served g / B 1']);
@@ -114,6 +135,7 @@ test('one broken file names place and reason, and does not stop the others', asy
       'groups: [{name: g, rules: [{alert: A, expr: \'up{job="{{ .Release.Name }}"} == 0\'}]}]',
       /^groups\[0\]\.rules\[0\]\.expr \(g \/ A\): holds a template, \{\{ \.Release/,
     ],
+    ['mixin.libsonnet', '{ _config+:: {} }', /^Jsonnet: render it first/],
     ['monitor.yml', 'kind: ServiceMonitor\nspec: {endpoints: []}', /^a ServiceMonitor of the Prometheus Operator/],
     ['cut.json', '{"panels": [{"title": "x"', /^neither JSON \(.*\) nor YAML \(not YAML in line 1/],
     [

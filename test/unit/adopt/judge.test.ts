@@ -136,6 +136,8 @@ const cases: readonly (readonly [expr: string, verdict: Verdict, says?: RegExp])
   ['up{job=~"(mysql|redis).*"} == 0', 'breaks', /mysql_up == 0 or redis_up == 0/],
   ['up{job=~"node|mysql"} == 0', 'breaks', /write mysql_up == 0 \(/],
   ['up{job="node"} == 0', 'served'],
+  ['up{instance="db1:9100"} == 0', 'served'],
+  ['up{job="node", instance="db1"} == 0', 'served'],
   ['up{job="shop"} == 0', 'served', /goes on while that job is scraped/],
   ['up == 0', 'served', /note: .*shows in pipemedic_target_up/],
   // absent where others say -1 or 0

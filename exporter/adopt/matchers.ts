@@ -1,0 +1,12 @@
+// Matchers of a selector, as they are read and as they are written.
+import type { Matcher } from '../promql.ts';
+
+/** A matcher that leaves every choice open: a variable of Grafana, `.*`, nothing. */
+export function isOpen({ op, value }: Matcher): boolean {
+  return op.startsWith('!') ? value === '' : /^[.*+()?|]*$/.test(value);
+}
+
+/** Words as they stand, anything else quoted. */
+export function plain(value: string): string {
+  return /^[\w.:-]+$/.test(value) ? value : JSON.stringify(value);
+}
