@@ -3,6 +3,7 @@ import type { Inventory, Target } from '../exporter/config/inventory.ts';
 import type { Call } from '../exporter/collector.ts';
 import type { Auth } from '../exporter/fields.ts';
 import type { Clock } from '../exporter/runtime/clock.ts';
+import { within } from '../exporter/runtime/deadline.ts';
 import { classOf, messageOf, TargetError } from '../exporter/runtime/errors.ts';
 import { known, unknown, type Known } from '../exporter/runtime/known.ts';
 import type { Opening, Referenced } from '../exporter/system.ts';
@@ -13,6 +14,7 @@ import { maxwellAddress } from '../exporter/systems/maxwell/address.ts';
 import { openMaxwell, type MaxwellClient } from '../exporter/systems/maxwell/client.ts';
 import type { PositionMark } from '../exporter/systems/maxwell/facts-health.ts';
 import type { PlanInput } from './guard.ts';
+import { limited } from './limited.ts';
 import type { Settings } from './settings.ts';
 import { supervisorOf } from './supervisors/index.ts';
 import type { Supervisor } from './supervisors/supervisor.ts';
@@ -54,12 +56,13 @@ export interface WorldOptions {
   readonly inventory: Inventory;
   readonly settings: Pick<Settings, 'auth' | 'supervisors'> & Partial<Pick<Settings, 'evidenceDir'>>;
   readonly clock: Clock;
+  /** How long a target may take for a sign of life. */
+  readonly pingMs?: number;
 }
 
-const pingMs = 5_000;
 const othersAsked = 3;
 
-export function createWorld({ inventory, settings, clock }: WorldOptions): World {
+export function createWorld({ inventory, settings, clock, pingMs = 5_000 }: WorldOptions): World {
   const targetOf = (name: string): Target => {
     const target = inventory.targets.get(name);
     if (target === undefined) throw new TargetError('bug', `no target ${name}`);
@@ -80,7 +83,7 @@ export function createWorld({ inventory, settings, clock }: WorldOptions): World
   const ping = async (name: string, signal: AbortSignal): Promise<void> => {
     const target = targetOf(name);
     const { kind, address, auth, tls } = resolve(name);
-    const call = { signal: AbortSignal.any([signal, AbortSignal.timeout(pingMs)]), clock };
+    const call = { signal: within(pingMs, signal), clock };
     const bound = target.system.bind(
       { name, kind, address, ...(auth === undefined ? {} : { auth }), ...(tls === undefined ? {} : { tls }) },
       resolve,
@@ -90,7 +93,12 @@ export function createWorld({ inventory, settings, clock }: WorldOptions): World
   };
 
   const pingAll = (names: readonly string[], signal: AbortSignal): Promise<PlanInput['upstreams']> =>
-    Promise.all(names.map(async (name) => ({ target: name, ...(await upOf(() => ping(name, signal), clock)) })));
+    Promise.all(
+      names.map(async (name) => ({
+        target: name,
+        ...(await upOf(() => limited(ping(name, signal), pingMs, name), clock)),
+      })),
+    );
 
   return {
     clock,
