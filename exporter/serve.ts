@@ -8,7 +8,7 @@ import type { WebState } from './runtime/web-config.ts';
 import { listenAll, type Bound } from './runtime/web-listen.ts';
 import { openWeb } from './runtime/web-server.ts';
 import { defaultDeadline, scrapeBudgetMs, type DeadlineOptions } from './scrape/deadline.ts';
-import { defaultLimits, type SweepLimits } from './scrape/limits.ts';
+import { plainLimits, type SweepLimits } from './scrape/limits.ts';
 import { Rounds, type RoundsDeps } from './scrape/rounds.ts';
 import { createSelf } from './scrape/self.ts';
 import { createApp } from './server.ts';
@@ -45,7 +45,7 @@ export interface ServeOptions {
 /** Starts the exporter. @throws ConfigError, and what listening throws */
 export async function serve(options: ServeOptions): Promise<Serving> {
   const { load, version, clock, log, pipelines, deadline = defaultDeadline } = options;
-  const { limits = { ...defaultLimits, backoffAtMostMs: 0 } } = options;
+  const { limits = plainLimits } = options;
   const self = createSelf(version, clock);
   const fault = (part: string, error: unknown): void => {
     self.fault(part);

@@ -5,7 +5,7 @@ import { BackgroundWork } from './background.ts';
 import { Connection } from './connection.ts';
 import { cut, type Cut } from './cut.ts';
 import { SweepGate } from './gate.ts';
-import { defaultLimits, type SweepLimits } from './limits.ts';
+import { plainLimits, type SweepLimits } from './limits.ts';
 import { targetBlocks } from './report.ts';
 import { prefixOf, Sweep, type Failure, type Outcome, type SweepDeps } from './sweep.ts';
 import type { Block } from './writer.ts';
@@ -42,6 +42,7 @@ export class Sweeper {
   readonly #deps: SweepDeps;
   readonly #parts: Pick<ConstructorParameters<typeof Sweep>[0], 'bound' | 'connection' | 'busy' | 'sizes' | 'gate'>;
   readonly #background: BackgroundWork;
+  readonly #limits: SweepLimits;
   readonly #backoff: Backoff;
   #running: Sweep | undefined;
   readonly #reports = new Set<Promise<TargetReport>>();
@@ -55,9 +56,10 @@ export class Sweeper {
 
   /** @param after the end of the sweeper that this one replaces */
   constructor(target: Target, deps: SweeperDeps, after?: Promise<void>) {
-    const limits = deps.limits ?? { ...defaultLimits, backoffAtMostMs: 0 };
+    const limits = deps.limits ?? plainLimits;
     this.#target = target;
     this.#deps = { ...deps, log: deps.log.child({ target: target.name }) };
+    this.#limits = limits;
     this.#backoff = new Backoff(limits);
     const bound = target.bind();
     this.#parts = {
@@ -162,7 +164,7 @@ export class Sweeper {
     const resting = this.#backoff.resting(this.#deps.clock.monoMs(), forThisMs);
     const sweep = new Sweep(
       { ...this.#parts, target: this.#target, deps: this.#deps, only: wanted, resting },
-      forThisMs,
+      Math.max(forThisMs, this.#limits.leastSweepMs),
     );
     this.#running = sweep;
     if (this.#isAborted) sweep.abort();

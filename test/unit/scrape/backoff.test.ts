@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Clock } from '../../../exporter/runtime/clock.ts';
 import { systemClock } from '../../../exporter/runtime/clock.ts';
+import { until } from '../../../exporter/runtime/deadline.ts';
 import { TargetError } from '../../../exporter/runtime/errors.ts';
 import { Backoff } from '../../../exporter/scrape/backoff.ts';
 import { join } from '../../../exporter/scrape/exposition.ts';
@@ -136,4 +137,23 @@ test('one that collects while its target is down is asked in each scrape', async
     moveMs(600_000);
   }
   await rounds.close();
+});
+
+test('a scrape without patience ends in time, and has no connection destroyed that is being made', async () => {
+  let finish = (): void => undefined;
+  const made = new Promise<void>((resolve) => (finish = resolve));
+  const a = script({ open: (call) => until(call.signal, 'open', made) });
+  const rounds = new Rounds(fakeInventory({ a }), roundsDeps({ limits: { ...limits, leastSweepMs: 60_000 } }));
+  try {
+    for (let i = 0; i < 3; i++) {
+      const found = parseExposition((await join(await rounds.scrape(4), 'text', systemClock)).toString());
+      assert.equal(valueOf(found, 'pipemedic_target_up', { target: 'a' }), 0);
+      assert.equal(valueOf(found, 'pipemedic_target_error_info', { target: 'a', class: 'deadline' }), 1);
+    }
+    finish();
+    assert.equal(valueOf(await scrape(rounds), 'pipemedic_target_up', { target: 'a' }), 1);
+    assert.equal(a.opens, 1);
+  } finally {
+    await rounds.close();
+  }
 });
