@@ -157,7 +157,7 @@ export async function startReplication(lab: LabContext): Promise<void> {
       if (row?.['Slave_IO_Running'] === 'Yes' && row['Slave_SQL_Running'] === 'Yes') return true;
       throw new Error(`replica: ${String(row?.['Last_IO_Error'])} ${String(row?.['Last_SQL_Error'])}`);
     },
-    { deadlineMs: 10_000, what: 'the replica to replicate' },
+    { deadlineMs: 30_000, what: 'the replica to replicate' },
   );
 }
 
@@ -173,7 +173,7 @@ export async function sql(
     port: databasePorts[name],
     user: 'lab',
     password: lab.secret('lab'),
-    connectTimeout: 3_000,
+    connectTimeout: 10_000,
     supportBigNumbers: true,
   });
   const abort = (): void => {

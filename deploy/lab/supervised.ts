@@ -136,7 +136,11 @@ export class SupervisedPart implements Part {
     const { pid } = this;
     if (pid === undefined) return;
     process.kill(pid, 'SIGKILL');
-    await waitFor(() => this.pid === undefined, { deadlineMs: 5_000, what: `the end of ${this.name}`, intervalMs: 10 });
+    await waitFor(() => this.pid === undefined, {
+      deadlineMs: 20_000,
+      what: `the end of ${this.name}`,
+      intervalMs: 10,
+    });
     if (this.#supervisor.pid !== undefined) await this.#statusWithItsEnd();
   }
 
@@ -169,7 +173,7 @@ export class SupervisedPart implements Part {
         const status = await this.#status();
         return (status.running === null || isAlive(status.running.pid)) && status;
       },
-      { deadlineMs: 10_000, what: `the supervisor to see the end of ${this.name}` },
+      { deadlineMs: 30_000, what: `the supervisor to see the end of ${this.name}` },
     );
   }
 

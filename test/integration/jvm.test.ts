@@ -66,7 +66,7 @@ test('a running JVM is found by its main class, and its heap is what its own bea
       assert.deepEqual([area?.committedBytes, area?.maxBytes], [beans.committedBytes, beans.maxBytes]);
       return Math.abs((area?.usedBytes ?? 0) - beans.usedBytes) < 2_000_000 && found.heap.value;
     },
-    { deadlineMs: 3000, what: 'the same heap' },
+    { deadlineMs: 15_000, what: 'the same heap' },
   );
   assert.equal(collections(heap), beans.collections);
   assert.ok(Math.abs(gcSeconds(heap) - beans.collectionMs / 1000) < 0.05, `${gcSeconds(heap)} s`);
@@ -293,7 +293,7 @@ for (const collector of ['Serial', 'Parallel']) {
           const found = heapOf(await look(byClass())).usedAgeSeconds?.heap ?? NaN;
           return found > age + 0.2 && found;
         },
-        { deadlineMs: 3000, what: 'an age that grows' },
+        { deadlineMs: 15_000, what: 'an age that grows' },
       );
       await jvm.beans('collect');
       assert.ok((heapOf(await look(byClass())).usedAgeSeconds?.heap ?? NaN) < older + 0.5);

@@ -48,7 +48,7 @@ async function topic(name: string, partitions: number, records: number): Promise
       return topics[0]?.partitions.filter((p) => p.leader >= 0).length === partitions;
     },
     {
-      deadlineMs: 10_000,
+      deadlineMs: 30_000,
       what: `topic ${name}`,
     },
   );
@@ -135,7 +135,7 @@ test('lag in seconds grows with the time that the oldest record waits, and the c
       const m = await target.measure();
       return (m.value('kafka_consumergroup_lag_seconds', group) ?? 0) > 2 && m;
     },
-    { deadlineMs: 10_000, what: 'two seconds of lag', intervalMs: 300 },
+    { deadlineMs: 30_000, what: 'two seconds of lag', intervalMs: 300 },
   );
   const trueSeconds = (performance.now() - sentAtMs) / 1_000;
   const seconds = late.value('kafka_consumergroup_lag_seconds', group) ?? 0;
@@ -217,7 +217,7 @@ test('a group of the new protocol (KIP-848), which DescribeGroups calls dead', a
         const m = await target.measure();
         return m.state('kafka_consumergroup_state', group) === 'stable' && m;
       },
-      { deadlineMs: 10_000, what: 'the group to be stable' },
+      { deadlineMs: 30_000, what: 'the group to be stable' },
     );
     assert.equal(
       measured.value('kafka_consumergroup_info', { ...group, type: 'consumer', protocol_type: 'consumer' }),

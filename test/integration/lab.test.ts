@@ -47,9 +47,9 @@ test('a row written on the source arrives in the Redis replica, and its change a
     lab.redis('redisReplica', (redis) => redis.hgetall(`orders:${id}`));
   assert.match((await read())['total'] ?? '', /^\d+\.5$/); // the writer changes totals and states of new rows
   await lab.sql('source', `UPDATE shop.orders SET customer = 'changed' WHERE id = ${id}`);
-  await waitFor(async () => (await read())['customer'] === 'changed', { deadlineMs: 10_000, what: 'the change' });
+  await waitFor(async () => (await read())['customer'] === 'changed', { deadlineMs: 30_000, what: 'the change' });
   await lab.sql('source', `DELETE FROM shop.orders WHERE id = ${id}`);
-  await waitFor(async () => Object.keys(await read()).length === 0, { deadlineMs: 10_000, what: 'the deletion' });
+  await waitFor(async () => Object.keys(await read()).length === 0, { deadlineMs: 30_000, what: 'the deletion' });
 });
 
 test('no secret stands on a command line or in a file that others can read', () => {
@@ -107,7 +107,7 @@ test('the shipped rules are loaded, with shorter durations, and the Alertmanager
       const known = (await get('/api/v1/alertmanagers')) as { data: { activeAlertmanagers: { url: string }[] } };
       return known.data.activeAlertmanagers.some(({ url }) => url.startsWith(lab.urls.alertmanagers[0] ?? '?'));
     },
-    { deadlineMs: 10_000, what: 'Prometheus to know its Alertmanager' },
+    { deadlineMs: 30_000, what: 'Prometheus to know its Alertmanager' },
   );
 });
 
@@ -130,9 +130,9 @@ test('a link that is cut stops the replica, and it comes back', async () => {
   const state = async (): Promise<unknown> => (await lab.sql('replica', 'SHOW SLAVE STATUS'))[0]?.['Slave_IO_Running'];
   const link = lab.link('replica->source');
   await link.cut();
-  await waitFor(async () => (await state()) === 'Connecting', { deadlineMs: 10_000, what: 'the replica to notice' });
+  await waitFor(async () => (await state()) === 'Connecting', { deadlineMs: 30_000, what: 'the replica to notice' });
   await link.restore();
-  await waitFor(async () => (await state()) === 'Yes', { deadlineMs: 10_000, what: 'the replica to be back' });
+  await waitFor(async () => (await state()) === 'Yes', { deadlineMs: 30_000, what: 'the replica to be back' });
 });
 
 test('a black hole between the Redis servers keeps the link and passes nothing', async () => {
@@ -146,7 +146,7 @@ test('a black hole between the Redis servers keeps the link and passes nothing',
   assert.equal(await lab.redis('redisReplica', (redis) => redis.get('canary')), null);
   await link.restore();
   await waitFor(async () => (await lab.redis('redisReplica', (redis) => redis.get('canary'))) === 'held back', {
-    deadlineMs: 10_000,
+    deadlineMs: 30_000,
     what: 'what was held back',
   });
 });
@@ -167,7 +167,7 @@ test('a part can be killed, stopped, frozen and started again, and the pipeline 
       const rows = await lab.sql('source', "SELECT id FROM shop.orders WHERE customer = 'held by the sink'");
       return rows.length > 0 && rows;
     },
-    { deadlineMs: 5_000, what: 'the row on the source' },
+    { deadlineMs: 20_000, what: 'the row on the source' },
   );
   assert.equal(await lab.redis('redis', (redis) => redis.exists(`orders:${String(row?.['id'])}`)), 0);
   lab.part('sink').thaw();

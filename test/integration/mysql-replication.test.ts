@@ -48,7 +48,7 @@ before(async () => {
       );
       return Number(row?.['n']) === 1;
     },
-    { deadlineMs: 10_000, what: 'the table and its grant to be replicated' },
+    { deadlineMs: 30_000, what: 'the table and its grant to be replicated' },
   );
 });
 

@@ -17,7 +17,7 @@ export function lagSuite(room: Room): void {
     await using client = await open('replica');
     await lab().sql('source', insertOrder(8888777, 'held'));
     await waitFor(async () => (await countOf(room, 'id = 8888777')) === 1, {
-      deadlineMs: 10_000,
+      deadlineMs: 30_000,
       what: 'the row to be replicated',
     });
     // The applier comes to a row that somebody else has locked, with thousands of rows written before it
@@ -103,7 +103,7 @@ export function lagSuite(room: Room): void {
     await writer.query(`SET timestamp = UNIX_TIMESTAMP() + 1800`);
     await writer.query(insertOrder(9999777, 'from the future'));
     await writer.end();
-    await waitFor(async () => (await countOf(room, 'id = 9999777')) === 1, { deadlineMs: 10_000, what: 'the row' });
+    await waitFor(async () => (await countOf(room, 'id = 9999777')) === 1, { deadlineMs: 30_000, what: 'the row' });
     const lag = await lagOf();
     assert.ok(lag >= 0 && lag < 5, `${lag}`);
     for (const [method, value] of lagsOf((await run(client)).samples)) {
@@ -117,7 +117,7 @@ export function lagSuite(room: Room): void {
     await lab().sql('source', insertOrder(9999778, 'of now'));
     await lab().sql('source', 'UPDATE heartbeat.heartbeat SET ts = UTC_TIMESTAMP(6)');
     await waitFor(async () => (await countOf(room, "customer = 'of now'")) === 1, {
-      deadlineMs: 10_000,
+      deadlineMs: 30_000,
       what: 'the row to be there',
     });
     const times = [...(await sweeps(room, 'replica'))].filter(

@@ -108,7 +108,7 @@ export function replicationSuite(room: Room): void {
           const seen = await look();
           return seen.is === 'stalled' && seen;
         },
-        { deadlineMs: 10_000, what: 'the stall to be seen', intervalMs: 200 },
+        { deadlineMs: 30_000, what: 'the stall to be seen', intervalMs: 200 },
       );
       assert.deepEqual(stalled.lags, []);
       const [row] = await readReplication(client, call());
@@ -118,7 +118,7 @@ export function replicationSuite(room: Room): void {
         'what the server itself says of it',
       );
       await lab().link('replica->source').restore();
-      await waitFor(async () => (await look()).is === 'running', { deadlineMs: 10_000, what: 'running again' });
+      await waitFor(async () => (await look()).is === 'running', { deadlineMs: 30_000, what: 'running again' });
     },
   );
 

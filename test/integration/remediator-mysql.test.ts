@@ -207,7 +207,7 @@ test('a session that was ended cannot change anything: what it would have said i
     killed = connection;
     const isGone = async (): Promise<boolean> =>
       (await onReplica(`SELECT ID FROM information_schema.PROCESSLIST WHERE ID = ${connection}`)).length === 0;
-    await waitFor(isGone, { deadlineMs: 10_000, what: 'the session to be gone' });
+    await waitFor(isGone, { deadlineMs: 30_000, what: 'the session to be gone' });
   };
   const run = await repair.run(
     {},

@@ -54,7 +54,7 @@ export async function killAtCall(program: Pick<Program, 'child'>, calls: string,
   });
   let said = '';
   strace.stderr.setEncoding('utf8').on('data', (text: string) => (said += text));
-  await waitFor(() => said.includes('attached'), { deadlineMs: 10_000, what: 'strace to attach', detail: () => said });
+  await waitFor(() => said.includes('attached'), { deadlineMs: 30_000, what: 'strace to attach', detail: () => said });
 }
 
 /** A store, an evidence folder and the two configuration files, all new. */
