@@ -167,7 +167,7 @@ for (const [what, way, expected, text] of [
   ['another CA', () => ({ port: securePort, tls: { ...right(), ca_file: join(dir, 'other-tls', 'ca.pem') } }), 'tls', /tls\.ca_file/],
   ['a name that the certificate does not have', () => ({ port: securePort, tls: { ca_file: inTls('ca.pem') } }), 'tls', /tls\.server_name/],
   ['no certificate where one is wanted', () => ({ port: certificatePort, tls: right() }), 'tls', /tls\.cert_file/],
-  ['no TLS where it is wanted', () => ({ port: securePort }), 'unreachable', /set tls/],
+  ['no TLS where it is wanted', () => ({ port: securePort }), 'tls', /set tls/],
   ['TLS where there is none', () => ({ port: ports.kafka, tls: right() }), 'tls', /take tls away/],
 ] as const) {
   test(`TLS, ${what}: ${expected}, and what mends it`, async () => {

@@ -41,7 +41,7 @@ test('the installed exporter checks a configuration', async () => {
   await writeFile(file, 'targets: [{name: r1, kind: rediss, address: {host: 127.0.0.1}}]\n');
   await assert.rejects(bin('pipemedic-exporter', 'check', `--config.file=${file}`), {
     code: 2,
-    stderr: /targets\[0\]\.kind: "rediss" is not known/,
+    stderr: /targets\[0\] \(r1\)\.kind: "rediss" is not known/,
   });
 });
 

@@ -7,6 +7,11 @@ export const mostFrameBytes = 256 * 1024 * 1024;
 
 const sizeBytes = 4;
 
+/** An alert or a handshake of TLS, of any version: what a port with TLS answers to plain text. RFC 8446, 5.1 */
+function isTls(begin: Buffer): boolean {
+  return (begin[0] === 0x15 || begin[0] === 0x16) && begin[1] === 3;
+}
+
 /**
  * Every answer begins with its size, and the library collects any number of bytes until it is whole: this ends the
  * connection by `fail` as soon as a size is too large. Has to begin where an answer begins.
@@ -39,7 +44,12 @@ export function limitFrames(
       failed = true;
       stream.removeListener('data', onData);
       fail(
-        new TargetError('protocol', `an answer of ${String(left)} bytes, more than ${String(mostBytes)} are not read`),
+        isTls(size)
+          ? new TargetError('tls', 'the broker speaks TLS on this port: set tls')
+          : new TargetError(
+              'protocol',
+              `an answer of ${String(left)} bytes, more than ${String(mostBytes)} are not read`,
+            ),
       );
     }
   };

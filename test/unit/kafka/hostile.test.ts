@@ -34,6 +34,19 @@ test('answers are told apart however they are cut, and only one that is too larg
   }
 });
 
+test('a port that speaks TLS is told as that', async () => {
+  const stream = new PassThrough();
+  stream.resume();
+  const told: TargetError[] = [];
+  limitFrames(stream, (why) => told.push(why));
+  stream.write(Buffer.from([0x15, 3, 3, 0, 2, 2, 0x50])); // what Kafka 4.1.1 answers to plain text: a fatal alert
+  await new Promise(setImmediate);
+  assert.deepEqual(
+    told.map(({ code, message }) => [code, message]),
+    [['tls', 'the broker speaks TLS on this port: set tls']],
+  );
+});
+
 test('a broker that announces two gigabytes is refused at once', async (t) => {
   const sockets = new Set<Socket>();
   const server = createServer((socket) => {
