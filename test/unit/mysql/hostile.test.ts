@@ -251,6 +251,28 @@ test('an answer without an end is refused long before it fills the memory', asyn
   }
 });
 
+test('a greeting that is too large is refused before it is decoded: that took seconds of one turn, and a gigabyte', async () => {
+  const whole = packet(0, Buffer.concat([Buffer.from([10]), Buffer.alloc(100_000, 0x43)]));
+  const inParts = Buffer.concat([Buffer.from([0xff, 0xff, 0xff, 0, 10]), Buffer.alloc(0xffffff - 1, 0x43), Buffer.from([1, 0, 0, 1, 0])]); // prettier-ignore
+  for (const bytes of [whole, inParts]) {
+    await using server = await hostileMysql({ reply: saneServer('mysql').reply, greet: (s) => void s.write(bytes) });
+    const opening = { address: { host: '127.0.0.1', port: server.port }, auth: undefined, tls: undefined };
+    await assert.rejects(openMysql(opening, call()), /a log-in of more than 64 KiB/);
+  }
+});
+
+test('one row that is too large is refused before it is decoded', async () => {
+  await using server = await hostileMysql({
+    reply: (sql, index) =>
+      index < 2
+        ? saneServer('mariadb').reply(sql)
+        : { columns: ['Slave_IO_State'], rows: [['x'.repeat(5 * 1024 * 1024)]] },
+  });
+  const { code, why } = await collectFrom(server.port, 'replication');
+  assert.equal(code, 'protocol');
+  assert.match(why, /a row of more than 4 MiB/);
+});
+
 test('log-in: banners of other services, cut and wrong greetings, refusals, and a server that wants the password', async () => {
   const attempt = async (behaviour: Partial<Parameters<typeof hostileMysql>[0]>): Promise<string> => {
     await using server = await hostileMysql({ reply: saneServer('mysql').reply, ...behaviour });
