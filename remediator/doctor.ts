@@ -3,6 +3,7 @@
 import { randomUUID } from 'node:crypto';
 import { pause, within } from '../exporter/runtime/deadline.ts';
 import { messageOf } from '../exporter/runtime/errors.ts';
+import type { Inventory } from '../exporter/config/inventory.ts';
 import type { Finding } from '../exporter/findings.ts';
 import { known } from '../exporter/runtime/known.ts';
 import { examineRights } from './doctor-rights.ts';
@@ -26,6 +27,8 @@ export interface Examined {
   /** Guards that could not tell: until they can, nothing is begun. */
   readonly unknown: readonly GuardResult[];
   readonly rights: readonly Finding[];
+  /** Why it was not looked at: nothing is ever to be repaired there. */
+  readonly aside?: string;
 }
 
 const examineMs = 30_000;
@@ -35,9 +38,28 @@ export async function examineAll(deps: SituationDeps<World>): Promise<readonly E
   const found: Examined[] = [];
   // One policy after the other: the doctor is no storm of logins.
   for (const policy of deps.policies()) {
-    found.push(...(await Promise.all(targetsOf(deps, policy).map((target) => examine(deps, policy, target)))));
+    const examined = targetsOf(deps, policy).map((target) => {
+      const role = otherRole(deps.inventory, policy.action, target);
+      return role === undefined ? examine(deps, policy, target) : leftAside(policy, target, role);
+    });
+    found.push(...(await Promise.all(examined)));
   }
   return found;
+}
+
+/** Whose replication is repaired is a replica of the inventory: a source needs no account that may repair. */
+function otherRole({ pipelines }: Pick<Inventory, 'pipelines'>, action: string, target: string): string | undefined {
+  if (!/^(mysql|redis)\.replica\./.test(action)) return undefined;
+  const feeds = pipelines.filter((p) => p.source === target || p.cache?.primary === target);
+  const follows = pipelines.some((p) => p.replicas.includes(target) || p.cache?.replicas.includes(target) === true);
+  if (feeds.length === 0 || follows) return undefined;
+  const names = feeds.map((p) => p.name).join(', ');
+  return `${target} is what others replicate from in ${names}, and no replica in the inventory: nothing to repair there`;
+}
+
+function leftAside({ name, mode, action }: Policy, target: string, aside: string): Examined {
+  const verdict = 'refuse role:no_replica';
+  return { policy: name, mode, action, target, verdict, because: aside, unknown: [], rights: [], aside };
 }
 
 function targetsOf({ inventory, actions }: SituationDeps<World>, policy: Policy): readonly string[] {
@@ -120,6 +142,14 @@ export function doctorText(all: readonly Examined[]): string {
   if (all.length === 0) return 'no policy has a target in the inventory\n';
   const lines = all.flatMap((one) => [
     `${one.policy} (${one.mode}): ${one.action} of ${one.target}`,
+    ...(one.aside === undefined ? linesOf(one) : [`  not looked at: ${plain(one.aside)}`]),
+    '',
+  ]);
+  return `${lines.join('\n')}\n`;
+}
+
+function linesOf(one: Examined): readonly string[] {
+  return [
     `  if its alert fired now: ${plain(one.verdict)}: ${plain(one.because)}`,
     ...one.unknown.map((g) => `  ??  ${g.guard} ${g.code}: ${plain(g.because)}`),
     ...(one.unknown.length === 0 ? ['  ok  every guard can tell'] : []),
@@ -127,9 +157,7 @@ export function doctorText(all: readonly Examined[]): string {
       `  ${marks[`${f.ok}`]}  ${plain(f.text)}`,
       ...(f.fix === undefined || f.ok === true ? [] : [`      ${plain(f.fix)}`]),
     ]),
-    '',
-  ]);
-  return `${lines.join('\n')}\n`;
+  ];
 }
 
 /** Something that a person has to mend before this policy can act. */

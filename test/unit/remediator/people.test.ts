@@ -384,6 +384,21 @@ test('doctor names the guards that cannot tell today, and leaves no trace in the
   assert.deepEqual(await store.findEpisodes({ limit: 10 }), []);
 });
 
+test('doctor wants no rights for repairing a replica on what is only the source of others', async () => {
+  await using home = await makeHome();
+  const match = { alertname: 'MysqlReplicationBroken' };
+  await writeFile(
+    home.policiesFile,
+    dump({ policies: [{ name: 'r', match, action: 'mysql.replica.restart-thread' }] }),
+  );
+  const { code, out } = await cli(home, 'doctor', `--policies.file=${home.policiesFile}`);
+  assert.equal(
+    out,
+    'r (observe): mysql.replica.restart-thread of db1\n  not looked at: db1 is what others replicate from in p, and no replica in the inventory: nothing to repair there\n\n',
+  );
+  assert.equal(code, 0);
+});
+
 test('POST /-/reload takes new policies whole or says why not; two metrics tell', async () => {
   await using home = await makeHome();
   await using remediator = await startRemediator(home);
