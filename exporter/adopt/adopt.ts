@@ -167,6 +167,7 @@ function recordReasons(record: string | undefined): Reason[] {
 }
 
 function settingOf(found: readonly Found[], jobs: readonly Job[], inventory: Inventory | undefined): Setting {
+  const own = jobs.filter(({ door }) => door !== undefined);
   const records = new Map<string, Found[]>();
   for (const expression of found) {
     if (expression.record === undefined) continue;
@@ -203,7 +204,9 @@ function settingOf(found: readonly Found[], jobs: readonly Job[], inventory: Inv
       return through;
     },
     peersOfJob: (job) => jobs.find((j) => j.job === job)?.peers ?? peersOfJob(job, []),
-    ownJobs: jobs.filter(({ door }) => door !== undefined).map(({ job }) => job),
+    ownJobs: own.flatMap((job) => [job.job, ...job.jobsOfUp, ...job.jobsOfSeries]),
+    ownUpJobs: own.filter(({ door }) => door === 'probe').flatMap((job) => [job.job, ...job.jobsOfUp]),
+    doors: own.flatMap(({ door }) => door ?? []),
   };
   return setting;
 }

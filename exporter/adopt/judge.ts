@@ -20,7 +20,7 @@ import { missingLabel, selectorReasons } from './selector-reasons.ts';
 import type { Setting } from './setting.ts';
 import { aliasOf } from './aliases.ts';
 import { variableName } from './template.ts';
-import { crossed, distinct, isServed, keep, worst, type Reason } from './verdict.ts';
+import { crossed, distinct, forSd, isServed, keep, worst, type Reason } from './verdict.ts';
 
 export interface Judgement {
   readonly reasons: readonly Reason[];
@@ -158,7 +158,7 @@ function matchingReasons(
       reasons.push({
         verdict: 'note',
         text: `${written} joins with ${names.join(', ')} of another exporter: both must have the same instance`,
-        fix: 'set instance: at the targets in the inventory to what the other exporter has',
+        fix: `set instance: at the targets in the inventory to what the other exporter has ${forSd}`,
         metric: names[0] ?? '',
         isNeed: true,
       });
@@ -238,7 +238,7 @@ function callReasons(expression: Expression, node: SyntaxNode, setting: Setting)
     {
       verdict: 'raw',
       text: `${name} reads instance: ${crossed}; else it is the name of the target, without a port`,
-      fix: `${keep}; set instance: at the target in the inventory if its form matters`,
+      fix: `${keep}; set instance: at the target in the inventory if its form matters ${forSd}`,
     },
   ];
 }

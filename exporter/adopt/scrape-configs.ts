@@ -19,6 +19,10 @@ export interface Job {
   readonly isOpen: boolean;
   /** Labels that the configuration adds to every series. */
   readonly labels: readonly string[];
+  /** Other jobs that it says it is, before the scrape: `up` has them too. */
+  readonly jobsOfUp: readonly string[];
+  /** Other jobs that it gives its series after the scrape. */
+  readonly jobsOfSeries: readonly string[];
   /** It gives metrics other names. */
   readonly renames: boolean;
   /** It drops series by their names. */
@@ -90,10 +94,21 @@ function jobOf(job: string, config: Json): Job {
     door,
     instances: found.length > 1 ? instances.filter((instance) => isReplaced(instance, found)) : instances,
     isOpen,
-    labels: [...new Set(added)].filter((label) => label !== '' && !label.startsWith('__') && label !== 'instance'),
+    labels: [...new Set(added)].filter(
+      (label) => label !== '' && !label.startsWith('__') && !['instance', 'job'].includes(label),
+    ),
+    jobsOfUp: jobsIn(before),
+    jobsOfSeries: jobsIn(after),
     renames: after.some(({ target, action }) => target === '__name__' && action === 'replace'),
     drops: after.some(({ sources, action }) => sources.includes('__name__') && ['drop', 'keep'].includes(action)),
   };
+}
+
+/** The values that rules give the label `job`, as far as they stand there. */
+function jobsIn(rules: readonly Relabelling[]): readonly string[] {
+  return rules
+    .filter(({ target, action, replacement }) => target === 'job' && action === 'replace' && !replacement.includes('$'))
+    .map(({ replacement }) => replacement);
 }
 
 /** Whether an address is one of an exporter that can go; where there is no telling, it may be. */

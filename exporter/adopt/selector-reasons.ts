@@ -6,7 +6,7 @@ import { peerOf } from './peers.ts';
 import type { Setting } from './setting.ts';
 import { upReasons } from './up-reasons.ts';
 import { variableName, variablePiece, variableValue } from './template.ts';
-import { crossed, keep, type Reason } from './verdict.ts';
+import { crossed, forSd, keep, type Reason } from './verdict.ts';
 
 /** Labels that Prometheus, its configuration or pipemedic's doors put on a series. */
 const added = new Set(['job', 'instance', 'target', 'cluster', '__name__', 'exporter']);
@@ -163,7 +163,7 @@ function matcherReasons(metric: string, known: Known, { matchers }: Selector, se
   });
 }
 
-function instanceReasons(metric: string, { op, value }: Matcher, { inventory }: Setting): Reason[] {
+function instanceReasons(metric: string, { op, value }: Matcher, { inventory, doors }: Setting): Reason[] {
   if (value.includes(variableValue)) {
     const written = value.replaceAll(variableValue, '$…');
     return [
@@ -171,19 +171,33 @@ function instanceReasons(metric: string, { op, value }: Matcher, { inventory }: 
         verdict: 'breaks',
         metric,
         text: `instance${op}"${written}": instance is the name of the target here`,
-        fix: `keep the old values, of the form ${written}: instance: at the targets in the inventory`,
+        fix: `keep the old values, of the form ${written}: instance: at the targets in the inventory ${forSd}`,
       },
     ];
   }
-  const isThere = inventory?.some((target) => (target.instance ?? target.name) === value) ?? false;
-  if (isThere && op === '=')
-    return [{ verdict: 'raw', text: `instance="${value}": on the bare /metrics it is the exporter's address` }];
+  const named = inventory?.find((target) => (target.instance ?? target.name) === value);
+  const isThere = named !== undefined;
+  if (isThere && named.name !== value && doors.length > 0 && !doors.includes('probe')) {
+    return [
+      {
+        verdict: 'breaks',
+        metric,
+        text: `instance${op}"${value}": the job scrapes /metrics, where instance is the name of the target, ${named.name}`,
+        fix: 'scrape through /sd, which takes instance: from the inventory, or name the target so',
+      },
+    ];
+  }
+  if (isThere && op === '=') {
+    const other = named.name === value ? '' : `, and by the line that copies target to instance ${named.name}`;
+    const text = `instance="${value}": on the bare /metrics it is the exporter's address${other}`;
+    return [{ verdict: 'raw', text, ...(other === '' ? {} : { fix: 'scrape through /sd' }) }];
+  }
   return [
     {
       verdict: 'breaks',
       metric,
       text: `instance${op}"${value}": instance is the name of the target here`,
-      fix: `write the name, or keep the old one: instance: ${plain(value)} at the target in the inventory`,
+      fix: `write the name, or keep the old one: instance: ${plain(value)} at the target in the inventory ${forSd}`,
     },
   ];
 }

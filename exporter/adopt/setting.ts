@@ -2,6 +2,7 @@
 import type { Inventory } from '../config/inventory.ts';
 import { isObject, listOf, type Json } from './found.ts';
 import type { Peer } from './peers.ts';
+import type { Door } from './scrape-configs.ts';
 import type { Reason } from './verdict.ts';
 
 export interface InventoryTarget {
@@ -22,8 +23,12 @@ export interface Setting {
   /** The names that a recorded name is made of in the end; the name itself when no file records it. */
   readonly sourcesOf: (name: string) => readonly string[];
   readonly peersOfJob: (job: string) => readonly Peer[];
-  /** Jobs of the scrape configurations given that scrape pipemedic. */
+  /** Jobs, by the scrape configurations given, that series of pipemedic have. */
   readonly ownJobs: readonly string[];
+  /** … and that `up` of its targets has: by /probe each is scraped by itself. */
+  readonly ownUpJobs: readonly string[];
+  /** Doors through which the scrape configurations given scrape pipemedic. */
+  readonly doors: readonly Door[];
 }
 
 /** What the inventory says of each target. */

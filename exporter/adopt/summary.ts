@@ -106,7 +106,8 @@ export function summaryOf(files: readonly FileReport[], setting: Setting): Summa
       a.changes.length - b.changes.length ||
       (a.exporter < b.exporter ? -1 : 1),
   );
-  const has = new Set(setting.inventory?.map((target) => target.instance ?? target.name));
+  const isBySd = setting.doors.length === 0 || setting.doors.includes('probe');
+  const has = new Set(setting.inventory?.map((target) => (isBySd ? target.instance : undefined) ?? target.name));
   const replaced = jobs.filter((job) => job.peers.some(({ fate }) => fate === 'program'));
   return {
     counts,

@@ -3,7 +3,7 @@ import type { AdoptReport } from './adopt.ts';
 import type { FileReport, Judged } from './report.ts';
 import type { Job } from './scrape-configs.ts';
 import type { ExporterFate, Summary } from './summary.ts';
-import { isServed, type Verdict } from './verdict.ts';
+import { forSd, isServed, type Verdict } from './verdict.ts';
 
 const words: Readonly<Record<Verdict, string>> = {
   served: 'served',
@@ -106,7 +106,7 @@ function instanceLines(instances: Summary['instances']): string[] {
   const shown = instances.slice(0, 20).map(({ job, instance }) => `${clean(instance)} (${clean(job)})`);
   const rest = instances.length > shown.length ? ` and ${instances.length - shown.length} more` : '';
   return [
-    `set instance: at the target in the inventory, so that history and silences go on: ${shown.join(', ')}${rest}`,
+    `set instance: at the target in the inventory ${forSd}, so that history and silences go on: ${shown.join(', ')}${rest}`,
   ];
 }
 

@@ -3,7 +3,7 @@ import type { Matcher } from '../promql.ts';
 import { isOpen, plain } from './matchers.ts';
 import { peers, type Peer } from './peers.ts';
 import type { Setting } from './setting.ts';
-import type { Reason } from './verdict.ts';
+import { forSd, type Reason } from './verdict.ts';
 
 /** `up` tells of a scrape: with one exporter for everything it says nothing of a server. */
 export function upReasons(matchers: readonly Matcher[], inside: readonly string[], setting: Setting): Reason[] {
@@ -14,13 +14,19 @@ export function upReasons(matchers: readonly Matcher[], inside: readonly string[
   const instance = matchers.find((m) => m.label === 'instance' && !m.op.startsWith('!'));
   const isOfOneThatStays = named.length > 0 ? going.length === 0 : stays(instance);
   if (isOfOneThatStays) return [];
+  // by /probe each target is scraped by itself, under the job that relabelling gives it
+  const isOwn = job !== undefined && alternatives.every((name) => setting.ownUpJobs.includes(name));
+  if (isOwn) {
+    const text = `up of a target by /probe tells that the exporter answered for it, as it does elsewhere`;
+    return [{ verdict: 'note', text }];
+  }
   if (instance !== undefined && !isOpen(instance)) {
     return [
       {
         verdict: 'breaks',
         metric: 'up',
         text: `up{instance${instance.op}"${instance.value}"} tells of a scrape, and pipemedic has another address`,
-        fix: `write pipemedic_target_up{instance${instance.op}"${instance.value}"}, with instance: ${plain(instance.value)} at the target in the inventory`,
+        fix: `write pipemedic_target_up{instance${instance.op}"${instance.value}"}, with instance: ${plain(instance.value)} at the target in the inventory ${forSd}`,
       },
     ];
   }

@@ -37,6 +37,9 @@ export function worst(reasons: readonly Reason[]): Verdict {
 export const crossed = 'on the bare /metrics every target has the address of the exporter as its instance';
 export const keep = 'scrape through /probe, or keep the line that copies target to instance';
 
+/** Where `instance:` of the inventory counts; /metrics has the name of the target. */
+export const forSd = '(for /sd; with /metrics, name the target so)';
+
 /** Works, with the configuration that the documentation shows. */
 export function isServed(verdict: Verdict): boolean {
   return verdict === 'served' || verdict === 'raw';

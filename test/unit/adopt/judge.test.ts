@@ -11,6 +11,8 @@ const alone: Setting = {
   sourcesOf: (name) => [name],
   peersOfJob: (job) => peersOfJob(job, []),
   ownJobs: [],
+  ownUpJobs: [],
+  doors: [],
 };
 
 const told = (expr: string, setting = alone): string =>
@@ -234,6 +236,27 @@ test('names of files are judged against the inventory when there is one', () => 
   ] as const) {
     assert.equal(worst(judge(expr, setting).reasons), verdict, `${expr}\n${told(expr, setting)}`);
     if (says !== undefined) assert.match(told(expr, setting), says);
+  }
+});
+
+test('what the scrape configuration of pipemedic says: its door, and the jobs that it gives its series', () => {
+  const target = { name: 'db1', kind: 'mysql', labels: {}, collectors: [], hasOption: () => false };
+  const setting: Setting = { ...alone, inventory: [{ ...target, instance: 'db1:9104' }] };
+  const expr = 'mysql_up{instance="db1:9104"} == 0';
+  assert.equal(worst(judge(expr, { ...setting, doors: ['probe'] }).reasons), 'raw');
+  assert.equal(worst(judge(expr, { ...setting, doors: ['relabelled'] }).reasons), 'breaks');
+  assert.match(told(expr, { ...setting, doors: ['relabelled'] }), /name of the target, db1 -> scrape through \/sd/);
+  assert.equal(worst(judge('mysql_up{instance="db1"} == 0', { ...setting, doors: ['relabelled'] }).reasons), 'breaks');
+  const jobs: Setting = { ...alone, ownJobs: ['mysql', 'redis'], ownUpJobs: ['mysql'] };
+  for (const [text, verdict] of [
+    ['mysql_up{job="mysql"} == 0', 'served'],
+    ['up{job="mysql"} == 0', 'served'],
+    ['up{job="mysql", instance="db1:9104"} == 0', 'served'],
+    ['redis_up{job="redis"} == 0', 'served'],
+    ['up{job="redis"} == 0', 'breaks'],
+    ['up{job=~"mysql|redis"} == 0', 'breaks'],
+  ] as const) {
+    assert.equal(worst(judge(text, jobs).reasons), verdict, `${text}\n${told(text, jobs)}`);
   }
 });
 

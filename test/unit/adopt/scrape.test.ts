@@ -87,6 +87,17 @@ test('what becomes of instance, labels and names', () => {
   assert.deepEqual([discovered.instances, discovered.isOpen], [[], true]);
 });
 
+test("the job that pipemedic's own series are given, before the scrape and after it", () => {
+  const before = jobOf(
+    "{job_name: pipemedic-probe, http_sd_configs: [{url: 'http://p:9930/sd'}], relabel_configs: [{source_labels: [__meta_pipemedic_kind], regex: mysql, target_label: job, replacement: mysql}, {target_label: job, replacement: $1}]}",
+  );
+  assert.deepEqual([before.door, before.jobsOfUp, before.jobsOfSeries, before.labels], ['probe', ['mysql'], [], []]);
+  const after1 = jobOf(
+    "{job_name: pipemedic, static_configs: [{targets: ['p:9930']}], metric_relabel_configs: [{source_labels: [__name__], regex: 'redis_.*', target_label: job, replacement: redis}]}",
+  );
+  assert.deepEqual([after1.jobsOfUp, after1.jobsOfSeries], [[], ['redis']]);
+});
+
 test('one job for all exporters of a host: each of them, and the addresses of those that can go', async () => {
   const yaml =
     "{job_name: db-hosts, static_configs: [{targets: ['db1:9104', 'db1:9100', 'db1:9121', 'db1.example'], labels: {env: prod}}]}";
@@ -219,7 +230,11 @@ test('with an inventory: what is off at which target, and whose instance is kept
       {alert: F, expr: redis_up == 0},
       {alert: G, expr: mysql_global_status_other}]}]`,
   );
-  const report = await adopt([file1, await file('with.yml', prometheus(copies))], { inventory });
+  const bySd = prometheus('').replace(
+    "static_configs: [{targets: ['p:9930']}]",
+    "http_sd_configs: [{url: 'http://p:9930/sd'}]",
+  );
+  const report = await adopt([file1, await file('with.yml', bySd)], { inventory });
   assert.deepEqual(
     report.files.flatMap((f) => f.expressions.map((e) => e.verdict)),
     ['served', 'off', 'off', 'served', 'served', 'off', 'off'],
@@ -235,4 +250,7 @@ test('with an inventory: what is off at which target, and whose instance is kept
     ['db2:9104', 'r1:9121', 'k1:9308'],
   );
   assert.equal(exitStatusOf(report), 1);
+  // /metrics has no other instance than the name of the target
+  const byLine = await adopt([await file('line.yml', prometheus(copies))], { inventory });
+  assert.deepEqual(byLine.summary.instances[0], { job: 'mysql', instance: 'db1:9104' });
 });

@@ -49,6 +49,8 @@ test('an alias is no name of ours, stands there once, and what it sends to is se
     sourcesOf: (name) => [name],
     peersOfJob: () => [],
     ownJobs: [],
+    ownUpJobs: [],
+    doors: [],
   };
   for (const { name, instead, source } of aliases) {
     assert.equal(knownOf(name).is, 'renamed', name);
@@ -98,6 +100,8 @@ test("the community's idioms", () => {
     sourcesOf: (name) => (name === 'instance:lag' ? [lag] : [name]),
     peersOfJob: () => [],
     ownJobs: [],
+    ownUpJobs: [],
+    doors: [],
   };
   for (const [name, expr, verdict] of community) {
     const { reasons } = judge(expr, setting);
