@@ -64,12 +64,25 @@ async function clockOf(client: RedisClient, call: Call): Promise<Finding> {
   return clockFindingOf(check, "the server's clock", { offsetMs, uncertaintyMs: (endedMs - begunMs) / 2 + 1 });
 }
 
+/** As the alert RedisReplicationLinkSilent. */
+const silentSeconds = 30;
+
 /** A link that is down is told by its metric. */
 function stateOf({ state, why, role, link, replicas }: RedisReplication): Finding {
   const check = 'redis_role';
   if (why !== undefined) return { check, ok: 'unknown', text: why };
   if (role === 'primary') return { check, ok: true, text: `a primary; replicas: ${String(replicas.length)}` };
   const of = link === undefined ? '' : ` of ${link.host}:${link.port}`;
+  const ago = link?.lastIoSecondsAgo ?? 0;
+  if (state === 'replica_up' && ago > silentSeconds) {
+    const text = `a replica${of}: the link counts as up and has been silent for ${String(ago)} s, a primary sends a PING every 10 s`;
+    return {
+      check,
+      ok: false,
+      text,
+      fix: 'CLIENT KILL TYPE master on it: it connects anew, see RedisReplicationLinkSilent',
+    };
+  }
   return { check, ok: state === 'replica_up' ? true : 'unknown', text: `a replica${of}: ${state}` };
 }
 
