@@ -1,6 +1,7 @@
 // How much a server may answer before it is taken for none.
 import type { Readable } from 'node:stream';
 import { TargetError } from '../../runtime/errors.ts';
+import { ReplyFrames } from './client-frames.ts';
 
 /** INFO ALL, the largest of what a sweep asks for, has some 10 kB, and 1 MB with ten thousand commands and errors. */
 export const mostReplyBytes = 64 * 1024 * 1024;
@@ -11,20 +12,33 @@ export interface ReplyLimit {
   readonly answered: () => void;
 }
 
-/** The library collects replies of any size in memory: this ends the connection by `fail` before that. */
+/** The library takes in replies of any size and shape: this ends the connection by `fail` before it sees such a one. */
 export function limitReplies(
   stream: Readable,
   fail: (why: TargetError) => void,
   mostBytes: number = mostReplyBytes,
 ): ReplyLimit {
+  const frames = new ReplyFrames();
   let waiting = 0;
   let bytes = 0;
-  stream.prependListener('data', (chunk: Buffer) => {
+  let isOver = false;
+  const faultOf = (chunk: Buffer): string | undefined => {
     bytes += chunk.length;
-    if (bytes <= mostBytes) return;
-    bytes = -Infinity; // once
-    fail(new TargetError('protocol', `replies of more than ${String(Math.round(mostBytes / 1024 / 1024))} MiB`));
-  });
+    if (bytes > mostBytes) return `replies of more than ${String(Math.round(mostBytes / 1024 / 1024))} MiB`;
+    return frames.look(chunk);
+  };
+  // A listener of ours could only look on: the others would be given the same bytes.
+  const emit = stream.emit.bind(stream);
+  stream.emit = (event: string | symbol, ...given: unknown[]): boolean => {
+    if (event !== 'data') return emit(event, ...given);
+    if (isOver) return true;
+    const [chunk] = given;
+    const fault = Buffer.isBuffer(chunk) ? faultOf(chunk) : 'replies as text';
+    if (fault === undefined) return emit(event, ...given);
+    isOver = true;
+    fail(new TargetError('protocol', fault));
+    return true;
+  };
   return {
     sent: () => {
       // Those that are under way at the same time share the room.

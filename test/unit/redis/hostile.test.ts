@@ -62,7 +62,7 @@ test('the room is for the replies that are waited for, anew each time, and said 
   const told: TargetError[] = [];
   const limit = limitReplies(stream, (why) => told.push(why), 100);
   const receive = async (bytes: number): Promise<void> => {
-    stream.write(Buffer.alloc(bytes));
+    stream.write(`+${'a'.repeat(bytes - 3)}\r\n`);
     await new Promise(setImmediate);
   };
   for (let i = 0; i < 5; i++) {
