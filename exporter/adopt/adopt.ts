@@ -1,13 +1,12 @@
 // `adopt`: reads what people have for other exporters, and says of each expression what becomes of it with pipemedic.
 import type { Inventory } from '../config/inventory.ts';
-import { dashboardIn, queriesOf } from './dashboards.ts';
-import { isObject, listOf, textOf, type Found, type Part } from './found.ts';
+import { broken, contentOf, type Content } from './content.ts';
+import { isObject, textOf, type Found } from './found.ts';
 import { judge, metricsOf } from './judge.ts';
 import { isOurName, peersOfJob } from './knowledge.ts';
-import { inputsOf, openFile, parse, type Opened } from './read.ts';
+import { inputsOf, openFile, type Opened } from './read.ts';
 import type { FileReport, Judged } from './report.ts';
-import { isRuleGroups, linesOfExpr, rulesOf } from './rule-files.ts';
-import { jobsOf, scrapeConfigsIn, type Job } from './scrape-configs.ts';
+import type { Job } from './scrape-configs.ts';
 import { targetsOf, type Setting } from './setting.ts';
 import { summaryOf, type Summary } from './summary.ts';
 import { isServed, worst, type Reason } from './verdict.ts';
@@ -17,12 +16,6 @@ export interface AdoptReport {
   /** Met in folders, and nothing that is judged here. */
   readonly passedOver: readonly string[];
   readonly summary: Summary;
-}
-
-interface Content {
-  readonly kind: FileReport['kind'];
-  readonly parts: readonly Part[];
-  readonly jobs: readonly Job[];
 }
 
 /** @param names files, folders and patterns */
@@ -49,87 +42,14 @@ export async function adopt(
 
 /** Of a file that the user named and that is nothing that is judged here. */
 function whatInstead(opened: Opened | string): string {
-  const kinds = typeof opened === 'string' ? [] : opened.documents.filter(isObject).map((d) => textOf(d['kind']) ?? '');
+  if (typeof opened === 'string') return opened;
+  const kinds = opened.documents.filter(isObject).map((document) => textOf(document['kind']) ?? '');
   const monitor = kinds.find((kind) => ['ServiceMonitor', 'PodMonitor', 'Probe', 'ScrapeConfig'].includes(kind));
   if (monitor !== undefined)
     return `a ${monitor} of the Prometheus Operator is not read: name the configuration that it makes (Prometheus: /api/v1/status/config)`;
+  if (/^[ \t]*ALERT[ \t]+\w+\s+IF\b/m.test(opened.text))
+    return 'rules in the form of Prometheus 1: make YAML of them with promtool of Prometheus 2.0 (promtool update rules FILE)';
   return 'neither rules, nor a dashboard, nor a Prometheus configuration';
-}
-
-function broken(problem: string): Content {
-  return { kind: 'unreadable', parts: [{ expressions: [], problems: [problem], notes: [] }], jobs: [] };
-}
-
-/** What is in the documents of one file; undefined when it is nothing that is judged. */
-export function contentOf({ text, documents }: Opened, depth = 0): Content | undefined {
-  const unfolded = documents.flatMap((document) =>
-    isObject(document) && Array.isArray(document['items']) && textOf(document['kind'])?.endsWith('List') === true
-      ? listOf(document['items'])
-      : [document],
-  );
-  const groups = unfolded.flatMap((document) => {
-    const inner = isObject(document) && !isRuleGroups(document) ? document['spec'] : document;
-    return isRuleGroups(inner) ? [inner] : [];
-  });
-  if (groups.length > 0) {
-    const lines = linesOfExpr(text);
-    const counts = groups.map((group) =>
-      listOf(group['groups']).reduce<number>((sum, g) => sum + (isObject(g) ? listOf(g['rules']).length : 0), 0),
-    );
-    const fits = counts.reduce((sum, count) => sum + count, 0) === lines.length;
-    let from = 0;
-    const parts = groups.map((group, i) => {
-      const own = fits ? lines.slice(from, from + (counts[i] ?? 0)) : undefined;
-      from += counts[i] ?? 0;
-      return rulesOf(group, own);
-    });
-    return { kind: 'rules', parts, jobs: [] };
-  }
-  const configs = unfolded.flatMap((document) => {
-    const found = scrapeConfigsIn(document);
-    return found === undefined ? [] : [found];
-  });
-  if (configs.length > 0) {
-    const found = configs.map(jobsOf);
-    const files = unfolded
-      .flatMap((document) =>
-        isObject(document) ? [...listOf(document['rule_files']), ...listOf(document['scrape_config_files'])] : [],
-      )
-      .map(String);
-    const notes = files.length === 0 ? [] : [`further files are not followed; name them too: ${files.join(' ')}`];
-    const part: Part = { expressions: [], problems: found.flatMap((f) => f.problems), notes };
-    return { kind: 'scrape configuration', parts: [part], jobs: found.flatMap((f) => f.jobs) };
-  }
-  const dashboards = unfolded.flatMap((document) => {
-    const found = dashboardIn(document);
-    return found === undefined ? [] : [found];
-  });
-  if (dashboards.length > 0) return { kind: 'dashboard', parts: dashboards.map(queriesOf), jobs: [] };
-  return depth === 0 ? configMapIn(unfolded) : undefined;
-}
-
-/** A ConfigMap of Kubernetes holds files as texts, a GrafanaDashboard of the Grafana Operator one. */
-function configMapIn(documents: readonly unknown[]): Content | undefined {
-  const texts = documents.filter(isObject).flatMap((document): [string, unknown][] => {
-    const { kind, data, spec } = document;
-    if (kind === 'ConfigMap' && isObject(data)) return Object.entries(data);
-    return kind === 'GrafanaDashboard' && isObject(spec) ? [['spec.json', spec['json']]] : [];
-  });
-  const found = texts.flatMap(([name, text]): Content[] => {
-    if (typeof text !== 'string') return [];
-    const opened = parse(text);
-    // it may hold whatever a program wants: only what is called so must be YAML or JSON
-    if (typeof opened === 'string') return /\.(json|ya?ml|rules)$/.test(name) ? [broken(`${name}: ${opened}`)] : [];
-    const content = contentOf(opened, 1);
-    // lines are those of the inner text
-    return content === undefined ? [] : [content];
-  });
-  const [first] = found;
-  if (first === undefined) return undefined;
-  const parts = found
-    .flatMap((content) => content.parts)
-    .map((part) => ({ ...part, expressions: part.expressions.map((e) => ({ ...e, line: undefined })) }));
-  return { kind: first.kind, parts, jobs: found.flatMap((content) => content.jobs) };
 }
 
 function reportOf(

@@ -55,7 +55,7 @@ function ruleOf(rule: Json, group: string, path: string, line: number | undefine
   const record = textOf(rule['record']);
   const name = record ?? textOf(rule['alert']);
   const { expr } = rule;
-  const place = `${group} / ${name ?? path}`;
+  const place = group === '' ? (name ?? path) : `${group} / ${name ?? path}`;
   // YAML makes a number of `expr: 1`; Prometheus reads the text
   const text = typeof expr === 'number' ? String(expr) : expr;
   if (typeof text !== 'string') return `${path}.expr (${place}): ${kindOf(expr)}, not an expression`;

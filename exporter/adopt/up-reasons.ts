@@ -49,7 +49,7 @@ export function upReasons(matchers: readonly Matcher[], inside: readonly string[
     metric: 'up',
     exporter: peer.name,
     text: `up{job${job.op}"${job.value}"} goes with the scrape job of ${peer.name}${forever}; up of pipemedic tells that the exporter answers, not the server`,
-    fix: `write ${own} (pipemedic_target_up for a target of any kind), and up{job=~"pipemedic.*"} for the exporter`,
+    fix: `write ${own} (pipemedic_target_up for a target of any kind), and up{job=~"pipemedic.*"} for the exporter; or give the targets the old job (exporter/MIGRATION.md, step 5)`,
   }));
 }
 

@@ -1,7 +1,7 @@
 // Dashboards in the shapes that Grafana has had; each made for this test.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { contentOf } from '../../../exporter/adopt/adopt.ts';
+import { contentOf } from '../../../exporter/adopt/content.ts';
 import { parse } from '../../../exporter/adopt/read.ts';
 
 function read(document: unknown): { queries: string[]; problems: readonly string[]; notes: readonly string[] } {

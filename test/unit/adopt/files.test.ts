@@ -109,6 +109,42 @@ test('a rule that records under a name that is served here', async () => {
   );
 });
 
+test('rules, dashboards and jobs in one file of several resources; inside values of a chart; a list of rules by itself', async () => {
+  const dashboard = '{"title": "x", "panels": [{"title": "P", "targets": [{"refId": "A", "expr": "redis_up"}]}]}';
+  const resources = `kind: PrometheusRule\nspec: {groups: [{name: g, rules: [{alert: A, expr: mysql_up == 0}]}]}\n---\nkind: ConfigMap\ndata:\n  d.json: '${dashboard}'\n`;
+  assert.deepEqual(placesOf(await adopt([await file('all.yml', resources)])), [
+    'served g / A undefined',
+    'served P / A undefined',
+  ]);
+  const values = `prometheus:
+  spec:
+    additionalScrapeConfigs:
+    - {job_name: mysql, static_configs: [{targets: ['db1:9104']}]}
+rulesMap:
+  db:
+    groups:
+    - name: g
+      rules:
+      - alert: A
+        expr: mysql_up == 0
+alerts:
+- alert: B
+  expr: redis_up == 0
+ports: [{name: http}]
+`;
+  const report = await adopt([await file('values.yml', values)]);
+  assert.deepEqual(placesOf(report), ['served g / A 11', 'served B 14']);
+  assert.deepEqual(
+    report.files.flatMap(({ jobs }) => jobs.map(({ job }) => job)),
+    ['mysql'],
+  );
+  assert.deepEqual(placesOf(await adopt([await file('bare.yml', '- {alert: A, expr: mysql_up == 0}')])), [
+    'served A 1',
+  ]);
+  const old = 'ALERT Down\n  IF mysql_up == 0\n  FOR 1m\n';
+  assert.match(problemsOf(await adopt([await file('one.rules', old)])).join(), /form of Prometheus 1/);
+});
+
 test('shared labels by YAML anchors and merge keys', async () => {
   const text = `groups: [{name: g, rules: [{alert: A, expr: mysql_up == 0, labels: &l {a: b}}, {alert: B, expr: redis_up == 0, labels: {<<: *l, c: d}}]}]`;
   assert.deepEqual(placesOf(await adopt([await file('anchors.yml', text)])), ['served g / A 1', 'served g / B 1']);
