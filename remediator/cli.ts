@@ -39,7 +39,8 @@ Commands:
   check                    validate the inventory and the policies and what they name
   doctor                   look at every target of every policy now: which guards cannot tell, which rights are missing
   runs                     list the newest runs
-  why RUN|EPISODE|ALERT    what happened, what was decided, and why
+  why RUN|EPISODE|ALERT|APPROVAL
+                           what happened, what was decided, and why
   approvals                what waits for a person
   approve APPROVAL|EPISODE [--comment=TEXT]
                            a yes to one run, on exactly the facts, parameters and policy that it was asked on

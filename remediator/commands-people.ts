@@ -21,7 +21,7 @@ function approvalsText(approvals: readonly Approval[], nowMs: number): string {
     a.id,
   ]);
   const header = ['state', 'target', 'action', 'policy', 'role', 'waits', 'expires in', 'approval'];
-  return `${table(header, rows)}\nWhat it rests on: pipemedic-remediator why EPISODE. Then: pipemedic-remediator approve|reject APPROVAL\n`;
+  return `${table(header, rows)}\nWhat it rests on: pipemedic-remediator why APPROVAL. Then: pipemedic-remediator approve|reject APPROVAL\n`;
 }
 
 export async function decideCommand(
@@ -48,7 +48,7 @@ export async function decideCommand(
   const what2 = plain(`${done.action ?? ''} of ${done.target ?? ''}`);
   shared.print(
     verdict === 'approve'
-      ? `approved: ${what2} begins as soon as every other guard allows it. See: pipemedic-remediator why ${done.episode ?? id}\n`
+      ? `approved: ${what2} begins as soon as every other guard allows it, if it is still the plan that was asked for. See: pipemedic-remediator why ${done.episode ?? id}\n`
       : `rejected: ${what2} is not done\n`,
   );
 }

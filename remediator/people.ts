@@ -101,6 +101,13 @@ async function refuseToShorten(
   throw new Refusal(409, `${of} is paused by ${before.by} ${ends} (${before.reason}), and stays so`);
 }
 
+/** What was held up is looked at now, not in a minute. */
+async function lookAgain({ store, clock, changed }: PeopleContext): Promise<void> {
+  for (const { id: open, nextEvalMs } of await store.openEpisodes())
+    await store.scheduleEval(open, nextEvalMs, clock.nowMs());
+  changed();
+}
+
 const resumed = defineChange(
   'resume',
   z.strictObject({ scope: scope.default('global') }),
@@ -115,7 +122,7 @@ const resumed = defineChange(
       await store.setPause({ scope: of, paused: false, by: actor.name, reason: '', setMs: atMs, untilMs: undefined });
       await store.audit({ atMs, actor: actor.name, via: actor.via, verb: 'resume', object: of, detail: {} });
     }
-    context.changed();
+    await lookAgain(context);
     return { paused: false, scope: of };
   },
 );
@@ -128,7 +135,7 @@ const clearLatch = defineChange(
     if (!(await store.clearLatch(latch, actor.name, comment, clock.nowMs()))) {
       throw new Refusal(404, `there is no open latch ${latch}`);
     }
-    context.changed();
+    await lookAgain(context);
     return { cleared: true };
   },
 );
@@ -157,7 +164,13 @@ async function decide(
     throw new Refusal(409, `the trouble that ${asked.id} was asked for is over: nothing would begin`);
   }
   const done = await store.decideApproval(asked.id, verdict, actor.name, body.comment, clock.nowMs());
-  if (!done.decided) throw new Refusal(409, done.because);
+  if (!done.decided) {
+    // An alert that people still read may name a question that another has taken the place of.
+    const open = await store.approvals({ episodeId: asked.episodeId, open: true, nowMs: clock.nowMs(), limit: 10 });
+    const asks = open.find((a) => a.state === 'requested' && a.id !== asked.id);
+    const now = asks === undefined ? '' : `: the plan has changed since. What is asked now is ${asks.id}`;
+    throw new Refusal(409, `${done.because}${now}`);
+  }
   // Decided things are looked at now, not at the next turn.
   if (episode?.state === 'open') await store.scheduleEval(episode.id, episode.nextEvalMs, clock.nowMs());
   context.changed();
@@ -214,7 +227,7 @@ const endMaintenance = defineChange(
     if (!(await store.endMaintenance(maintenance, actor.name, actor.via, clock.nowMs()))) {
       throw new Refusal(404, `there is no maintenance ${maintenance} that lasts or is to come`);
     }
-    context.changed();
+    await lookAgain(context);
     return { ended: true };
   },
 );
@@ -227,7 +240,7 @@ const liftDemotion = defineChange(
     if (!(await store.liftDemotion(policy, target, actor.name, comment, clock.nowMs()))) {
       throw new Refusal(404, `policy ${policy} is not demoted on ${target}`);
     }
-    context.changed();
+    await lookAgain(context);
     return { lifted: true };
   },
 );

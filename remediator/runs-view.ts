@@ -43,7 +43,7 @@ const searched = 500;
 
 /** @param what id of a run or an episode (or the beginning of one, 8 characters at least), or the name of an alert */
 export async function storyOf(store: ViewStore, what: string, nowMs: number): Promise<Story | undefined> {
-  const found = await findEpisode(store, what);
+  const found = await findEpisode(store, what, nowMs);
   if (found === undefined) return undefined;
   const { episode, others } = found;
   const [deliveries, decisions, decisionsDropped, runs, escalations, latches, approvals] = await Promise.all([
@@ -76,6 +76,7 @@ export async function storyOf(store: ViewStore, what: string, nowMs: number): Pr
 async function findEpisode(
   store: ViewStore,
   what: string,
+  nowMs: number,
 ): Promise<{ readonly episode: Episode; readonly others: number } | undefined> {
   const run = await store.run(what);
   const byId = await store.episode(run?.episodeId ?? what);
@@ -86,6 +87,8 @@ async function findEpisode(
   const ids = new Set([
     ...(await store.runsOf({ limit: searched })).filter((r) => r.id.startsWith(what)).map((r) => r.episodeId),
     ...(await store.findEpisodes({ limit: searched })).filter((e) => e.id.startsWith(what)).map((e) => e.id),
+    // what people are asked to approve by
+    ...(await store.approvals({ nowMs, limit: searched })).filter((a) => a.id.startsWith(what)).map((a) => a.episodeId),
   ]);
   const [first, ...rest] = ids;
   const episode = first === undefined ? undefined : await store.episode(first);

@@ -117,12 +117,35 @@ test('the beginning of an id is never taken for another one that begins alike, a
   assert.equal(alike.code, 1);
   assert.match(alike.err, /fits .*\(void, .*\(requested, .*Write the whole id/);
   const gone = await cli(home, 'approve', old.id);
-  assert.match(gone.err, /it is void/);
+  assert.ok(
+    gone.err.includes(`it is void: the plan has changed since. What is asked now is ${waiting.id}\n`),
+    gone.err,
+  );
+  assert.match((await cli(home, 'why', waiting.id)).out, /^One {2}episode /, 'the id that an alert names');
   const late = await cli(home, 'approve', over.id);
   assert.match(late.err, /the trouble that .* was asked for is over: nothing would begin/);
   const list = await cli(home, 'approvals');
   assert.deepEqual([list.out.includes(waiting.id), list.out.includes(over.id)], [true, false]);
   assert.equal((await cli(home, 'approve', waiting.episodeId)).code, 0);
+});
+
+test('what was held up by a pause is looked at as soon as it ends', async () => {
+  await using home = await makeHome();
+  const episodeId = await (async () => {
+    await using store = open(home);
+    const { id, nextEvalMs } = await openEpisode(
+      store,
+      { alertname: 'One', target: 'maxwell1' },
+      { nowMs: Date.now() },
+    );
+    assert.ok(await store.scheduleEval(id, nextEvalMs, Date.now() + 60_000));
+    return id;
+  })();
+  assert.equal((await cli(home, 'pause', '--reason=look')).code, 0);
+  assert.equal((await cli(home, 'resume')).code, 0);
+  await using store = open(home);
+  const { nextEvalMs } = (await store.episode(episodeId)) ?? {};
+  assert.ok((nextEvalMs ?? Infinity) <= Date.now() + 1000, String(nextEvalMs));
 });
 
 test('a pause does not end earlier for another one that is set later', async () => {
