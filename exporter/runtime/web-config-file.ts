@@ -9,13 +9,20 @@ import { yamlProblem } from './yaml-problem.ts';
 import { webConfigSchema, type WebDocument, type WebTls } from './web-config-schema.ts';
 
 /** @throws ConfigError with every problem found */
-export function readWebConfig(file: string): WebDocument {
+export function readWebConfig(
+  file: string,
+  { mayBeEmpty = true }: { readonly mayBeEmpty?: boolean } = {},
+): WebDocument {
   let document: unknown;
   try {
     const text = readFileSync(file, 'utf8');
+    const isEmpty = !/^(?!\s*(#|$))/m.test(text);
+    if (isEmpty && !mayBeEmpty)
+      throw new ConfigError(file, ['it is empty, or not written yet. Write {} to ask nobody']);
     // js-yaml takes an empty document for a mistake; here it is a file that asks for nothing
-    document = /^(?!\s*(#|$))/m.test(text) ? load(text, { filename: file }) : {};
+    document = isEmpty ? {} : load(text, { filename: file });
   } catch (error) {
+    if (error instanceof ConfigError) throw error;
     throw new ConfigError(file, [yamlProblem(error) ?? messageOf(error)]);
   }
   const parsed = webConfigSchema.safeParse(document);

@@ -63,7 +63,9 @@ function read(
 ): { readonly state: WebState; readonly problem: string | undefined } {
   let document: WebDocument;
   try {
-    document = readWebConfig(file);
+    // Many write a file by emptying it first: for that moment nobody would be asked who they are.
+    const hadUsers = Object.keys(before?.document.basic_auth_users ?? {}).length > 0;
+    document = readWebConfig(file, { mayBeEmpty: !hadUsers });
   } catch (error) {
     if (before === undefined) throw error;
     return faulty(before, messageOf(error));

@@ -172,6 +172,21 @@ test('a file that changes is read again, also twice in one tick of the clock wit
   assert.match(web.now().fault ?? '', /TLS is switched on or off by a restart only/);
 });
 
+test('a file with users that is emptied, as many begin to write, lets nobody in until something stands in it', () => {
+  writeFileSync(file, `basic_auth_users: {alice: "${hash}"}`);
+  let nowMs = Date.now();
+  const web = openWebConfig(file, () => undefined, () => (nowMs += 1)); // prettier-ignore
+  assert.equal(web.now().fault, undefined);
+  for (const nothing of ['', '# being written\n']) {
+    writeFileSync(file, nothing);
+    assert.match(web.now().fault ?? '', /it is empty, or not written yet\. Write \{\} to ask nobody/);
+  }
+  writeFileSync(file, '{}');
+  assert.deepEqual([web.now().fault, web.now().document.basic_auth_users], [undefined, {}]);
+  writeFileSync(file, '');
+  assert.equal(web.now().fault, undefined, 'nobody was asked before either');
+});
+
 test('names in certificates cannot pass for others', () => {
   assert.deepEqual(sansIn('DNS:a.test, IP Address:10.0.0.1, URI:spiffe://x/y, email:a@b.test'), [
     'a.test',
