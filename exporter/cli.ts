@@ -130,9 +130,9 @@ function parse(args: readonly string[]) {
 async function serveCommand(options: Options): Promise<void> {
   const file = fileOf(options);
   const log = createLog('exporter', levelOf(options));
-  let isReloadAsked = false;
+  const early = { isReloadAsked: false };
   let reload = (): Promise<unknown> => {
-    isReloadAsked = true; // done once there is something to reload: what was read may be older than the signal
+    early.isReloadAsked = true; // done once there is something to reload: what was read may be older than the signal
     return Promise.resolve();
   };
   process.on('SIGHUP', () => void reload());
@@ -151,7 +151,7 @@ async function serveCommand(options: Options): Promise<void> {
     },
   });
   reload = serving.reload;
-  if (isReloadAsked) void reload();
+  if (early.isReloadAsked) void reload();
   // A failure that nobody waits for, here or in a library, costs what it belongs to and not the view of all the others.
   process.on('unhandledRejection', (error) => {
     serving.fault('a failure that nobody waited for', error);

@@ -21,11 +21,15 @@ export function changesBetween(
   const added = names.filter((name) => !before.has(name));
   const removed = [...before.keys()].filter((name) => !after.has(name));
   const changed = names.filter((name) => before.has(name) && before.get(name)?.source !== after.get(name)?.source);
-  return { targets: after.size, ...few('added', added), ...few('removed', removed), ...few('changed', changed) };
+  return {
+    targets: after.size,
+    ...(added.length === 0 ? {} : { added: few(added) }),
+    ...(removed.length === 0 ? {} : { removed: few(removed) }),
+    ...(changed.length === 0 ? {} : { changed: few(changed) }),
+  };
 }
 
-function few<K extends string>(key: K, names: readonly string[]): Partial<Record<K, readonly string[]>> {
-  if (names.length === 0) return {};
-  const more = names.length > shown ? [`and ${String(names.length - shown)} more`] : [];
-  return { [key]: [...names.slice(0, shown), ...more] } as Partial<Record<K, readonly string[]>>; // a computed key is any text
+function few(names: readonly string[]): readonly string[] {
+  if (names.length <= shown) return names;
+  return [...names.slice(0, shown), `and ${String(names.length - shown)} more`];
 }
