@@ -23,7 +23,7 @@ const limit = z.union([z.number(), z.literal('off')]);
 /** What every target has, whatever its kind. */
 const common = {
   name: targetName,
-  /** Keeps the `instance` label of a user who comes from another exporter. */
+  /** Keeps the `instance` label of a user who comes from another exporter, through `/sd`; `/metrics` has the name only. */
   instance: z.string().min(1).optional(),
   auth: authField.optional(),
   tls: tlsField.optional(),

@@ -80,7 +80,7 @@ function configsIn(documents: readonly unknown[]): Content | undefined {
 }
 
 function dashboardsIn(documents: readonly unknown[]): Content | undefined {
-  const dashboards = documents.flatMap((document) => dashboardIn(document) ?? []);
+  const dashboards = documents.map((document) => dashboardIn(document)).filter((found) => found !== undefined);
   return dashboards.length === 0 ? undefined : { kind: 'dashboard', parts: dashboards.map(queriesOf), jobs: [] };
 }
 
