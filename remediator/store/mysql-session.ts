@@ -48,7 +48,12 @@ export async function openSession(place: MysqlPlace): Promise<Session> {
   const at = addressText(address);
   const socket: Socket = 'socket' in address ? connect(address.socket) : connect(address.port, address.host);
   // Until mysql2 has its own listener: an error event that nobody hears would end the process.
-  socket.on('error', () => undefined);
+  // What the server or the network has said is more than that the connection is gone.
+  let fault: Error | undefined;
+  const noted = (error: Error): void => {
+    fault ??= error;
+  };
+  socket.on('error', noted);
   socket.setNoDelay(true).setKeepAlive(true, 10_000);
   let connection: Connection;
   try {
@@ -83,11 +88,15 @@ export async function openSession(place: MysqlPlace): Promise<Session> {
     connection.destroy();
     socket.destroy();
     // mysql2 calls nobody back any more once it was told to destroy the connection
+    const why = fault === undefined ? '' : `: ${messageOf(fault)}`;
     for (const reject of waiting)
-      reject(new LostSessionError('broken', `the connection to the store on ${at} was lost`));
+      reject(new LostSessionError('broken', `the connection to the store on ${at} was lost${why}`, { cause: fault }));
     waiting.clear();
   };
-  connection.on('error', close);
+  connection.on('error', (error) => {
+    noted(error);
+    close();
+  });
   connection.on('end', close);
   socket.on('close', close);
 
