@@ -87,6 +87,12 @@ const bySource: Readonly<Record<string, readonly Line[]>> = {
     ['burrow_kafka_topic_partition_offset', 'kafka_topic_partition_current_offset', 'its label cluster is target'],
     ['burrow_kafka_consumer_status', 'kafka_consumergroup_commit_unmoved_seconds', noJudgement],
   ],
+  'braedon/prometheus-kafka-consumer-group-exporter, collectors.py': [
+    ['kafka_consumer_group_lag', 'kafka_consumergroup_lag', 'its label group is consumergroup'],
+    ['kafka_consumer_group_offset', 'kafka_consumergroup_current_offset', 'its label group is consumergroup'],
+    ['kafka_topic_highwater', 'kafka_topic_partition_current_offset'],
+    ['kafka_topic_lowwater', 'kafka_topic_partition_oldest_offset'],
+  ],
   'jirwin/burrow_exporter, burrow_exporter/metrics.go': [
     ['kafka_burrow_partition_lag', 'kafka_consumergroup_lag', burrowExporterLabels],
     ['kafka_burrow_partition_current_offset', 'kafka_consumergroup_current_offset', burrowExporterLabels],

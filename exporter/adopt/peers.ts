@@ -70,6 +70,15 @@ export const peers: readonly Peer[] = [
     words: ['kafka-lag-exporter', 'kafka_lag_exporter'],
     ...kafka,
   },
+  {
+    name: 'prometheus-kafka-consumer-group-exporter',
+    prefixes: ['kafka_consumer_group_', 'kafka_topic_highwater', 'kafka_topic_lowwater'],
+    // prometheus_kafka_consumer_group_exporter/collectors.py; the names stand in many rules of people who never had it
+    has: /^kafka_consumer_group_(exporter_|lead$|commits_total$)/,
+    ports: [9208],
+    words: ['kafka-consumer-group-exporter', 'kafka_consumer_group_exporter'],
+    ...kafka,
+  },
   { name: 'kminion', prefixes: ['kminion_'], ports: [], words: ['kminion'], ...kafka },
   { name: 'Burrow', prefixes: ['burrow_', 'kafka_burrow_'], ports: [], words: ['burrow'], ...kafka },
   {

@@ -84,6 +84,9 @@ const cases: readonly (readonly [expr: string, verdict: Verdict, says?: RegExp])
   ['redis_search_indexes', 'not_served', /redis_exporter has it/],
   ['kafka_consumergroup_lag_max', 'not_served', /is not known to have it/],
   ['mysql_info_schema_innodb_metrics_transaction_trx_rseg_history_len', 'not_served', /mysqld_exporter has it/],
+  ['kafka_consumer_group_lag > 1000', 'renamed', /write kafka_consumergroup_lag$/],
+  ['kafka_consumer_fetch_manager_records_lag_max', 'not_served', /jmx_exporter in Kafka has it/],
+  ['histogram_quantile(0.9, rate(redis_commands_latencies_usec_bucket[5m]))', 'not_served', /redis_exporter has it/],
   ['kafka_burrow_partition_lag > 10', 'renamed', /write kafka_consumergroup_lag$/],
   ['redis_command_calls_total{cmd="get"}', 'renamed', /write redis_commands_total/],
   // what stays goes on as it was, under its own job
