@@ -4,6 +4,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { load } from 'js-yaml';
+import { z } from 'zod';
 import { inventoryOf } from '../../exporter/config/inventory.ts';
 import { systems } from '../../exporter/systems/index.ts';
 import { actions } from '../../remediator/actions/index.ts';
@@ -62,3 +63,14 @@ for (const file of ['README.md', 'deploy/process-supervisor.md']) {
     );
   });
 }
+
+test('remediator/README.md names every parameter of every action', () => {
+  const text = read('remediator/README.md');
+  const missing = actions.flatMap((action) => {
+    const named = action.name === 'maxwell.restart' ? ['cdc-service.restart', action.name] : [action.name];
+    const rows = text.split('\n').filter((line) => named.some((name) => line.startsWith(`| \`${name}\` |`)));
+    assert.ok(action.params instanceof z.ZodObject);
+    return Object.keys(action.params.shape).filter((param) => !rows.some((row) => row.includes(`\`${param}\``)));
+  });
+  assert.deepEqual(missing, []);
+});
