@@ -67,7 +67,6 @@ async function clockOf(client: RedisClient, call: Call): Promise<Finding> {
 /** As the alert RedisReplicationLinkSilent. */
 const silentSeconds = 30;
 
-/** A link that is down is told by its metric. */
 function stateOf({ state, why, role, link, replicas }: RedisReplication): Finding {
   const check = 'redis_role';
   if (why !== undefined) return { check, ok: 'unknown', text: why };
@@ -82,6 +81,12 @@ function stateOf({ state, why, role, link, replicas }: RedisReplication): Findin
       text,
       fix: 'CLIENT KILL TYPE master on it: it connects anew, see RedisReplicationLinkSilent',
     };
+  }
+  if (state === 'replica_down') {
+    const since = link?.downSinceSeconds;
+    const text = `a replica${of}: the link ${since === undefined ? 'is down' : `has been down for ${String(since)} s`}; Redis tries again every second`;
+    const fix = 'its log says why (refused, timed out, NOAUTH, WRONGPASS): see RedisReplicationLinkDown';
+    return { check, ok: false, text, fix };
   }
   return { check, ok: state === 'replica_up' ? true : 'unknown', text: `a replica${of}: ${state}` };
 }
