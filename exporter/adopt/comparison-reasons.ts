@@ -43,7 +43,7 @@ export function comparisonReasons(expression: Expression, left: SyntaxNode, righ
   }
   if (!holds(0) && !(op === '!=' && number === 1)) return reasons;
   const aggregate = outermost(side);
-  if (aggregate?.name === 'AggregateExpr' && aggregateName(expression, aggregate) === 'count') {
+  if (!holds(1) && aggregate?.name === 'AggregateExpr' && aggregateName(expression, aggregate) === 'count') {
     reasons.push({ verdict: 'note', text: `count(…) ${op} ${number} is never true: nothing to count gives no result` });
   }
   for (const name of names) {

@@ -2,6 +2,8 @@
 import { catalogue } from '../catalogue.ts';
 import { seriesOf, type Family } from '../families.ts';
 import { systems } from '../systems/index.ts';
+import { groupOf } from '../systems/mysql/facts-status.ts';
+import { statusFamilies } from '../systems/mysql/families-status.ts';
 import { aliasOf, type Alias } from './aliases.ts';
 import { peerOf, peers, type Peer } from './peers.ts';
 
@@ -120,7 +122,7 @@ export function knownOf(name: string): Known {
     };
   }
   if (ofPrometheus.has(name)) return { is: 'prometheus' };
-  const alias = aliasOf.get(name);
+  const alias = aliasOf.get(name) ?? labelledStatus(name);
   if (alias !== undefined) return { is: 'renamed', alias, peer };
   if (selfNames.test(name)) return own;
   if (name.startsWith(maxwellPrefix)) return served([maxwellOrigin], undefined, peer);
@@ -137,6 +139,17 @@ export function knownOf(name: string): Known {
 /** Served here in the place of an exporter that can go. What stays goes on serving its names, under its own job. */
 export function isTaken(known: Known): known is Known & { readonly is: 'served' } {
   return known.is === 'served' && known.peer?.fate !== 'stays';
+}
+
+const statusPrefix = 'mysql_global_status_';
+/** Status variables that are a label of a family, and no name: `Com_commit`, `Innodb_rows_read`. */
+function labelledStatus(name: string): Alias | undefined {
+  const group = name.startsWith(statusPrefix) ? groupOf(name.slice(statusPrefix.length)) : undefined;
+  if (group === undefined || group.family === 'none') return undefined;
+  const family = statusFamilies[group.family];
+  const label = family.labels.at(0);
+  const instead = `${family.name}${label === undefined ? '' : `{${label}="${group.label}"}`}`;
+  return { name, instead, but: 'as in mysqld_exporter', source: 'mysqld_exporter, collector/global_status.go' };
 }
 
 /** Of the program itself, through whatever door. */

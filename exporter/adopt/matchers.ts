@@ -10,3 +10,8 @@ export function isOpen({ op, value }: Matcher): boolean {
 export function plain(value: string): string {
   return /^[\w.:-]+$/.test(value) ? value : JSON.stringify(value);
 }
+
+/** Names of jobs that a matcher may mean: each side of `|` by itself. */
+export function jobNames(op: string, value: string): readonly string[] {
+  return op === '=~' ? value.replaceAll(/[()^$]/g, '').split('|') : [value];
+}

@@ -1,8 +1,8 @@
 // One selector: who serves the name, and whether its matchers find the series of pipemedic.
 import type { Matcher, Selector } from '../promql.ts';
-import { isOpen, plain } from './matchers.ts';
+import { isOpen, jobNames, plain } from './matchers.ts';
 import { knownOf, namesBeginning, type Known, type Origin } from './knowledge.ts';
-import { peerOf } from './peers.ts';
+import { peerOf, type Peer } from './peers.ts';
 import type { Setting } from './setting.ts';
 import { upReasons } from './up-reasons.ts';
 import { variableName, variablePiece, variableValue } from './template.ts';
@@ -127,8 +127,9 @@ function onReasons(metric: string, origins: readonly Origin[], { inventory }: Se
 }
 
 function matcherReasons(metric: string, known: Known, { matchers }: Selector, setting: Setting): Reason[] {
-  // what stays keeps its job, its instance and its labels
-  if (known.is !== 'served' || known.peer?.fate === 'stays') return [];
+  if (known.is !== 'served') return [];
+  // what stays keeps its job, its instance and its labels, but for the process of an exporter that goes
+  if (known.peer?.fate === 'stays') return ownProcessReasons(metric, known.peer, matchers, setting);
   const isOfTarget = known.level === 'target';
   return matchers.flatMap((matcher): Reason[] => {
     const { label, op, value } = matcher;
@@ -150,7 +151,7 @@ function matcherReasons(metric: string, known: Known, { matchers }: Selector, se
           text: `${written}: the job is pipemedic's, whatever it was before`,
           fix: isChosen
             ? 'leave the matcher out, or let the variable choose the job of pipemedic'
-            : `leave the matcher out, or give the series the old job: metric_relabel_configs: [{source_labels: [__name__], regex: '${prefixOf(metric)}.*', target_label: job, replacement: ${plain(value)}}]`,
+            : `leave the matcher out, or give the series the old job: metric_relabel_configs: [{source_labels: [__name__], regex: '${prefixOf(metric)}.*', target_label: job, replacement: ${jobNameOf(op, value)}}]`,
         },
       ];
     }
@@ -263,4 +264,28 @@ function alternativesOf(pattern: string): string[] {
 
 function prefixOf(metric: string): string {
   return /^[a-z]+_/.exec(metric)?.[0] ?? metric;
+}
+
+/** `process_open_fds{job="mysql"}` is of the old exporter's own process. */
+function ownProcessReasons(metric: string, peer: Peer, matchers: readonly Matcher[], setting: Setting): Reason[] {
+  const job = matchers.find(({ label, op }) => label === 'job' && (op === '=' || op === '=~'));
+  if (job === undefined || isOpen(job) || peer.prefixes.every((prefix) => prefix !== 'process_')) return [];
+  const owners = jobNames(job.op, job.value).flatMap(setting.peersOfJob);
+  const going = owners.find(({ fate }) => fate === 'program');
+  if (going === undefined) return [];
+  return [
+    {
+      verdict: 'breaks',
+      metric,
+      exporter: going.name,
+      text: `job${job.op}"${job.value}": ${metric} is there of the process of ${going.name}, and goes with it`,
+      fix: 'take the rule out, or write the job of pipemedic',
+    },
+  ];
+}
+
+/** The one that series can be given: the first that is written out, where it is a pattern. */
+function jobNameOf(op: string, value: string): string {
+  if (op === '=') return plain(value);
+  return jobNames(op, value).find((name) => /^[\w./-]+$/.test(name)) ?? 'NAME, with a name that the pattern matches';
 }

@@ -1,6 +1,6 @@
 // `up` is Prometheus' own: it tells of scrapes, and the scrape jobs are what changes.
 import type { Matcher } from '../promql.ts';
-import { isOpen, plain } from './matchers.ts';
+import { isOpen, jobNames, plain } from './matchers.ts';
 import { peers, type Peer } from './peers.ts';
 import type { Setting } from './setting.ts';
 import { forSd, type Reason } from './verdict.ts';
@@ -8,7 +8,7 @@ import { forSd, type Reason } from './verdict.ts';
 /** `up` tells of a scrape: with one exporter for everything it says nothing of a server. */
 export function upReasons(matchers: readonly Matcher[], inside: readonly string[], setting: Setting): Reason[] {
   const job = matchers.find((m) => m.label === 'job' && !m.op.startsWith('!'));
-  const alternatives = job?.op === '=~' ? job.value.replaceAll(/[()^$]/g, '').split('|') : [job?.value ?? ''];
+  const alternatives = job === undefined ? [] : jobNames(job.op, job.value);
   const named = job === undefined || isOpen(job) ? [] : alternatives.flatMap(setting.peersOfJob);
   const going = [...new Set(named)].filter(({ fate }) => fate !== 'stays');
   const instance = matchers.find((m) => m.label === 'instance' && !m.op.startsWith('!'));

@@ -87,6 +87,13 @@ const cases: readonly (readonly [expr: string, verdict: Verdict, says?: RegExp])
   ['kafka_consumer_group_lag > 1000', 'renamed', /write kafka_consumergroup_lag$/],
   ['kafka_consumer_fetch_manager_records_lag_max', 'not_served', /jmx_exporter in Kafka has it/],
   ['histogram_quantile(0.9, rate(redis_commands_latencies_usec_bucket[5m]))', 'not_served', /redis_exporter has it/],
+  ['rate(mysql_global_status_innodb_rows_inserted[5m])', 'renamed', /innodb_row_ops_total\{operation="inserted"\}$/],
+  [
+    'mysql_global_status_innodb_buffer_pool_pages_dirty',
+    'renamed',
+    /write mysql_global_status_buffer_pool_dirty_pages$/,
+  ],
+  ['mysql_global_status_com_commit or mysql_up', 'served'],
   ['kafka_burrow_partition_lag > 10', 'renamed', /write kafka_consumergroup_lag$/],
   ['redis_command_calls_total{cmd="get"}', 'renamed', /write redis_commands_total/],
   // what stays goes on as it was, under its own job
@@ -95,6 +102,7 @@ const cases: readonly (readonly [expr: string, verdict: Verdict, says?: RegExp])
   ['avg without (instance) (node_load1)', 'served'],
   ['sum by (instance) (node_load1)', 'served'],
   ['process_open_fds{job="shop"} > 100', 'served'],
+  ['process_open_fds{job="mysqld_exporter"} > 100', 'breaks', /of the process of mysqld_exporter/],
   [
     'mysql_global_variables_innodb_buffer_pool_size / on (instance) node_memory_MemTotal_bytes',
     'raw',
@@ -129,7 +137,8 @@ const cases: readonly (readonly [expr: string, verdict: Verdict, says?: RegExp])
   ['up{instance="db1:9104"} == 0', 'breaks', /pipemedic_target_up\{instance="db1:9104"\}/],
   // labels of the scrape
   ['mysql_up{job="mysql"} == 0', 'breaks', /the job is pipemedic's.*target_label: job/],
-  ['redis_up{job=~"redis.*"}', 'breaks'],
+  ['redis_up{job=~"redis.*"}', 'breaks', /replacement: NAME, with a name that the pattern matches/],
+  ['redis_up{job=~"(redis|valkey)"}', 'breaks', /replacement: redis\}/],
   ['mysql_up{instance="db1:9104"} == 0', 'breaks', /instance: db1:9104 at the target/],
   ['redis_up{namespace="prod"}', 'served', /note: .*namespace.*labels: \{namespace: …\}/],
   ['pipemedic_target_info{role="x"}', 'breaks', /has no label role/],
@@ -154,6 +163,7 @@ const cases: readonly (readonly [expr: string, verdict: Verdict, says?: RegExp])
   ['kafka_consumergroup_lag == 0', 'served'],
   ['jvm_memory_max_bytes == -1', 'breaks'],
   ['mysql_slave_status_slave_io_running == 0', 'served', /note: .*absent, not 0/],
+  ['count(kafka_brokers) by (job) < 3', 'served', /^$/],
   ['count(redis_instance_info{role="master"}) == 0', 'served', /note: .*never true/],
   // patterns over names
   ['{__name__=~"mysql_global_status_.*"}', 'breaks', /picks names by a pattern/],
@@ -219,7 +229,7 @@ test('names of files are judged against the inventory when there is one', () => 
         instance: 'db1.example:9104',
         labels: { env: 'prod' },
         collectors: ['replication', 'global_status'],
-        hasOption: (collector, metric) => collector === 'global_status' && metric.endsWith('_handler_rollback'),
+        hasOption: (collector, metric) => collector === 'global_status' && metric.endsWith('_innodb_mutex_os_waits'),
       },
     ],
   };
@@ -227,7 +237,12 @@ test('names of files are judged against the inventory when there is one', () => 
     ['mysql_up == 0', 'served'],
     ['mysql_slave_status_slave_io_running == 0', 'served'],
     ['mysql_global_status_uptime < 60', 'served'],
-    ['mysql_global_status_handler_rollback', 'served'],
+    ['mysql_global_status_innodb_mutex_os_waits', 'served'],
+    [
+      'mysql_global_status_handler_rollback',
+      'renamed',
+      /write mysql_global_status_handlers_total\{handler="rollback"\}/,
+    ],
     ['mysql_global_status_something_else', 'off', /also: \[something_else\].* at db1/],
     ['mysql_heartbeat_now_timestamp_seconds', 'off', /collector heartbeat, which is off at db1/],
     ['redis_up == 0', 'off', /needs a target of kind redis/],

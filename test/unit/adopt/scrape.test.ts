@@ -214,7 +214,7 @@ test('with an inventory: what is off at which target, and whose instance is kept
     await file(
       'pipemedic.yml',
       `targets:
-- {name: db1, kind: mysql, address: {host: db1}, instance: 'db1:9104', collectors: {gtid: false, global_status: {also: [Handler_rollback]}}}
+- {name: db1, kind: mysql, address: {host: db1}, instance: 'db1:9104', collectors: {gtid: false, global_status: {also: [Innodb_mutex_os_waits]}}}
 - {name: db2, kind: mysql, address: {host: db2}, collectors: {gtid: false, global_variables: {all: true}}}
 `,
     ),
@@ -225,7 +225,7 @@ test('with an inventory: what is off at which target, and whose instance is kept
       {alert: A, expr: mysql_up == 0},
       {alert: B, expr: mysql_heartbeat_now_timestamp_seconds},
       {alert: C, expr: mysql_gtid_errant_transactions > 0},
-      {alert: D, expr: mysql_global_status_handler_rollback},
+      {alert: D, expr: mysql_global_status_innodb_mutex_os_waits},
       {alert: E, expr: mysql_global_variables_anything},
       {alert: F, expr: redis_up == 0},
       {alert: G, expr: mysql_global_status_other}]}]`,
