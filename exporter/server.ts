@@ -29,7 +29,7 @@ export interface ServerDeps {
   /** Counts and logs what this program did wrong. */
   readonly fault: (part: string, error: unknown) => void;
   readonly deadline?: DeadlineOptions;
-  /** Scrapes answered at the same time; each holds one exposition in memory. */
+  /** Scrapes answered at the same time; each holds one exposition in memory. Those that still wait for targets hold none. */
   readonly maxScrapes?: number;
   /** Reads the inventory again. */
   readonly reload: () => Promise<boolean>;
@@ -146,31 +146,62 @@ function reloading({ reload, isCallerKnown }: ServerDeps): Handler {
 
 type Ask = (request: Request, rounds: Doors) => (budgetMs: number) => Promise<readonly Block[]>;
 
-/** All doors share the limit: each scrape holds one exposition in memory. */
+/** Scrapes that wait for what is measured, or for their turn: as many as an address has connections. */
+const mostWaiting = 512;
+
+/**
+ * All doors share the limits. Those who wait for targets do not count with those who are answered: else a part of the
+ * targets that hangs would keep out who asks for the others.
+ */
 function scrapes(deps: ServerDeps): (ask: Ask, withSelf: boolean) => Handler {
   const { rounds, self, clock, deadline = defaultDeadline, maxScrapes = 64 } = deps;
-  let running = 0;
-  return (ask, withSelf) => async (req, res) => {
-    if (running >= maxScrapes) {
-      res.setHeader('Retry-After', '1');
-      sendText(res, 503, `${String(running)} scrapes are being answered already\n`);
-      return;
-    }
-    running += 1;
-    const ended = self.scrapeStarted();
+  let waiting = 0;
+  let answered = 0;
+  const next: (() => void)[] = [];
+  const turn = async (): Promise<void> => {
+    if (answered < maxScrapes) answered += 1;
+    else await new Promise<void>((resolve) => next.push(resolve)); // in the place of the one that ends
+  };
+  const endTurn = (): void => {
+    const first = next.shift();
+    if (first === undefined) answered -= 1;
+    else first();
+  };
+  const find = async (req: Request, ask: Ask, withSelf: boolean): Promise<readonly Block[]> => {
+    const measure = ask(req, rounds);
+    const budgetMs = scrapeBudgetMs(req.get('x-prometheus-scrape-timeout-seconds'), deadline);
+    waiting += 1;
     try {
-      const measure = ask(req, rounds);
-      const budgetMs = scrapeBudgetMs(req.get('x-prometheus-scrape-timeout-seconds'), deadline);
-      const [measured, ofProcess] = await Promise.all([measure(budgetMs), withSelf ? self.processBlocks() : []]);
+      const found = await Promise.all([measure(budgetMs), withSelf ? self.processBlocks() : []]);
+      await turn();
+      return found.flat();
+    } finally {
+      waiting -= 1;
+    }
+  };
+  const answer = async (req: Request, res: Response, found: readonly Block[], withSelf: boolean): Promise<void> => {
+    try {
       const format = negotiate(req.get('accept'));
-      const blocks = [...measured, ...ofProcess, ...(withSelf ? await self.blocks() : [])];
+      const blocks = withSelf ? [...found, ...(await self.blocks())] : found;
       await sendExposition(req, res, await layOut(blocks, format, clock), format, clock);
       await taken(res);
+    } finally {
+      endTurn();
+    }
+  };
+  return (ask, withSelf) => async (req, res) => {
+    if (waiting >= mostWaiting || answered >= maxScrapes) {
+      res.setHeader('Retry-After', '1');
+      sendText(res, 503, `${String(waiting + answered)} scrapes are being answered already\n`);
+      return;
+    }
+    const ended = self.scrapeStarted();
+    try {
+      await answer(req, res, await find(req, ask, withSelf), withSelf);
     } catch (error) {
       if (!(error instanceof WrongQuestion)) throw error;
       sendText(res, 400, `${error.message}\n`);
     } finally {
-      running -= 1;
       ended();
     }
   };

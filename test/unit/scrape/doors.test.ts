@@ -215,3 +215,18 @@ test('only the labels of the inventory are taken out, whatever the others hold',
     ].join('\n'),
   );
 });
+
+test('targets that hang keep nobody out who asks for another one', async (t) => {
+  let finish = (): void => undefined;
+  const made = new Promise<void>((resolve) => (finish = resolve));
+  const get = await serving(t, fakes({ hang: script({ open: () => made }), well: script() }));
+  const waiting = Array.from({ length: 100 }, () => get('/probe?target=hang'));
+  try {
+    assert.equal((await get('/probe?target=well')).status, 200);
+  } finally {
+    finish();
+  }
+  const all = await Promise.all(waiting);
+  await Promise.all(all.map((answer) => answer.text()));
+  assert.ok(all.every(({ status }) => status === 200));
+});
