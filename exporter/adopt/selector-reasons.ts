@@ -1,6 +1,6 @@
 // One selector: who serves the name, and whether its matchers find the series of pipemedic.
 import type { Matcher, Selector } from '../promql.ts';
-import { isOpen, jobNames, plain } from './matchers.ts';
+import { isNamedAfter, isOpen, jobNames, plain } from './matchers.ts';
 import { knownOf, namesBeginning, type Known, type Origin } from './knowledge.ts';
 import { peerOf, type Peer } from './peers.ts';
 import type { Setting } from './setting.ts';
@@ -270,8 +270,9 @@ function prefixOf(metric: string): string {
 function ownProcessReasons(metric: string, peer: Peer, matchers: readonly Matcher[], setting: Setting): Reason[] {
   const job = matchers.find(({ label, op }) => label === 'job' && (op === '=' || op === '=~'));
   if (job === undefined || isOpen(job) || peer.prefixes.every((prefix) => prefix !== 'process_')) return [];
-  const owners = jobNames(job.op, job.value).flatMap(setting.peersOfJob);
-  const going = owners.find(({ fate }) => fate === 'program');
+  const names = jobNames(job.op, job.value);
+  const owners = names.flatMap(setting.peersOfJob);
+  const going = owners.find((owner) => owner.fate === 'program' && isNamedAfter(owner, names));
   if (going === undefined) return [];
   return [
     {

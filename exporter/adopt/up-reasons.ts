@@ -1,6 +1,6 @@
 // `up` is Prometheus' own: it tells of scrapes, and the scrape jobs are what changes.
 import type { Matcher } from '../promql.ts';
-import { isOpen, jobNames, plain } from './matchers.ts';
+import { isNamedAfter, isOpen, jobNames, plain } from './matchers.ts';
 import { peers, type Peer } from './peers.ts';
 import type { Setting } from './setting.ts';
 import { forSd, type Reason } from './verdict.ts';
@@ -48,7 +48,7 @@ export function upReasons(matchers: readonly Matcher[], inside: readonly string[
     verdict: 'breaks',
     metric: 'up',
     exporter: peer.name,
-    text: `up{job${job.op}"${job.value}"} goes with the scrape job of ${peer.name}${forever}; up of pipemedic tells that the exporter answers, not the server`,
+    text: `up{job${job.op}"${job.value}"} goes with the scrape job of ${peer.name}${isNamedAfter(peer, alternatives) ? '' : ', if that is what it is'}${forever}; up of pipemedic tells that the exporter answers, not the server`,
     fix: `write ${own} (pipemedic_target_up for a target of any kind), and up{job=~"pipemedic.*"} for the exporter; or give the targets the old job (exporter/MIGRATION.md, step 5)`,
   }));
 }

@@ -102,6 +102,8 @@ const cases: readonly (readonly [expr: string, verdict: Verdict, says?: RegExp])
   ['avg without (instance) (node_load1)', 'served'],
   ['sum by (instance) (node_load1)', 'served'],
   ['process_open_fds{job="shop"} > 100', 'served'],
+  ['process_open_fds{job="kafka-consumer"} > 100', 'served'],
+  ['up{job="kafka-consumer"} == 0', 'breaks', /of kafka_exporter, if that is what it is/],
   ['process_open_fds{job="mysqld_exporter"} > 100', 'breaks', /of the process of mysqld_exporter/],
   [
     'mysql_global_variables_innodb_buffer_pool_size / on (instance) node_memory_MemTotal_bytes',
