@@ -38,9 +38,9 @@ export async function examineAll(deps: SituationDeps<World>): Promise<readonly E
   const found: Examined[] = [];
   // One policy after the other: the doctor is no storm of logins.
   for (const policy of deps.policies()) {
-    const examined = targetsOf(deps, policy).map((target) => {
+    const examined = targetsOf(deps, policy).map(async (target): Promise<Examined> => {
       const role = otherRole(deps.inventory, policy.action, target);
-      return role === undefined ? examine(deps, policy, target) : leftAside(policy, target, role);
+      return role === undefined ? await examine(deps, policy, target) : leftAside(policy, target, role);
     });
     found.push(...(await Promise.all(examined)));
   }

@@ -93,7 +93,7 @@ export async function openSession(place: MysqlPlace): Promise<Session> {
       reject(new LostSessionError('broken', `the connection to the store on ${at} was lost${why}`, { cause: fault }));
     waiting.clear();
   };
-  connection.on('error', (error) => {
+  connection.on('error', (error: Error) => {
     noted(error);
     close();
   });
