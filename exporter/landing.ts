@@ -32,7 +32,7 @@ export function landingPage({ states, pipelines, settled, version, nowMs, withRe
 <h1>pipemedic exporter</h1>
 <p>Version ${escapeHtml(version)}. <a href="/metrics">Metrics</a> · <a href="/metrics?self=1">Metrics of the exporter only</a> · <a href="/sd">Service discovery</a> · <a href="/-/healthy">Healthy</a> · <a href="/-/ready">Ready</a></p>
 ${probes.length === 0 ? '' : `<p>Pipelines: ${probes.join(' · ')}</p>\n`}<h2>Targets</h2>
-<p>${counts.length === 0 ? 'There are none.' : `${counts.join(', ')}, as of the last scrape.`}${settled ? '' : ' The first look at all of them has not ended yet.'}</p>
+<p>${counts.length === 0 ? 'There are none.' : `${counts.join(', ')}, as of the last scrape. Up is what answers: whether it is well, a replica that stands still for example, is in the metrics and alerts, and <code>pipemedic-exporter doctor</code> tells.`}${settled ? '' : ' The first look at all of them has not ended yet.'}</p>
 ${counts.length === 0 ? '' : table(ordered)}${withReasons ? '' : hint}</body>
 </html>
 `;
