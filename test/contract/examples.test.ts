@@ -68,7 +68,7 @@ test('remediator/README.md names every parameter of every action', () => {
   const text = read('remediator/README.md');
   const missing = actions.flatMap((action) => {
     const named = action.name === 'maxwell.restart' ? ['cdc-service.restart', action.name] : [action.name];
-    const rows = text.split('\n').filter((line) => named.some((name) => line.startsWith(`| \`${name}\` |`)));
+    const rows = text.split('\n').filter((line) => named.some((name) => line.startsWith(`- \`${name}\`: `)));
     assert.ok(action.params instanceof z.ZodObject);
     return Object.keys(action.params.shape).filter((param) => !rows.some((row) => row.includes(`\`${param}\``)));
   });
