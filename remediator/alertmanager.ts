@@ -4,7 +4,7 @@ import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import fetch, { type Response } from 'node-fetch';
 import { z } from 'zod';
-import { within } from '../exporter/runtime/deadline.ts';
+import { until, within } from '../exporter/runtime/deadline.ts';
 import { asTargetError, TargetError } from '../exporter/runtime/errors.ts';
 import { readSecret } from '../exporter/runtime/secrets.ts';
 import { readTlsFiles } from '../exporter/runtime/tls-files.ts';
@@ -53,7 +53,9 @@ export async function openAlertmanager(peer: Peer): Promise<AlertmanagerClient> 
     init: { readonly method: 'GET' | 'POST'; readonly body?: string },
     signal: AbortSignal,
   ): Promise<{ response: Response; text: string }> => {
-    try {
+    const limit = within(10_000, signal);
+    const doing = `${peer.url} ${init.method} ${path.split('?')[0] ?? ''}`;
+    const exchange = async (): Promise<{ response: Response; text: string }> => {
       const response = await fetch(`${peer.url}/api/v2/${path}`, {
         ...init,
         headers: {
@@ -64,13 +66,16 @@ export async function openAlertmanager(peer: Peer): Promise<AlertmanagerClient> 
         // Followed, a POST would become a GET, and the credentials could go to somebody else.
         redirect: 'manual',
         size: maxReplyBytes,
-        signal: within(10_000, signal),
+        signal: limit,
         agent,
       });
-      const text = await response.text();
-      return { response, text };
+      return { response, text: await response.text() };
+    };
+    try {
+      // the file of a secret may be on a mount that hangs
+      return await until(limit, doing, exchange());
     } catch (error) {
-      throw asTargetError(error, `${peer.url} ${init.method} ${path.split('?')[0] ?? ''}`);
+      throw asTargetError(error, doing);
     }
   };
   const checked = ({ response, text }: { response: Response; text: string }): string => {

@@ -2,6 +2,7 @@
 import { connect, type Socket } from 'node:net';
 import { createConnection, type Connection, type ResultSetHeader } from 'mysql2';
 import type { Auth, Tls } from '../../exporter/fields.ts';
+import { until, within } from '../../exporter/runtime/deadline.ts';
 import { messageOf } from '../../exporter/runtime/errors.ts';
 import { readSecret } from '../../exporter/runtime/secrets.ts';
 import { addressText, type MysqlAddress } from '../../exporter/systems/mysql/address.ts';
@@ -57,9 +58,9 @@ export async function openSession(place: MysqlPlace): Promise<Session> {
   socket.setNoDelay(true).setKeepAlive(true, 10_000);
   let connection: Connection;
   try {
-    const password = await readSecret(auth);
-    const ssl = await sslOf(tls);
-    const authPlugins = await authPluginsFor(address, tls, socket);
+    // files, which may be on a mount that hangs: a session that is never had would be counted as one for ever
+    const reading = Promise.all([readSecret(auth), sslOf(tls), authPluginsFor(address, tls, socket)]);
+    const [password, ssl, authPlugins] = await until(within(statementMs), 'the files of the login', reading);
     connection = createConnection({
       stream: () => socket,
       host: certificateName(address, tls),
