@@ -167,8 +167,6 @@ async function heldBack(db: Tx, claim: Claim, scopes: readonly string[], t: numb
   if (work !== undefined) {
     return lost('maintenance', `${text(work, 'owner')} works on ${text(work, 'scope')}: ${text(work, 'reason')}`);
   }
-  // What a person starts is that person's own decision, as before a demotion or in a storm.
-  if (isHuman(claim)) return undefined;
   const demotion = await db.get(
     'SELECT * FROM demotion WHERE policy = ? AND target = ?',
     ...[policyNameOf(claim), claim.target],

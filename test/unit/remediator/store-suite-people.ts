@@ -186,13 +186,17 @@ export function peopleSuite(name: string, make: () => Promise<StoreUnderTest>): 
       assert.deepEqual(verbs, ['demote', 'lift_demotion', 'demote', 'demote']);
     });
 
-    it('a storm, for what begins by itself', async (store) => {
+    it('a storm, also for what a person has agreed to before it', async (store) => {
       const episode = await openEpisode(store, labels);
       assert.equal(await store.storm(), undefined);
       const storm = { state: 'active', enteredMs: t0, cooldownUntilMs: t0 + 5, inputs: { targets: ['a'] } } as const;
       await store.setStorm(storm);
       assert.deepEqual(await store.storm(), storm);
       assert.equal(await refusal(store, claimOf(episode), t0 + hour), 'storm', 'until somebody says it is over');
+      const asked = await store.requestApproval(askedOf(episode.id), t0);
+      await store.decideApproval(asked.approval.id, 'approved', 'ann', '', t0);
+      const leave = { actor: 'human:ann', approval: { id: asked.approval.id, ...hashes } };
+      assert.equal(await refusal(store, claimOf(episode, leave), t0), 'storm');
       await store.setStorm({ ...storm, state: 'calm', cooldownUntilMs: undefined });
       assert.equal(await refusal(store, claimOf(episode), t0), 'won');
     });
