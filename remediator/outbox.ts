@@ -29,12 +29,16 @@ const mostInOne = 100;
 /** Posts everything that is due; call it every second. */
 export async function sendDue(context: Context, signal: AbortSignal): Promise<void> {
   const { store, clock, metrics } = context;
+  const tellPending = async (): Promise<void> => {
+    // twice the time of repetition without a taker
+    metrics.escalationsPending(await store.undeliveredEscalations(clock.nowMs() - 2 * repeatMs));
+  };
+  await tellPending(); // also where those who are told are slow to take it
   const due = await store.dueEscalations(clock.nowMs());
   for (const { peers, escalations } of await bySource(context, due)) {
     for (const batch of batchesOf(escalations)) await send(context, peers, batch, signal);
   }
-  // twice the time of repetition without a taker
-  metrics.escalationsPending(await store.undeliveredEscalations(clock.nowMs() - 2 * repeatMs));
+  await tellPending();
 }
 
 interface Destined {

@@ -97,11 +97,17 @@ export function createRunner<W>(deps: RunnerDeps<W>): Runner {
     evidenceHash: string | undefined,
     state: { ctx?: RunContext<W> },
   ): Promise<void> => {
-    const policy = policyOf(run.policy);
+    const read = policyOf(run.policy);
+    const policy = 'fault' in read ? unreadablePolicy : read;
     const lease = keepLease(store, hold, timing, log);
     try {
       const action = deps.actions.find((a) => a.name === run.action);
       const entries = [...(await store.journalOf(run.id))];
+      if ('fault' in read) {
+        const changed = mutated(entries);
+        await finish(run, hold, policy, changed, unconductable(read.fault, changed));
+        return;
+      }
       if (action === undefined) {
         const changed = mutated(entries);
         await finish(run, hold, policy, changed, unconductable(`there is no action ${run.action} any more`, changed));
@@ -247,9 +253,14 @@ const frozenPolicy = z.object({
 });
 type FrozenPolicy = z.output<typeof frozenPolicy>;
 
+/** Of a run whose own policy cannot be read: nothing of it is done again soon. */
+const unreadablePolicy: FrozenPolicy = { name: '', soakMs: 0, pace: { cooldownMs: 3_600_000 } };
+
 /** As it was at the claim. Later edits stop a run, they do not change how it is conducted. */
-function policyOf(stored: Json): FrozenPolicy {
-  return frozenPolicy.parse(stored);
+function policyOf(stored: Json): FrozenPolicy | { readonly fault: string } {
+  const read = frozenPolicy.safeParse(stored);
+  if (read.success) return read.data;
+  return { fault: `the policy that it was claimed by cannot be read: ${z.prettifyError(read.error)}` };
 }
 
 export type { Ending } from './runner/context.ts';

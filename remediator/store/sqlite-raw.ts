@@ -69,7 +69,11 @@ export function openRaw({ file, readOnly, timeoutMs }: SqliteOpening): SqliteRaw
         const statement = prepare(sql);
         return rows.map((values) => Number(statement.run(...values).lastInsertRowid));
       }),
-    begin: () => raw.run('BEGIN IMMEDIATE', []),
+    begin: () => {
+      // one whose ROLLBACK failed would stand in the way of every later one
+      if (base.isTransaction) raw.run('ROLLBACK', []);
+      return raw.run('BEGIN IMMEDIATE', []);
+    },
     commit: () => raw.run('COMMIT', []),
     rollback: () => {
       // SQLITE_FULL and I/O errors may have rolled it back already

@@ -61,6 +61,22 @@ for (const [where, outcome, latches] of [
   });
 }
 
+test('a run whose policy cannot be read any more ends, and is told', async () => {
+  await using h = await harness();
+  const action = stepAction(new Target(), {});
+  await leftOpen(h, action, 'before');
+  h.clock.aheadMs += later;
+  const activeRuns = async (): ReturnType<Harness['store']['activeRuns']> =>
+    (await h.store.activeRuns()).map((run) => ({ ...run, policy: { name: 'p' } }));
+  const next = h.runner(action, { holder: 'h2', store: { ...h.store, activeRuns } });
+  await next.resume();
+  await next.idle();
+  const run = await h.onlyRun();
+  assert.deepEqual([run.state, run.outcome], ['ended', 'refused']);
+  assert.match(run.because ?? '', /the policy that it was claimed by cannot be read: .*soakMs/s);
+  assert.equal(h.endings.length, 1);
+});
+
 test('a run of a holder that may be within a call is not taken sooner because its steps cannot be told', async () => {
   await using h = await harness();
   const action = stepAction(new Target(), {});
