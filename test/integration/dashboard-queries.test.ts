@@ -267,11 +267,12 @@ test('one thing that is wrong is one alert, whatever the number of doors and exp
     counts.filter(({ value }) => value[1] !== '1'),
     [],
   );
-  // The rest cannot be true beside the others (a JVM that is visible is not gone) or needs ten minutes of history
+  // The rest cannot be true beside the others (a JVM that is visible is not gone, a link that is down is not silent) or
+  // needs ten minutes of history
   const seen = new Set(counts.map(({ metric }) => metric['alertname']));
   const scopes = new Set(['target', 'pipeline', 'inhibitor']);
   assert.deepEqual(
     bundle.alerts.filter((a) => scopes.has(a.labels.scope) && !seen.has(a.alert)).map((a) => a.alert),
-    ['JvmDown', 'JvmUnknown', 'KafkaConsumerUncommitted', 'PipelineLagUnknown'],
+    ['JvmDown', 'JvmUnknown', 'KafkaConsumerUncommitted', 'PipelineLagUnknown', 'RedisReplicationLinkSilent'],
   );
 });
