@@ -224,6 +224,7 @@ test('the log of the store is synced before the 2xx is written', async (t) => {
     );
     from = answered + 1;
   }
+  assert.equal(at(/HTTP\/1\.1 200/, from), -1, 'each was answered once');
 });
 
 test('a full store is 503 and no more; with room again the same notification is taken once', async () => {
