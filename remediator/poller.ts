@@ -6,11 +6,11 @@ import type { LedgerClock } from './clock.ts';
 import { identOf } from './episodes.ts';
 import type { Metrics } from './metrics.ts';
 import type { AlertState, Episode, EpisodeOutcome, Run } from './model.ts';
-import type { EpisodeChange, Store } from './store/store.ts';
+import type { EpisodeChange, LateCopy, Store } from './store/store.ts';
 
 type PollStore = Pick<
   Store,
-  'openEpisodes' | 'episode' | 'setAlertState' | 'closeEpisode' | 'reopen' | 'decisionsOf' | 'runsOf'
+  'openEpisodes' | 'episode' | 'setAlertState' | 'closeEpisode' | 'lateCopies' | 'reopen' | 'decisionsOf' | 'runsOf'
 >;
 
 export interface PolledSource {
@@ -35,6 +35,8 @@ const freshMs = 90_000;
 const vanishedAfterMs = 900_000;
 const absentPolls = 3;
 const factsFreshMs = 120_000;
+/** Alertmanager's default repeat_interval: what is still active by then was told anew. */
+const lateCopiesMs = 4 * 3_600_000;
 
 export interface Poller {
   /** Polls each source whose time has come; call it every second. */
@@ -47,12 +49,13 @@ export function createPoller(context: Context): Poller {
   const { store, sources, clock, metrics } = context;
   const nextMs = new Map<string, number>();
   const absent = new Map<string, Absence>();
-  /** Closed episodes that got a late copy: are they over? */
-  const late = new Map<string, Set<string>>();
+  /** Late copies that Alertmanager was asked about, by episode: the copy. All others are in the store, also after a restart. */
+  const settled = new Map<string, number>();
 
   const pollOne = async (source: PolledSource, open: readonly Episode[], signal: AbortSignal): Promise<void> => {
     const seenMs = clock.nowMs();
-    const answers = await ask(context, source, open, late.get(source.name)?.size ?? 0, signal);
+    const late = await unsettled(store, settled, source.name, seenMs);
+    const answers = await ask(context, source, open, late.length, signal);
     for (const episode of open) {
       const sight = sightOf(episode.ident, answers);
       if (sight.state === 'unreachable') {
@@ -65,7 +68,9 @@ export function createPoller(context: Context): Poller {
       await store.setAlertState(episode.id, sight.state, sight.detail, seenMs);
       noteAbsence(absent, episode.id, sight, seenMs);
     }
-    await reopenLate(context, late, source, answers, seenMs);
+    for (const copy of late) {
+      if (await isSettled(context, copy.episodeId, answers, seenMs)) settled.set(copy.episodeId, copy.copyMs);
+    }
   };
 
   return {
@@ -86,8 +91,6 @@ export function createPoller(context: Context): Poller {
       for (const id of absent.keys()) if (!stillOpen.has(id)) absent.delete(id);
     },
     poke: (source, changes) => {
-      const copies = changes.filter((c) => c.change === 'late_copy').map((c) => c.episodeId);
-      if (copies.length > 0) late.set(source, new Set([...(late.get(source) ?? []), ...copies]));
       if (changes.length === 0) return;
       const now = clock.nowMs();
       // a refresh of what is known to be active brings nothing new
@@ -197,35 +200,40 @@ export function sightOf(
   return { state: 'absent', detail: good.length < answers.length ? 'not every peer could be asked' : '' };
 }
 
-/** A copy was taken for a late one, but Alertmanager has the alert active a good while after the episode was closed. */
-async function reopenLate(
+/** Closed episodes that got a copy after their end: are they over? */
+async function unsettled(
+  store: Pick<PollStore, 'lateCopies'>,
+  settled: Map<string, number>,
+  source: string,
+  nowMs: number,
+): Promise<readonly LateCopy[]> {
+  for (const [id, copyMs] of settled) if (copyMs < nowMs - lateCopiesMs) settled.delete(id);
+  const copies = await store.lateCopies(source, nowMs - lateCopiesMs);
+  return copies.filter(({ episodeId, copyMs }) => settled.get(episodeId) !== copyMs);
+}
+
+/** A copy was taken for a late one, but Alertmanager may have the alert active a good while after the episode was closed. */
+async function isSettled(
   { store, log }: Context,
-  late: Map<string, Set<string>>,
-  source: PolledSource,
+  id: string,
   answers: readonly Answer[],
   seenMs: number,
-): Promise<void> {
-  const waiting = late.get(source.name);
-  if (waiting === undefined || !answers.some((a) => a.ok)) return;
-  for (const id of [...waiting]) {
-    const episode = await store.episode(id);
-    if (episode?.closedMs === undefined) {
-      waiting.delete(id);
-      continue;
-    }
-    // The peers may still show what ended a moment ago.
-    if (seenMs - episode.closedMs < freshMs) continue;
-    const sight = sightOf(episode.ident, answers);
-    if (sight.state === 'absent' && sight.detail !== '') continue; // it may fire at the peer that could not be asked
-    waiting.delete(id);
-    if (sight.state === 'absent') continue;
-    const startsWallMs = answers
-      .flatMap((a) => (a.ok ? (a.byIdent.get(episode.ident) ?? []) : []))
-      .reduce((least, a) => Math.min(least, a.startsAt), Infinity);
-    const opened = await store.reopen(id, Number.isFinite(startsWallMs) ? startsWallMs : episode.startsWallMs, seenMs);
-    if (opened !== undefined)
-      log.warn({ episode: opened, after: id }, 'an alert is active though its episode was closed');
-  }
+): Promise<boolean> {
+  if (!answers.some((a) => a.ok)) return false;
+  const episode = await store.episode(id);
+  if (episode?.closedMs === undefined) return true;
+  // The peers may still show what ended a moment ago.
+  if (seenMs - episode.closedMs < freshMs) return false;
+  const sight = sightOf(episode.ident, answers);
+  // it may fire at the peer that could not be asked
+  if (sight.state === 'absent') return sight.detail === '';
+  const startsWallMs = answers
+    .flatMap((a) => (a.ok ? (a.byIdent.get(episode.ident) ?? []) : []))
+    .reduce((least, a) => Math.min(least, a.startsAt), Infinity);
+  const opened = await store.reopen(id, Number.isFinite(startsWallMs) ? startsWallMs : episode.startsWallMs, seenMs);
+  if (opened !== undefined)
+    log.warn({ episode: opened, after: id }, 'an alert is active though its episode was closed');
+  return true;
 }
 
 async function closeIfOver(

@@ -19,6 +19,7 @@ type Intake = Pick<
   | 'findEpisodes'
   | 'setAlertState'
   | 'scheduleEval'
+  | 'lateCopies'
   | 'reopen'
   | 'closeEpisode'
 >;
@@ -31,6 +32,9 @@ interface Context {
   /** Bodies that are stored may take so much; beyond it none is taken. */
   readonly webhookCapBytes: number;
 }
+
+/** Both times are read before the transactions, which may wait for each other. A copy too many is one more question. */
+const lateSlackMs = 10_000;
 
 /** Of one transaction: a file that is nearly full takes a part of them. */
 const largestGroup = 200;
@@ -119,6 +123,19 @@ export function intakeOf({ db, wallMs, relapseMs, webhookCapBytes }: Context): I
            AND (next_eval_ms = ? OR (? IS NULL AND next_eval_ms IS NULL))`,
         ...[nextMs, episodeId, oldMs ?? null, oldMs ?? null],
       )) === 1,
+    lateCopies: async (source, sinceMs) =>
+      (
+        await db.all(
+          `SELECT e.id, max(w.processed_ms) AS copy_ms FROM episode e
+             JOIN episode_webhook l ON l.episode_id = e.id AND l.status = 'firing'
+             JOIN webhook w ON w.id = l.webhook_id AND w.processed_ms >= e.closed_ms - ?
+             WHERE e.state = 'closed' AND e.closed_ms >= ? AND e.source = ? AND NOT EXISTS (
+               SELECT 1 FROM episode n
+               WHERE n.ident = e.ident AND n.id <> e.id AND (n.closed_ms IS NULL OR n.closed_ms > e.closed_ms))
+             GROUP BY e.id`,
+          ...[lateSlackMs, sinceMs, source],
+        )
+      ).map((row) => ({ episodeId: text(row, 'id'), copyMs: int(row, 'copy_ms') })),
     reopen: async (episodeId, startsWallMs, nowMs) =>
       await db.transact(async (db) => {
         const row = await db.get(`SELECT * FROM episode WHERE id = ? AND state = 'closed'`, episodeId);

@@ -69,6 +69,8 @@ export interface Store extends StoreOfPeople, AsyncDisposable {
   readonly setAlertState: (episodeId: string, state: AlertState, detail: string, seenMs: number) => Promise<void>;
   /** CAS on the old value: false when another evaluator took it. */
   readonly scheduleEval: (episodeId: string, oldMs: number | undefined, nextMs: number) => Promise<boolean>;
+  /** Closed episodes, ended since then and the newest of their identity, that were told as firing after their end. */
+  readonly lateCopies: (source: string, sinceMs: number) => Promise<readonly LateCopy[]>;
   /** For a closed episode that Alertmanager still says is active: opens its successor. undefined when one is open already. */
   readonly reopen: (episodeId: string, startsWallMs: number, nowMs: number) => Promise<string | undefined>;
   /**
@@ -263,6 +265,12 @@ export interface ReadWebhook {
   readonly id: number;
   readonly alerts: readonly IncomingAlert[] | undefined;
   readonly truncated: boolean;
+}
+
+export interface LateCopy {
+  readonly episodeId: string;
+  /** When the newest one was processed. */
+  readonly copyMs: number;
 }
 
 export interface EpisodeChange {

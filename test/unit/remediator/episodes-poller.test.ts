@@ -27,12 +27,14 @@ const inhibited: Status = { state: 'suppressed', silencedBy: [], inhibitedBy: ['
 interface Bench extends AsyncDisposable {
   readonly store: Store;
   readonly clock: MovableClock;
-  readonly poller: Poller;
+  readonly poke: Poller['poke'];
   /** What each peer says of the alert: a status, absent, or down. */
   readonly peers: (Status | 'absent' | 'down')[];
   readonly asked: { count: number; matchers: readonly string[] };
   readonly episode: Episode;
   readonly now: () => Promise<Episode>;
+  /** Another poller in the place of the former one, which has forgotten everything. */
+  readonly restart: () => void;
   /** Time passes second by second, with a tick in each. */
   readonly pass: (ms: number) => Promise<void>;
   /** What an evaluation found. */
@@ -45,31 +47,39 @@ async function bench(): Promise<Bench> {
   const store = openSqlite({ file: join(dir, 'store.db'), wallMs: clock.wallMs });
   const peers: Bench['peers'] = ['absent', 'absent'];
   const asked: Bench['asked'] = { count: 0, matchers: [] };
-  const poller = createPoller({
-    ...{ store, clock, metrics: createMetrics('test'), log: createLog('test', 'silent') },
-    sources: [
-      {
-        name: 'main',
-        peers: peers.map((_, i) => ({
-          url: `http://peer${i}`,
-          alerts: (matchers) => {
-            asked.count++;
-            asked.matchers = matchers;
-            const status = peers[i] ?? 'down';
-            if (status === 'down') return Promise.reject(new Error('refused'));
-            const alerts =
-              status === 'absent'
-                ? []
-                : [{ labels: { ...labels, replica: String(i) }, startsAt: clock.wallMs(), status }];
-            return Promise.resolve({ alerts, dateMs: clock.wallMs() });
-          },
-        })),
-      },
-    ],
-  });
+  const newPoller = (): Poller =>
+    createPoller({
+      ...{ store, clock, metrics: createMetrics('test'), log: createLog('test', 'silent') },
+      sources: [
+        {
+          name: 'main',
+          peers: peers.map((_, i) => ({
+            url: `http://peer${i}`,
+            alerts: (matchers) => {
+              asked.count++;
+              asked.matchers = matchers;
+              const status = peers[i] ?? 'down';
+              if (status === 'down') return Promise.reject(new Error('refused'));
+              const alerts =
+                status === 'absent'
+                  ? []
+                  : [{ labels: { ...labels, replica: String(i) }, startsAt: clock.wallMs(), status }];
+              return Promise.resolve({ alerts, dateMs: clock.wallMs() });
+            },
+          })),
+        },
+      ],
+    });
+  let poller = newPoller();
   const episode = await openEpisode(store, labels, { nowMs: clock.nowMs(), startsWallMs: clock.wallMs() });
   return {
-    ...{ store, clock, poller, peers, asked, episode },
+    ...{ store, clock, peers, asked, episode },
+    poke: (...changes) => {
+      poller.poke(...changes);
+    },
+    restart: () => {
+      poller = newPoller();
+    },
     now: () => episodeNow(store, episode.id),
     pass: async (ms) => {
       for (let passed = 0; passed < ms; passed += second) {
@@ -171,7 +181,7 @@ test('a delivery makes it ask at once', async () => {
   await using b = await bench();
   await b.pass(5 * minute);
   b.asked.count = 0;
-  b.poller.poke('main', [{ episodeId: b.episode.id, change: 'resolved_hint' }]);
+  b.poke('main', [{ episodeId: b.episode.id, change: 'resolved_hint' }]);
   await b.pass(3 * second);
   assert.equal(b.asked.count, 2);
 });
@@ -275,15 +285,25 @@ test('vanished after a failed run is failed', async () => {
 });
 
 test('a late copy of an alert that Alertmanager has active long after the end opens it anew, once; else not', async () => {
-  for (const really of [true, false]) {
+  for (const [really, restarted] of [
+    [true, 'no'],
+    [false, 'no'],
+    [true, 'before it is told'],
+    [false, 'before it is told'],
+    [true, 'while it waits'],
+    [false, 'while it waits'],
+  ] as const) {
     await using b = await bench();
     const { id, version } = await b.now();
     await b.store.closeEpisode(id, version, 'healed', b.clock.nowMs());
     b.peers.fill(active);
     const changes = await deliver(b.store, [firing(labels, b.episode.startsWallMs)], { nowMs: b.clock.nowMs() });
     assert.equal(changes[0]?.change, 'late_copy');
-    b.poller.poke('main', changes);
+    // Between the transaction of a notification and what is told of it the process may end.
+    if (restarted === 'before it is told') b.restart();
+    else b.poke('main', changes);
     await b.pass(30 * second);
+    if (restarted === 'while it waits') b.restart();
     assert.deepEqual(await b.store.openEpisodes(), [], 'peers may show for a while what has ended');
     if (!really) b.peers.fill('absent');
     await b.pass(12 * minute);
@@ -291,6 +311,7 @@ test('a late copy of an alert that Alertmanager has active long after the end op
     assert.deepEqual(
       open.map((e) => e.relapseOf),
       really ? [id] : [],
+      `really: ${String(really)}, restarted: ${restarted}`,
     );
   }
 });

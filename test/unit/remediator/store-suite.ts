@@ -187,18 +187,24 @@ export function storeSuite(name: string, make: () => Promise<StoreUnderTest>): v
       let wallMs = 1_500_000;
       await using store = await under.open({ wallMs: () => wallMs, relapseMs: 60_000 });
       const first = await openEpisode(store, labels, { startsWallMs: 1_000_000 });
-      assert.equal(await store.closeEpisode(first.id, first.version, 'healed', t0 + 10_000), true);
+      assert.equal(await store.closeEpisode(first.id, first.version, 'healed', t0 + 10_001), true);
+      assert.deepEqual(await store.lateCopies('main', t0), []);
       // the same start with drift; a start well before the end; a resolved one
       for (const late of [firing(labels, 1_000_900), firing(labels, 1_370_000), resolved(labels)]) {
         const [change] = await deliver(store, [late], { nowMs: t0 + 20_000 });
         assert.deepEqual(change, { episodeId: first.id, change: 'late_copy' });
       }
       assert.equal((await store.webhooksOf(first.id)).length, 4);
+      const copies = [{ episodeId: first.id, copyMs: t0 + 20_000 }];
+      assert.deepEqual(await store.lateCopies('main', t0), copies, 'what a restart does not forget');
+      assert.deepEqual(await store.lateCopies('main', t0 + 10_002), [], 'ended before');
+      assert.deepEqual(await store.lateCopies('other', t0), []);
       wallMs = 1_600_000;
       const [relapse] = await deliver(store, [firing(labels, 1_510_000)], { nowMs: t0 + 60_000 });
       assert.equal(relapse?.change, 'opened');
       const second = await episodeNow(store, relapse.episodeId);
       assert.equal(second.relapseOf, first.id);
+      assert.deepEqual(await store.lateCopies('main', t0), [], 'a newer one has taken its place');
       assert.equal(await store.closeEpisode(second.id, second.version, 'healed', t0 + 70_000), true);
       const [third] = await deliver(store, [firing(labels, 1_900_000)], { nowMs: t0 + 200_000 });
       assert.equal((await episodeNow(store, third?.episodeId ?? '')).relapseOf, undefined);
