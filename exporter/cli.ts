@@ -9,14 +9,15 @@ import { passwordVariable, prometheusAddress, tokenVariable, userVariable } from
 import { doctorText, isHealthy } from './doctor/report.ts';
 import { rulesFolder } from './doctor/shipped-rules.ts';
 import { systemClock } from './runtime/clock.ts';
+import { holdSignals, type EarlySignals } from './runtime/early-signals.ts';
 import { codeOf, ConfigError, messageOf } from './runtime/errors.ts';
 import { parseListenAddress, type ListenAddress } from './runtime/http.ts';
-import { createLog } from './runtime/log.ts';
+import { createLog, type Log } from './runtime/log.ts';
 import { onShutdown } from './runtime/shutdown.ts';
 import { packageVersion } from './runtime/version.ts';
 import { defaultDeadline } from './scrape/deadline.ts';
 import { defaultLimits, type SweepLimits } from './scrape/limits.ts';
-import { serve } from './serve.ts';
+import { serve, type Serving } from './serve.ts';
 import { collectPipelines } from './systems/pipeline/collector-pipeline.ts';
 import { FlowMemory } from './systems/pipeline/facts-flow.ts';
 import { gapIn } from './systems/pipeline/facts-gaps.ts';
@@ -67,10 +68,10 @@ class UsageError extends Error {}
 
 type Options = ReturnType<typeof parse>['values'];
 
-/** Does what the command line says; sets the exit status. */
-export async function run(args: readonly string[] = process.argv.slice(2)): Promise<void> {
+/** Does what the command line says; sets the exit status. @param signals those that came while this was loaded */
+export async function run(args: readonly string[], signals = holdSignals([])): Promise<void> {
   try {
-    await command(args);
+    await command(args, signals);
   } catch (error) {
     const expected = explain(error);
     process.stderr.write(
@@ -80,9 +81,10 @@ export async function run(args: readonly string[] = process.argv.slice(2)): Prom
   }
 }
 
-async function command(args: readonly string[]): Promise<void> {
+async function command(args: readonly string[], signals: EarlySignals): Promise<void> {
   const { values, positionals } = parse(args);
   const [name, ...more] = positionals;
+  if (name !== 'serve') signals.release();
   if (values.help) print(usage);
   else if (values.version) print(`${packageVersion()}\n`);
   else if (name === undefined)
@@ -90,7 +92,7 @@ async function command(args: readonly string[]): Promise<void> {
   else if (name === 'verify-backup') await verifyCommand(more, values);
   else if (name === 'adopt') await adoptCommand(more, values);
   else if (more.length > 0) throw new UsageError(`${more.join(' ')} is too much: one command at a time`);
-  else if (name === 'serve') await serveCommand(values);
+  else if (name === 'serve') await serveCommand(values, signals);
   else if (name === 'check') print(summaryOf(await loadWithSecrets(fileOf(values)), gapIn));
   else if (name === 'doctor') await doctorCommand(values);
   else if (name === 'catalogue') print(`${JSON.stringify([...catalogue.values(), ...openCatalogue], undefined, 2)}\n`);
@@ -127,7 +129,7 @@ function parse(args: readonly string[]) {
   }
 }
 
-async function serveCommand(options: Options): Promise<void> {
+async function serveCommand(options: Options, signals: EarlySignals): Promise<void> {
   const file = fileOf(options);
   const log = createLog('exporter', levelOf(options));
   const early = { isReloadAsked: false };
@@ -135,9 +137,33 @@ async function serveCommand(options: Options): Promise<void> {
     early.isReloadAsked = true; // done once there is something to reload: what was read may be older than the signal
     return Promise.resolve();
   };
-  process.on('SIGHUP', () => void reload());
+  signals.on('SIGHUP', () => void reload());
+  // An end that is asked for before it serves is an end in order too.
+  const started = Promise.withResolvers<Serving | undefined>();
+  const stopping = new AbortController();
+  const stop = async (): Promise<void> => {
+    stopping.abort();
+    await (await started.promise)?.stop();
+  };
+  onShutdown(stop, graceMs, log, process, signals);
+  try {
+    if (stopping.signal.aborted) return;
+    const serving = await start(file, options, log);
+    reload = serving.reload;
+    if (early.isReloadAsked) void reload();
+    // A failure that nobody waits for, here or in a library, costs what it belongs to and not the view of all the others.
+    process.on('unhandledRejection', (error) => {
+      serving.fault('a failure that nobody waited for', error);
+    });
+    started.resolve(serving);
+  } finally {
+    started.resolve(undefined); // as long as nothing was started
+  }
+}
+
+function start(file: string, options: Options, log: Log): Promise<Serving> {
   const flows = new FlowMemory();
-  const serving = await serve({
+  return serve({
     load: () => loadWithSecrets(file),
     listen: listenAddressesOf(options),
     web: options['web.config.file'],
@@ -150,13 +176,6 @@ async function serveCommand(options: Options): Promise<void> {
       collectPipelines(pipelines, board, put, systemClock, flows);
     },
   });
-  reload = serving.reload;
-  if (early.isReloadAsked) void reload();
-  // A failure that nobody waits for, here or in a library, costs what it belongs to and not the view of all the others.
-  process.on('unhandledRejection', (error) => {
-    serving.fault('a failure that nobody waited for', error);
-  });
-  onShutdown(serving.stop, graceMs, log);
 }
 
 /** A secret that is missing is told for its target, beside what is right with the others. */

@@ -1,4 +1,5 @@
 import { loadInventory } from '../exporter/config/loader.ts';
+import { holdSignals, type EarlySignals } from '../exporter/runtime/early-signals.ts';
 import { codeOf, ConfigError, messageOf } from '../exporter/runtime/errors.ts';
 import { packageVersion } from '../exporter/runtime/version.ts';
 import {
@@ -97,19 +98,20 @@ export interface Streams {
   readonly err: (text: string) => void;
 }
 
-/** Does what the command line says; sets the exit status. */
-export async function run(): Promise<void> {
-  const code = await main(process.argv.slice(2), {
+/** Does what the command line says; sets the exit status. @param signals those that came while this was loaded */
+export async function run(signals: EarlySignals): Promise<void> {
+  const streams: Streams = {
     out: (text) => process.stdout.write(text),
     err: (text) => process.stderr.write(text),
-  });
+  };
+  const code = await main(process.argv.slice(2), streams, signals);
   if (code !== 0) process.exitCode = code;
 }
 
 /** @returns the exit status */
-export async function main(args: readonly string[], streams: Streams): Promise<number> {
+export async function main(args: readonly string[], streams: Streams, signals = holdSignals([])): Promise<number> {
   try {
-    await command(args, streams.out);
+    await command(args, streams.out, signals);
     return 0;
   } catch (error) {
     const expected = explain(error);
@@ -119,9 +121,10 @@ export async function main(args: readonly string[], streams: Streams): Promise<n
   }
 }
 
-async function command(args: readonly string[], print: Print): Promise<void> {
+async function command(args: readonly string[], print: Print, signals: EarlySignals): Promise<void> {
   const { values, positionals } = parse(args);
   const [name, ...rest] = positionals;
+  if (name !== 'serve') signals.release();
   if (values.help) {
     print(usage);
     return;
@@ -138,6 +141,7 @@ async function command(args: readonly string[], print: Print): Promise<void> {
           ...files,
           listen: listenAddressesOf(values),
           level: levelOf(values),
+          signals,
         }),
       );
     case 'check':

@@ -18,6 +18,7 @@ import { loop } from './loops.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 import { sendDue } from './outbox.ts';
 import { demotionWindowMs } from './past.ts';
+import type { PeopleContext } from './people-context.ts';
 import { requireApart } from './place-servers.ts';
 import { longestWindowMs, type KnownAction } from './policies.ts';
 import { createPoller } from './poller.ts';
@@ -36,6 +37,8 @@ export interface Evaluating {
   readonly tick: () => Promise<void>;
   readonly resume: () => Promise<void>;
   readonly drain: (signal: AbortSignal) => Promise<void>;
+  /** Whether a question is one still, by the facts of now. */
+  readonly stillAsked: NonNullable<PeopleContext['stillAsked']>;
 }
 
 export interface EvaluatorParts {
@@ -64,6 +67,8 @@ export interface ServeOptions {
   readonly web?: string | undefined;
   readonly version: string;
   readonly log: Log;
+  /** Aborted when it shall end again before it has begun anything. */
+  readonly stopping?: AbortSignal;
   readonly createEvaluator: (parts: EvaluatorParts) => Evaluating;
   readonly machine?: Machine;
 }
@@ -173,6 +178,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     api: apiRouter({
       ...{ store, clock, log, inventory, switchFile, reload, sharedStore: settings.mysqlStore !== undefined },
       changed: evaluation.soon,
+      stillAsked: evaluator.stillAsked,
       admit: apiAdmission(settings, options.listen),
       policies: () => {
         const viewed = policies.map((policy) => ({ policy, highestMode: highestModeOf(policy.action) }));
@@ -228,9 +234,11 @@ export async function serve(options: ServeOptions): Promise<Serving> {
       prune(store, { ...settings.retention, longestWindowMs: Math.max(longestMs, demotionWindowMs) }, clock, signal),
     ).run(),
   );
-  await evaluator.resume();
-  notReady = undefined;
-  loops.push(evaluation.run());
+  if (options.stopping?.aborted !== true) {
+    await evaluator.resume();
+    notReady = undefined;
+    loops.push(evaluation.run());
+  }
 
   const all = stack.move();
   return {

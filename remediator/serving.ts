@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { Inventory } from '../exporter/config/inventory.ts';
 import { loadInventory } from '../exporter/config/loader.ts';
 import { missingSecrets } from '../exporter/config/secrets.ts';
+import type { EarlySignals } from '../exporter/runtime/early-signals.ts';
 import { ConfigError } from '../exporter/runtime/errors.ts';
 import type { ListenAddress } from '../exporter/runtime/http.ts';
 import { createLog, type Log } from '../exporter/runtime/log.ts';
@@ -66,16 +67,47 @@ async function allProblems({ inventory, settings, policyFile }: Loaded, web?: st
   };
 }
 
+interface ServeCommand extends Files {
+  readonly listen: readonly ListenAddress[];
+  readonly level: string;
+  /** Those that came while all this was loaded. */
+  readonly signals: EarlySignals;
+}
+
 /** Returns when it listens; signals end it. @throws ConfigError, StoreError, and what listening throws */
-export async function serveCommand(
-  options: Files & { readonly listen: readonly ListenAddress[]; readonly level: string },
-): Promise<void> {
+export async function serveCommand(options: ServeCommand): Promise<void> {
+  const { signals } = options;
   const log = createLog('remediator', options.level);
   const loaded = await load(options);
   // The others still work, and notifications must not be lost for one target's sake.
   const faults = await allProblems(loaded);
   for (const problem of [...faults.config, ...faults.policies]) log.warn({ problem }, 'the configuration has a fault');
-  const starting = serve({
+  // An end that is asked for before it serves is an end in order too, and nothing is begun then.
+  const started = Promise.withResolvers<Serving | undefined>();
+  const stopping = new AbortController();
+  const stop = async (): Promise<void> => {
+    stopping.abort();
+    await (await started.promise)?.stop();
+  };
+  onShutdown(stop, drainMs + 15_000, log, process, signals);
+  // At once, not when it is up: the pause is in a file. Not SIGUSR1: that one opens Node's inspector.
+  signals.on('SIGUSR2', () => void pullSwitch(loaded.settings.switchFile, started.promise, log));
+  signals.on('SIGHUP', () => {
+    started.promise.then((serving) => serving?.reload()).catch(() => undefined);
+  });
+  try {
+    if (!stopping.signal.aborted) started.resolve(await start(options, loaded, { log, stopping: stopping.signal }));
+  } finally {
+    started.resolve(undefined); // as long as nothing was started
+  }
+}
+
+function start(
+  options: ServeCommand,
+  loaded: Loaded,
+  { log, stopping }: { readonly log: Log; readonly stopping: AbortSignal },
+): Promise<Serving> {
+  return serve({
     ...loaded,
     reloadPolicies: () => loadPolicies(options.policies, actions, loaded.inventory),
     actions,
@@ -83,6 +115,7 @@ export async function serveCommand(
     web: options.web,
     version: packageVersion(),
     log,
+    stopping,
     createEvaluator: (parts) =>
       createEvaluator({
         ...parts,
@@ -90,17 +123,10 @@ export async function serveCommand(
         world: createWorld({ inventory: parts.inventory, settings: parts.settings, clock: parts.clock }),
       }),
   });
-  // At once, not when it is up: a signal without a handler would end the program.
-  process.on('SIGHUP', () => {
-    starting.then((serving) => serving.reload()).catch(() => undefined);
-  });
-  // Not SIGUSR1: that one opens Node's inspector.
-  process.on('SIGUSR2', () => void pullSwitch(loaded.settings.switchFile, starting, log));
-  onShutdown((await starting).stop, drainMs + 15_000, log);
 }
 
 /** By the file, so that it holds over a restart. */
-async function pullSwitch(file: string, starting: Promise<Serving>, log: Log): Promise<void> {
+async function pullSwitch(file: string, started: Promise<Serving | undefined>, log: Log): Promise<void> {
   const why = { by: 'SIGUSR2', reason: 'by signal', at: new Date().toISOString() };
   try {
     await setSwitchFile(file, why);
@@ -110,7 +136,7 @@ async function pullSwitch(file: string, starting: Promise<Serving>, log: Log): P
     process.exit(1);
   }
   try {
-    await (await starting).noted(why.by, why.reason);
+    await (await started)?.noted(why.by, why.reason);
   } catch (error) {
     log.error({ err: error }, 'the pause holds, but it could not be noted in the audit');
   }

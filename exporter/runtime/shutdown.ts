@@ -1,9 +1,8 @@
+import type { SignalSource } from './early-signals.ts';
 import type { Log } from './log.ts';
 
 /** The process, as far as it ends. */
-export interface Ending {
-  readonly on: (event: 'SIGTERM' | 'SIGINT', handle: (signal: NodeJS.Signals) => void) => unknown;
-  readonly removeListener: (event: 'SIGTERM' | 'SIGINT', handle: (signal: NodeJS.Signals) => void) => unknown;
+export interface Ending extends SignalSource {
   readonly exit: (code: number) => void;
   exitCode?: number | string | null | undefined;
 }
@@ -11,8 +10,15 @@ export interface Ending {
 /**
  * SIGTERM and SIGINT run `stop` once; the process ends by itself when nothing is left to do, and by force `graceMs`
  * later. A second signal ends it at once. The returned function takes the handlers away.
+ * @param signals those that came before are handed over by it
  */
-export function onShutdown(stop: () => Promise<void>, graceMs: number, log: Log, end: Ending = process): () => void {
+export function onShutdown(
+  stop: () => Promise<void>,
+  graceMs: number,
+  log: Log,
+  end: Ending = process,
+  signals: SignalSource = end,
+): () => void {
   let stopping = false;
   const handle = (signal: NodeJS.Signals): void => {
     if (stopping) {
@@ -36,9 +42,9 @@ export function onShutdown(stop: () => Promise<void>, graceMs: number, log: Log,
       },
     );
   };
-  const signals = ['SIGTERM', 'SIGINT'] as const;
-  for (const signal of signals) end.on(signal, handle);
+  const names = ['SIGTERM', 'SIGINT'] as const;
+  for (const name of names) signals.on(name, handle);
   return () => {
-    for (const signal of signals) end.removeListener(signal, handle);
+    for (const name of names) signals.removeListener(name, handle);
   };
 }
