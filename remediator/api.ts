@@ -4,7 +4,8 @@ import { z } from 'zod';
 import { messageOf } from '../exporter/runtime/errors.ts';
 import type { Log } from '../exporter/runtime/log.ts';
 import type { AdmitCaller, Caller } from './admission.ts';
-import { changes, maintenanceView, Refusal, type Change, type PeopleContext } from './people.ts';
+import { changes, maintenanceView, type Change } from './people.ts';
+import { Refusal, type PeopleContext } from './people-context.ts';
 import type { PolicyView } from './promotion.ts';
 import { storyOf } from './runs-view.ts';
 

@@ -2,7 +2,9 @@
 import { readFile } from 'node:fs/promises';
 import { change, CommandError, jsonText, reading, type Shared } from './commands.ts';
 import type { Approval, Maintenance } from './model.ts';
-import { findApproval, maintenanceView, Refusal } from './people.ts';
+import { findApproval } from './decide.ts';
+import { maintenanceView } from './people.ts';
+import { Refusal } from './people-context.ts';
 import { lineOfMode, policyViews, type PolicyView, type ViewedPolicy } from './promotion.ts';
 import { plain, spanText, table, timeWith, type WallText } from './terminal.ts';
 
@@ -44,12 +46,18 @@ export async function decideCommand(
     readonly action?: string;
     readonly target?: string;
     readonly episode?: string;
+    /** Left out where nobody has looked: nobody serves, or not here. */
+    readonly plan?: string;
   };
   const what2 = plain(`${done.action ?? ''} of ${done.target ?? ''}`);
+  if (verdict === 'reject') {
+    shared.print(`rejected: ${what2} is not done\n`);
+    return;
+  }
+  const condition = done.plan === 'unchanged' ? '' : ', if it is still the plan that was asked for';
+  const unseen = done.plan?.startsWith('unknown') === true ? ` (${plain(done.plan)})` : '';
   shared.print(
-    verdict === 'approve'
-      ? `approved: ${what2} begins as soon as every other guard allows it, if it is still the plan that was asked for. See: pipemedic-remediator why ${done.episode ?? id}\n`
-      : `rejected: ${what2} is not done\n`,
+    `approved: ${what2} begins as soon as every other guard allows it${condition}${unseen}. See: pipemedic-remediator why ${done.episode ?? id}\n`,
   );
 }
 

@@ -7,13 +7,14 @@ import { failed, refused } from './escalate.ts';
 import { writable, type Sweeping } from './fitness.ts';
 import type { Guard } from './guard.ts';
 import { modeOf } from './guards/mode.ts';
-import type { Decision, Episode, GuardResult } from './model.ts';
+import type { Approval, Decision, Episode, GuardResult } from './model.ts';
 import { needsApprovalKey, plan, type Plan } from './planner.ts';
 import { askForApproval, endQuestions } from './questions.ts';
 import { pipelinesOf, whyHeldBack } from './restraint.ts';
 import { createRunner, planHash, type Runner } from './runner.ts';
 import { leaseTtlMs } from './runner/lease.ts';
 import type { Settings } from './settings.ts';
+import { stillAsked, type StillAsked } from './still-asked.ts';
 import type { Store } from './store/store.ts';
 import {
   alertFreshMs,
@@ -46,6 +47,7 @@ export interface Evaluator {
   /** At start: takes up the runs that were left open, and makes every open episode due. */
   readonly resume: () => Promise<void>;
   readonly drain: (signal: AbortSignal) => Promise<void>;
+  readonly stillAsked: (approval: Approval, episode: Episode) => Promise<StillAsked>;
   /** For tests: resolves when no run is conducted here. */
   readonly idle: () => Promise<void>;
 }
@@ -300,6 +302,7 @@ export function createEvaluator<W extends Surroundings>(deps: EvaluatorDeps<W>):
       draining = true;
       await runner.drain(signal);
     },
+    stillAsked: (approval, episode) => stillAsked(deps, approval, episode),
     idle: () => runner.idle(),
   };
 

@@ -3,7 +3,7 @@ import type { Inventory } from '../exporter/config/inventory.ts';
 import type { LedgerClock } from './clock.ts';
 import type { Limits, Policy } from './guard.ts';
 import type { Metrics, StoredState } from './metrics.ts';
-import type { PeopleStore } from './people.ts';
+import type { PeopleStore } from './people-context.ts';
 import type { KnownAction } from './policies.ts';
 import { budgetsOf } from './situation.ts';
 import { readSwitchFile, readSwitchStore } from './switch.ts';

@@ -1,42 +1,13 @@
 // What people change, by the API or by the command line while nobody serves: one place for both, each with its audit.
 import { z } from 'zod';
-import type { Inventory } from '../exporter/config/inventory.ts';
 import type { LedgerClock } from './clock.ts';
-import type { Approval, Json, Maintenance } from './model.ts';
+import { decide } from './decide.ts';
+import type { Json, Maintenance } from './model.ts';
 import { keptOf } from './past.ts';
+import { Refusal, type Actor, type PeopleContext } from './people-context.ts';
 import { drillMs, drillVerb } from './promotion.ts';
 import { resume } from './resume.ts';
-import type { Store, StoreOfPeople } from './store/store.ts';
 import { setSwitchFile } from './switch.ts';
-
-export interface Actor {
-  readonly name: string;
-  readonly via: 'api' | 'cli';
-  readonly may: (role: string) => boolean;
-}
-
-export type PeopleStore = Store & StoreOfPeople;
-
-export interface PeopleContext {
-  readonly store: PeopleStore;
-  readonly clock: LedgerClock;
-  readonly switchFile: string;
-  /** Other machines may serve with the same store. */
-  readonly sharedStore?: boolean;
-  readonly inventory: Pick<Inventory, 'targets' | 'pipelines'>;
-  /** Something may go on now. */
-  readonly changed: () => void;
-}
-
-/** Not done, and why, in one line. */
-export class Refusal extends Error {
-  readonly status: 400 | 403 | 404 | 409;
-  constructor(status: Refusal['status'], message: string) {
-    super(message);
-    this.name = 'Refusal';
-    this.status = status;
-  }
-}
 
 export interface Change {
   /** Below /api/v1/, of a POST; `:id` comes into the body. */
@@ -147,60 +118,6 @@ const approve = defineChange('approvals/:id/approve', decision, (context, actor,
 const reject = defineChange('approvals/:id/reject', decision, (context, actor, body) =>
   decide(context, actor, 'rejected', body),
 );
-
-async function decide(
-  context: PeopleContext,
-  actor: Actor,
-  verdict: 'approved' | 'rejected',
-  body: { readonly id: string; readonly comment: string },
-): Promise<Json> {
-  const { store, clock } = context;
-  const asked = await findApproval(store, body.id, clock.nowMs());
-  if (!actor.may(asked.role)) {
-    throw new Refusal(403, `${actor.name} has not the role ${asked.role}, which this approval asks for`);
-  }
-  const episode = await store.episode(asked.episodeId);
-  if (verdict === 'approved' && asked.state === 'requested' && episode?.state === 'closed') {
-    throw new Refusal(409, `the trouble that ${asked.id} was asked for is over: nothing would begin`);
-  }
-  const done = await store.decideApproval(asked.id, verdict, actor.name, body.comment, clock.nowMs());
-  if (!done.decided) {
-    // An alert that people still read may name a question that another has taken the place of.
-    const open = await store.approvals({ episodeId: asked.episodeId, open: true, nowMs: clock.nowMs(), limit: 10 });
-    const asks = open.find((a) => a.state === 'requested' && a.id !== asked.id);
-    const now = asks === undefined ? '' : `: the plan has changed since. What is asked now is ${asks.id}`;
-    throw new Refusal(409, `${done.because}${now}`);
-  }
-  // Decided things are looked at now, not at the next turn.
-  if (episode?.state === 'open') await store.scheduleEval(episode.id, episode.nextEvalMs, clock.nowMs());
-  context.changed();
-  const { id: approval, episodeId, action, target } = done.approval;
-  return { approval, episode: episodeId, action, target, state: verdict };
-}
-
-/** By its id, by its episode, or by the beginning of either: the one that waits. @throws Refusal */
-export async function findApproval(
-  store: Pick<StoreOfPeople, 'approval' | 'approvals'>,
-  what: string,
-  nowMs: number,
-): Promise<Approval> {
-  const exact = await store.approval(what);
-  if (exact !== undefined) return exact;
-  const fits = (one: string): boolean => one === what || (what.length >= 8 && one.startsWith(what));
-  // Those that are over count too: ids of one minute begin alike, and the beginning of one that is over must not be taken
-  // for another that waits.
-  const all = await store.approvals({ nowMs, limit: 1000 });
-  const byId = all.filter((a) => fits(a.id));
-  const ofEpisode = all.filter((a) => fits(a.episodeId));
-  const several = new Set(ofEpisode.map((a) => a.episodeId)).size > 1;
-  const found = byId.length > 0 || several ? [...byId, ...ofEpisode] : ofEpisode.filter((a) => a.state === 'requested');
-  const [first, ...others] = found;
-  if (first === undefined) throw new Refusal(404, `no approval ${what} is waited for`);
-  if (others.length === 0) return first;
-  const named = found.slice(0, 5).map((a) => `${a.id} (${a.state}, ${a.action} of ${a.target})`);
-  const more = found.length > named.length ? ` and ${found.length - named.length} more` : '';
-  throw new Refusal(409, `${what} fits ${named.join(', ')}${more}. Write the whole id of the one that is meant`);
-}
 
 const addMaintenance = defineChange(
   'maintenance',

@@ -3,17 +3,16 @@ import type { Inventory } from '../exporter/config/inventory.ts';
 import { within } from '../exporter/runtime/deadline.ts';
 import { known } from '../exporter/runtime/known.ts';
 import type { Action, Look } from './action.ts';
-import { asJson, hashOf } from './canonical.ts';
 import type { LedgerClock } from './clock.ts';
 import { selfOf, type Sweeping } from './fitness.ts';
 import type { ApprovalView, Limits, LinkView, PlanInput, Policy } from './guard.ts';
 import type { Approval, Demotion, Episode, Json, Run } from './model.ts';
-import { candidatesOf, objectOf } from './identify.ts';
 import { limited } from './limited.ts';
-import { dueDemotion, failedInEpisode, lastFailedOf, linkOf, relapsesOf } from './past.ts';
+import { dueDemotion, lastFailedOf, relapsesOf } from './past.ts';
+import { chosenFor, isFor, lookMs, plannedOf, type Chosen, type Hashes } from './planned.ts';
 import { maintenanceNow, readSwitches, scopeOf, scopesOf } from './restraint.ts';
 import type { Settings } from './settings.ts';
-import { changesIn, planOf } from './shown-plan.ts';
+import { changesOf } from './still-asked.ts';
 import type { Store } from './store/store.ts';
 import type { Symptoms } from './symptoms.ts';
 import { isClockChanging, windowAt, windowText } from './windows.ts';
@@ -37,14 +36,6 @@ export interface SituationDeps<W extends Surroundings> {
   readonly clock: LedgerClock;
 }
 
-/** What an approval is given on, and what is claimed with it. */
-export interface Hashes {
-  readonly policyHash: string;
-  readonly evidenceHash: string;
-  readonly paramsHash: string;
-  readonly planHash: string;
-}
-
 export interface Situation {
   readonly policy: Policy | undefined;
   readonly link: LinkView | undefined;
@@ -63,8 +54,6 @@ export interface Situation {
 
 /** Model 5: permission is an alert seen active this lately. */
 export const alertFreshMs = 90_000;
-const lookMs = 15_000;
-const runsLookedAt = 200;
 
 /** @throws for a fault of our own, and StoreError */
 export async function situationOf<W extends Surroundings>(
@@ -73,39 +62,15 @@ export async function situationOf<W extends Surroundings>(
   symptoms: Symptoms,
   sweeping: Sweeping,
 ): Promise<Situation> {
-  const { store, clock, inventory, actions, world } = deps;
+  const { store, clock, inventory, world } = deps;
   const nowMs = clock.nowMs();
-  const policies = deps.policies().filter((p) => Object.entries(p.match).every(([k, v]) => episode.labels[k] === v));
-  const [policy] = policies;
-  const candidates = candidatesOf(inventory, episode.labels);
-  const [only] = candidates;
-  const target = candidates.length === 1 && only?.by === 'target' ? only.name : undefined;
-  const runs = target === undefined ? [] : await store.runsOf({ target, limit: runsLookedAt });
-  const chosen = policy && linkOf(policy, failedInEpisode(runs, policy.name, episode.id), highestModeOf(actions));
-  const action = actions.find((a) => a.name === chosen?.action);
-  const link = action === undefined ? undefined : chosen;
-  const object: PlanInput['object'] =
-    action === undefined || link === undefined
-      ? { is: 'clear', params: {} }
-      : objectOf(action, link.params, episode.labels);
-  const params = object.is === 'clear' ? object.params : (link?.params ?? {});
-  const fits = action !== undefined && only !== undefined && action.kinds.includes(only.kind) && object.is === 'clear';
+  const chosen = await chosenFor(deps, episode);
+  const { policies, policy, candidates, target, runs, action, link, object, params } = chosen;
   const signal = within(lookMs);
-  const [look, upstreams] = await Promise.all([
-    fits && target !== undefined ? limited(action.look(target, params, world, signal), lookMs, 'the facts') : undefined,
+  const [{ look, hashes, plan }, upstreams] = await Promise.all([
+    plannedOf(deps, chosen, signal),
     target === undefined ? [] : limited(world.upstreams(target, signal), lookMs, 'what it stands on'),
   ]);
-  const evidenceHash = look === undefined ? undefined : hashOf(look.evidence);
-  const known = target === undefined ? undefined : inventory.targets.get(target);
-  const isPlanned = policy !== undefined && link !== undefined && action !== undefined && known !== undefined;
-  const plan: Json =
-    isPlanned && look !== undefined
-      ? planOf({ policy, link, target: known, params, steps: action.steps(known.name, params, world), look })
-      : null;
-  const hashes =
-    policy === undefined || evidenceHash === undefined
-      ? undefined
-      : { policyHash: hashOf(asJson(policy)), evidenceHash, paramsHash: hashOf(params), planHash: hashOf(plan) };
   const scopes = scopesOf(inventory, target);
   const fresh = (await store.episode(episode.id)) ?? episode;
   const isBroken = look?.alreadyFixed.is === 'allow';
@@ -143,7 +108,7 @@ export async function situationOf<W extends Surroundings>(
             observers: look.observers,
             progressMark: look.progressMark,
           },
-    symptom: symptoms.seen(episode.id, look, evidenceHash),
+    symptom: symptoms.seen(episode.id, look, hashes?.evidenceHash),
     ...(await paceOf(deps, target, policy, runs, nowMs)),
     relapses: {
       count: relapses.filter((ms) => ms > nowMs - (policy?.pace.windowMs ?? 0)).length,
@@ -151,14 +116,10 @@ export async function situationOf<W extends Surroundings>(
       windowMs: policy?.pace.windowMs ?? 0,
     },
     lastFailed: lastFailedOf(runs, link?.action),
-    approval: await approvalOf(store, { episodeId: episode.id, policy, target, link, hashes, plan }, nowMs),
+    approval: await approvalOf(store, { episodeId: episode.id, chosen, hashes, plan }, nowMs),
     alertFreshMs,
   };
   return { policy, link, target, params, look, hashes, plan, dueDemotion: trust.due, input };
-}
-
-function highestModeOf(actions: readonly Pick<Action<never>, 'name' | 'highestMode'>[]) {
-  return (name: string): 'approve' | 'auto' => actions.find((a) => a.name === name)?.highestMode ?? 'approve';
 }
 
 async function trustOf(
@@ -224,28 +185,20 @@ async function paceOf<W extends Surroundings>(
 
 interface Wanted {
   readonly episodeId: string;
-  readonly policy: Policy | undefined;
-  readonly target: string | undefined;
-  readonly link: LinkView | undefined;
+  readonly chosen: Pick<Chosen<never>, 'policy' | 'target' | 'link'>;
   readonly hashes: Hashes | undefined;
   readonly plan: Json;
 }
 
 async function approvalOf(
   store: Pick<Store, 'approvals'>,
-  { episodeId, policy, target, link, hashes, plan }: Wanted,
+  { episodeId, chosen, hashes, plan }: Wanted,
   nowMs: number,
 ): Promise<ApprovalView> {
+  const { policy, target } = chosen;
   const role = policy?.approval.role ?? '';
   if (hashes === undefined || target === undefined) return { role, latest: undefined, former: undefined };
-  const isSame = (a: Approval): boolean =>
-    a.policy === policy?.name &&
-    a.action === link?.action &&
-    a.target === target &&
-    a.policyHash === hashes.policyHash &&
-    a.evidenceHash === hashes.evidenceHash &&
-    a.paramsHash === hashes.paramsHash &&
-    a.planHash === hashes.planHash;
+  const isSame = (a: Approval): boolean => isFor(a, chosen, hashes);
   const all = (await store.approvals({ episodeId, nowMs, limit: 100 })).filter((a) => a.target === target);
   // One that was used, or that nobody answered in time, is not asked again for a change.
   const [former] = all.filter((a) => !isSame(a));
@@ -257,9 +210,4 @@ async function approvalOf(
       ? { decidedBy: former.decidedBy, wasRejected: former.state === 'rejected', changes: changesOf(former, plan) }
       : undefined,
   };
-}
-
-function changesOf(former: Approval, plan: Json): readonly string[] {
-  if (former.planHash === '') return ['what it was asked for was not kept'];
-  return changesIn(former.plan, plan);
 }

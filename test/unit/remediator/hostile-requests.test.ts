@@ -29,7 +29,12 @@ async function serving(t: TestContext): Promise<{ readonly where: Where; readonl
     ...{ listen: [{ host: '127.0.0.1', port: 0 }], version: '1', log: createLog('test', 'silent'), actions: [] },
     createEvaluator: (parts) => {
       stores.push(parts.store);
-      return { tick: () => Promise.resolve(), resume: () => Promise.resolve(), drain: () => Promise.resolve() };
+      return {
+        tick: () => Promise.resolve(),
+        resume: () => Promise.resolve(),
+        drain: () => Promise.resolve(),
+        stillAsked: () => Promise.resolve({ is: 'same' }),
+      };
     },
   });
   t.after(() => remediator.stop());

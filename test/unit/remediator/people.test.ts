@@ -223,8 +223,16 @@ test('by the API a decision needs the role, and the audit has the name of the to
   assert.equal((await post('webhook-secret-1', path, {})).status, 403, "the webhook's token is none of the API");
   assert.equal(await remediator.metric('pipemedic_remediator_approvals_waiting'), 1);
 
-  const server = `--server=${remediator.url}`;
-  const ann = await cli(home, 'approve', approval.id, server, `--token.file=${home.file('ann')}`);
+  // No policy answers its alert: the plan that was asked for is none any more.
+  const late = await post('token-of-ann', path, {});
+  assert.deepEqual([late.status, /^not approved: the plan has changed since /.test(late.error)], [409, true]);
+  const own = [`--server=${remediator.url}`, `--token.file=${home.file('ann')}`];
+  const yes = await cli(home, 'approve', approval.id, ...own);
+  assert.deepEqual([yes.code, yes.out], [1, '']);
+  assert.match(yes.err, /answered 409: not approved: .* no policy answers this alert any more\./);
+  assert.equal(await remediator.metric('pipemedic_remediator_approvals_waiting'), 1);
+
+  const ann = await cli(home, 'reject', approval.id, ...own);
   assert.deepEqual([ann.code, ann.err], [0, '']);
   assert.equal(await remediator.metric('pipemedic_remediator_approvals_waiting'), 0);
   assert.equal((await post('token-of-ann', path, {})).status, 409, 'once');
