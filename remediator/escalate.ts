@@ -29,6 +29,8 @@ export function needsApproval(episode: Episode, decision: Decision, approval: Ap
   return {
     ...asked,
     dedupeKey: `${asked.dedupeKey}:${approval.id}`,
+    // Each question is an alert of its own: of new words of an old one Alertmanager tells after repeat_interval only.
+    labels: { ...asked.labels, approval: approval.id },
     annotations: {
       ...asked.annotations,
       approval: approval.id,

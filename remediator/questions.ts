@@ -29,15 +29,21 @@ export async function askForApproval(
     nowMs,
   );
   if (isNew) log.info({ episode: episode.id, target, approval: approval.id, role }, 'approval requested');
+  await endQuestions({ store, clock }, episode, approval.id);
   if (approval.state !== 'requested') return;
   await store.enqueue(needsApproval(episode, decision, approval, approval.expiresMs - nowMs), nowMs);
 }
 
-/** What was asked is decided, or is no longer the question. */
-export async function endQuestions({ store, clock }: QuestionDeps, episode: Episode): Promise<void> {
+/** What was asked is decided, or is no longer the question. @param but the approval that is asked for now */
+export async function endQuestions(
+  { store, clock }: Pick<QuestionDeps, 'store' | 'clock'>,
+  episode: Episode,
+  but?: string,
+): Promise<void> {
   const nowMs = clock.nowMs();
   for (const { dedupeKey, labels, state } of await store.escalationsOf(episode.id)) {
     if (state !== 'open' || labels['alertname'] !== 'RemediationNeedsApproval') continue;
+    if (but !== undefined && labels['approval'] === but) continue;
     await store.markEscalation(dedupeKey, { nextMs: nowMs, state: 'ending' });
   }
 }

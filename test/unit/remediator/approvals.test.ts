@@ -142,8 +142,9 @@ for (const [what, change, told] of voiding) {
         assert.equal((await b.store.approval(before.id))?.state, 'void');
         const after = await asked(b);
         assert.deepEqual([after.state, after.id === before.id], ['requested', false]);
-        const open = (await b.store.escalationsOf(id)).filter((e) => e.state === 'open');
-        assert.match(open[0]?.annotations['description'] ?? '', /was for another plan/);
+        const [open, ...more] = (await b.store.escalationsOf(id)).filter((e) => e.state === 'open');
+        assert.match(open?.annotations['description'] ?? '', /was for another plan/);
+        assert.deepEqual([open?.labels['approval'], more.length], [after.id, 0]);
         assert.match((await b.look(id)).because, told, 'as long as it is asked');
         await settled(b);
         assert.deepEqual(b.service.witness, []);
@@ -178,6 +179,33 @@ test('a long list of changes is cut, with how many more there are', () => {
   const changes = changesIn(many(1), many(2));
   assert.deepEqual([changes.length, changes.at(-1)], [6, 'and 4 more']);
 });
+
+test('a question whose plan changes is another alert, once for each change, and the one before ends', () =>
+  withBench(async (b) => {
+    b.policies = [asking];
+    const id = await b.fire();
+    await b.lookTwice(id);
+    const questions = async (): Promise<readonly string[]> =>
+      (await b.store.escalationsOf(id)).map((e) => `${e.state} ${e.labels['approval'] ?? ''}`);
+    const first = await asked(b);
+    assert.deepEqual(await questions(), [`open ${first.id}`]);
+    // Needs no second look: the facts are those of before. Nobody has answered yet.
+    b.policies = [{ ...asking, soakMs: 31 }];
+    assert.match((await b.look(id)).because, /what was asked before is another plan now: policy\.soakMs was 30, is 31$/);
+    const second = await asked(b);
+    const both = [`ending ${first.id}`, `open ${second.id}`];
+    assert.deepEqual((await questions()).toSorted(), both);
+    const outbox = await b.store.escalationsOf(id);
+    await b.look(id);
+    await b.lookTwice(id);
+    assert.deepEqual(await b.store.escalationsOf(id), outbox, 'not told again by every look');
+    // Facts that only flicker bring the same question back.
+    b.service.running = 7;
+    await b.look(id);
+    b.service.running = 1;
+    await b.lookTwice(id);
+    assert.deepEqual((await questions()).toSorted(), both);
+  }));
 
 test('a no holds until the facts change; a question that nobody answers is asked anew', () =>
   withBench(async (b) => {

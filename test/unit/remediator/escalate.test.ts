@@ -108,7 +108,10 @@ test('a question names who may answer, how long it stands, and the exact command
     annotations['description'] ?? '',
     /maxwell\.restart of maxwell1 begins when somebody with the role dba agrees within 30 min/,
   );
-  assert.notEqual(needsApproval(episode, decision, { ...approval, id: 'a2' }, 1).dedupeKey, dedupeKey);
+  // Alertmanager tells people of a new alert at once; of new words of an old one only after repeat_interval.
+  const next = needsApproval(episode, decision, { ...approval, id: 'a2' }, 1);
+  assert.notEqual(next.dedupeKey, dedupeKey);
+  assert.deepEqual([labels['approval'], next.labels], ['a1', { ...labels, approval: 'a2' }]);
 });
 
 test('a storm is one message, without a target', () => {
