@@ -23,8 +23,8 @@ const bootSchema = z.object({
   wallMs: z.number(),
   synced: z.boolean(),
   serverMs: z.number(),
-  /** In ledger time. */
-  doubtUntilMs: z.number(),
+  /** In ledger time. null: who looked knows of no windows (JSON has no Infinity), so for a window after that look. */
+  doubtUntilMs: z.number().nullable(),
   /** An earlier look, a window ago at most: small steps of the server's clock add up from there. */
   base: z.object({ serverMs: z.number(), bootMs: z.number() }).optional(),
   /** In this boot the wall clock was set after it had been right: it measures no gap to the next one any more. */
@@ -101,7 +101,7 @@ export async function openServerLedger(
       ...anchor,
       ...{ wallMs, moved, base },
       synced: machine.synchronised() && !moved,
-      doubtUntilMs: nowMs() + Math.max(0, doubtUntilMs - machine.bootMs()),
+      doubtUntilMs: doubtUntilMs === Infinity ? null : nowMs() + Math.max(0, doubtUntilMs - machine.bootMs()),
     };
     const others = all.filter((b) => b.id !== id).toSorted((a, b) => b.serverMs - a.serverMs);
     await store.setMeta(seenKey, JSON.stringify([own, ...others.slice(0, mostBoots - 1)]));
@@ -137,7 +137,8 @@ export async function openServerLedger(
   };
   base = before.find((b) => b.id === machine.bootId())?.base ?? anchor;
   rebase(anchor);
-  const leftMs = Math.min(Math.max(0, ...before.map((b) => b.doubtUntilMs)) - nowMs(), longestWindowMs);
+  const doubts = before.map((b) => b.doubtUntilMs ?? b.serverMs + longestWindowMs);
+  const leftMs = Math.min(Math.max(0, ...doubts) - nowMs(), longestWindowMs);
   if (leftMs > 0) distrust(leftMs, 'the clock of the store’s server jumped a while ago');
   await keep();
   return {

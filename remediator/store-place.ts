@@ -90,7 +90,8 @@ export async function openToChange(settings: Place): Promise<OpenStore | undefin
   await using stack = new AsyncDisposableStack();
   if (settings.mysqlStore !== undefined) {
     const shared = stack.use(await openMysqlStore(settings.mysqlStore));
-    return opened(shared, await openServerLedger(shared, Infinity), stack.move());
+    // As a reader: what is written of the server's clock is for those to judge who know what windows there are.
+    return opened(shared, await openServerLedger(shared, Infinity, thisMachine, true), stack.move());
   }
   const lock = takeServeLock(settings.store);
   if (lock === undefined) return undefined;

@@ -153,3 +153,25 @@ test('shared clock: a reader writes nothing', async () => {
   await clock.persist();
   assert.equal(fake.meta.size, 0);
 });
+
+test('shared clock: who knows of no windows leaves nothing behind that the others cannot read', async () => {
+  const fake = new Fake();
+  await openServerLedger(fake.store, hour, fake.machine);
+  // a machine that has not looked before and whose clock nobody has set: it doubts, and does not know until when
+  fake.pass(60_000);
+  fake.id = 'elsewhere';
+  fake.synced = false;
+  const doubting = await openServerLedger(fake.store, Infinity, fake.machine);
+  assert.equal(doubting.steady().known, false);
+  fake.id = 'b';
+  fake.synced = true;
+  const server = await openServerLedger(fake.store, hour, fake.machine);
+  assert.equal(server.steady().known, false, 'a doubt is not forgotten');
+  for (let i = 0; i < 61; i++) {
+    fake.pass(60_000);
+    await server.persist();
+  }
+  assert.ok(server.steady().known, 'after a window');
+  const again = await openServerLedger(fake.store, hour, fake.machine);
+  assert.ok(again.steady().known, 'nor is it kept for ever');
+});
