@@ -191,7 +191,10 @@ test('a question whose plan changes is another alert, once for each change, and 
     assert.deepEqual(await questions(), [`open ${first.id}`]);
     // Needs no second look: the facts are those of before. Nobody has answered yet.
     b.policies = [{ ...asking, soakMs: 31 }];
-    assert.match((await b.look(id)).because, /what was asked before is another plan now: policy\.soakMs was 30, is 31$/);
+    assert.match(
+      (await b.look(id)).because,
+      /what was asked before is another plan now: policy\.soakMs was 30, is 31$/,
+    );
     const second = await asked(b);
     const both = [`ending ${first.id}`, `open ${second.id}`];
     assert.deepEqual((await questions()).toSorted(), both);
