@@ -29,7 +29,7 @@ export async function purgeBinlogs(lab: LabContext): Promise<string> {
       }
       throw new Error(`still there: ${left.join(', ')}`);
     },
-    { deadlineMs: 20_000, what: `the end of the binlogs before ${file}`, intervalMs: 200 },
+    { what: `the end of the binlogs before ${file}`, intervalMs: 200 },
   );
   return file;
 }

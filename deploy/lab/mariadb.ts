@@ -157,7 +157,7 @@ export async function startReplication(lab: LabContext): Promise<void> {
       if (row?.['Slave_IO_Running'] === 'Yes' && row['Slave_SQL_Running'] === 'Yes') return true;
       throw new Error(`replica: ${String(row?.['Last_IO_Error'])} ${String(row?.['Last_SQL_Error'])}`);
     },
-    { deadlineMs: 30_000, what: 'the replica to replicate' },
+    { what: 'the replica to replicate' },
   );
 }
 

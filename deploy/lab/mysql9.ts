@@ -110,7 +110,7 @@ async function startReplication(lab: LabContext): Promise<void> {
       if (isWaiting && row?.['Replica_SQL_Running'] === 'Yes') return true;
       throw new Error(`${name}: ${String(row?.['Last_IO_Error'])} ${String(row?.['Last_SQL_Error'])}`);
     },
-    { deadlineMs: 30_000, what: `${name} to replicate` },
+    { what: `${name} to replicate` },
   );
 }
 

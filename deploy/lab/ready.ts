@@ -1,12 +1,17 @@
-// Waiting for conditions, never for time.
+// Waiting for conditions, never for time: the one way in the lab, the demo and the tests.
 import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 export interface WaitOptions {
-  readonly deadlineMs: number;
   /** Completes "waited N ms for …". */
   readonly what: string;
+  /**
+   * When it is given up, 30 s if left out: for what comes soon on any machine. It is no promise; where how long something
+   * takes is part of what is promised, that is asserted beside.
+   */
+  readonly deadlineMs?: number;
+  /** Between two looks. When left out, 10 ms at first, then longer, up to 50. */
   readonly intervalMs?: number;
   readonly signal?: AbortSignal;
   /** Added to the message when the deadline passes, such as the tail of a log. */
@@ -28,7 +33,7 @@ export async function waitFor<T>(
   condition: (signal: AbortSignal) => T | Falsy | Promise<T | Falsy>,
   options: WaitOptions,
 ): Promise<T> {
-  const { deadlineMs, what, intervalMs = 50 } = options;
+  const { deadlineMs = 30_000, what, intervalMs } = options;
   // A timer of our own: one of AbortSignal.timeout does not keep the event loop alive.
   const deadline = new AbortController();
   const timer = setTimeout(() => {
@@ -41,6 +46,7 @@ export async function waitFor<T>(
     });
   });
   let lastError: unknown;
+  let pauseMs = intervalMs ?? 10;
   try {
     const isOver = (): boolean => signal.aborted;
     while (!isOver()) {
@@ -51,7 +57,8 @@ export async function waitFor<T>(
         if (error instanceof NeverReady) throw error;
         if (!isOver()) lastError = error;
       }
-      await Promise.race([sleep(intervalMs), over]);
+      await Promise.race([sleep(pauseMs), over]);
+      if (intervalMs === undefined) pauseMs = Math.min(50, pauseMs * 1.5);
     }
   } finally {
     clearTimeout(timer);

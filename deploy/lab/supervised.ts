@@ -137,7 +137,6 @@ export class SupervisedPart implements Part {
     if (pid === undefined) return;
     process.kill(pid, 'SIGKILL');
     await waitFor(() => this.pid === undefined, {
-      deadlineMs: 20_000,
       what: `the end of ${this.name}`,
       intervalMs: 10,
     });
@@ -173,7 +172,7 @@ export class SupervisedPart implements Part {
         const status = await this.#status();
         return (status.running === null || isAlive(status.running.pid)) && status;
       },
-      { deadlineMs: 30_000, what: `the supervisor to see the end of ${this.name}` },
+      { what: `the supervisor to see the end of ${this.name}` },
     );
   }
 

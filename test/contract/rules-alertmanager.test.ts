@@ -1,70 +1,36 @@
 // What a real Alertmanager makes of deploy/alertmanager.yml: which of the alerts that fire together stay loud.
 import assert from 'node:assert/strict';
-import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
+import { spawnSync } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { setTimeout as wait } from 'node:timers/promises';
-import { isDeepStrictEqual } from 'node:util';
-import { z } from 'zod';
+import { waitFor } from '../../deploy/lab/ready.ts';
 import { readBundle, repo } from '../../rules/bundle.ts';
+import {
+  alertmanagerProgram,
+  startAlertmanager,
+  type AlertmanagerProcess,
+  type ListedAlert,
+} from '../support/alertmanager-process.ts';
+import { freePort } from '../support/free-port.ts';
 
-const program = 'prometheus-alertmanager';
-const skip = spawnSync(program, ['--version']).error === undefined ? false : `${program} is not installed`;
+const skip =
+  spawnSync(alertmanagerProgram, ['--version']).error !== undefined && `${alertmanagerProgram} is not installed`;
 const bundle = readBundle();
-
-let url = '';
-let folder = '';
-let child: ChildProcess | undefined;
+let alertmanager: AlertmanagerProcess | undefined;
 
 before(async () => {
   if (skip !== false) return;
-  folder = await mkdtemp(join(tmpdir(), 'pipemedic-alertmanager-'));
   const [port, nobody] = [await freePort(), await freePort()];
-  url = `http://127.0.0.1:${port}`;
   const shipped = await readFile(join(repo, 'deploy/alertmanager.yml'), 'utf8');
   // Nobody listens there: whoever runs on the shipped ports of this machine gets nothing of this test.
-  await writeFile(join(folder, 'alertmanager.yml'), shipped.replaceAll(/127\.0\.0\.1:\d+/g, `127.0.0.1:${nobody}`));
-  await writeFile(join(folder, 'remediator-webhook.token'), 'x');
-  child = spawn(
-    program,
-    [
-      `--config.file=${join(folder, 'alertmanager.yml')}`,
-      `--storage.path=${join(folder, 'data')}`,
-      `--web.listen-address=127.0.0.1:${port}`,
-      '--cluster.listen-address=',
-    ],
-    { stdio: 'ignore' },
-  );
-  const deadlineMs = performance.now() + 20_000;
-  while (performance.now() < deadlineMs) {
-    const response = await fetch(`${url}/-/ready`).catch(() => undefined);
-    if (response?.ok === true) return;
-    await wait(50);
-  }
-  throw new Error('Alertmanager did not become ready');
+  const config = shipped.replaceAll(/127\.0\.0\.1:\d+/g, `127.0.0.1:${nobody}`);
+  alertmanager = await startAlertmanager(port, config, { 'remediator-webhook.token': 'x' });
 });
 
 after(async () => {
-  if (child?.exitCode === null) {
-    child.kill('SIGKILL');
-    await once(child, 'exit');
-  }
-  if (folder !== '') await rm(folder, { recursive: true });
+  await alertmanager?.[Symbol.asyncDispose]();
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
-}
 
 type Labels = Readonly<Record<string, string>>;
 
@@ -89,36 +55,29 @@ function posted(alertname: string, labels: Labels): Labels {
   };
 }
 
-const answer = z.array(z.object({ labels: z.record(z.string(), z.string()), status: z.object({ state: z.string() }) }));
-
 /** The scenario is their cluster: every inhibit rule compares it, so scenarios do not touch each other. */
 async function expectLoud(scenario: string, alerts: readonly Labels[], expected: readonly string[]): Promise<void> {
+  assert.ok(alertmanager);
+  const { post, alerts: list } = alertmanager;
   const now = Date.now();
-  const body = alerts.map((labels) => ({
-    labels: { ...labels, cluster: scenario },
-    startsAt: new Date(now).toISOString(),
-    endsAt: new Date(now + 300_000).toISOString(),
-  }));
-  const post = await fetch(`${url}/api/v2/alerts`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify(body),
-  });
-  assert.equal(post.status, 200, await post.text());
+  await post(
+    alerts.map((labels) => ({
+      labels: { ...labels, cluster: scenario },
+      startsAt: new Date(now).toISOString(),
+      endsAt: new Date(now + 300_000).toISOString(),
+    })),
+  );
   // Alertmanager takes an alert into account for inhibition a moment after it answers.
-  const deadlineMs = performance.now() + 5_000;
-  let found = await loudIn(scenario);
-  while (!isDeepStrictEqual(found, expected) && performance.now() < deadlineMs) {
-    await wait(50);
-    found = await loudIn(scenario);
-  }
-  assert.deepEqual(found, expected);
+  const isAsExpected = async (): Promise<true> => {
+    assert.deepEqual(loud(await list(), scenario), expected);
+    return true;
+  };
+  await waitFor(isAsExpected, { deadlineMs: 5_000, what: `what is loud in ${scenario}` });
 }
 
-async function loudIn(scenario: string): Promise<string[]> {
-  const get = await fetch(`${url}/api/v2/alerts?filter=${encodeURIComponent(`cluster="${scenario}"`)}`);
-  return answer
-    .parse(await get.json())
+function loud(alerts: readonly ListedAlert[], scenario: string): string[] {
+  return alerts
+    .filter((a) => a.labels['cluster'] === scenario)
     .filter((a) => a.status.state !== 'suppressed' && a.labels['scope'] !== 'inhibitor')
     .map(({ labels }) =>
       [

@@ -149,7 +149,7 @@ test('Prometheus goes on scraping: the exporter is up, they are down and the oth
       assert.deepEqual({ down, up, unknown }, { down: names, up: 1, unknown: hanging.length });
       return true;
     },
-    { deadlineMs: 30_000, what: `${names.join(' and ')} down in Prometheus, and nothing else` },
+    { what: `${names.join(' and ')} down in Prometheus, and nothing else` },
   );
 });
 
@@ -192,6 +192,6 @@ test('they answer again: they are up, with their series', async () => {
           numbers.every((number) => valueOf(text, number, { target }) !== undefined),
       );
     },
-    { deadlineMs: 30_000, what: 'both to be up', intervalMs: 300 },
+    { what: 'both to be up', intervalMs: 300 },
   );
 });

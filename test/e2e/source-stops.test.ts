@@ -89,7 +89,6 @@ test('a downstream alert that comes to the webhook all the same is held by the d
     });
     assert.equal(posted, 200);
     const first = await waitFor(async () => (await storyOf(lab, 'MaxwellDown'))?.decisions[0], {
-      deadlineMs: 30_000,
       what: 'a decision',
     });
     assert.equal(first.reasonKey, 'dependency:upstream_down', await account(lab));

@@ -39,7 +39,7 @@ before(async () => {
     await lab.sql('source', "INSERT INTO shop.orders (customer, state, total) VALUES ('née `O''Hara`\\n', 'new', 1)");
   }
   const sofar = lab.backups().length;
-  await waitFor(() => lab.backups().length >= sofar + 2, { deadlineMs: 30_000, what: 'backups that have the rows' });
+  await waitFor(() => lab.backups().length >= sofar + 2, { what: 'backups that have the rows' });
   await lab.part('backup').stop();
   laterMs = 11_000;
   folder = dirname(lab.backups()[0] ?? '');
@@ -158,9 +158,9 @@ test('the exporter stops in the middle of a restore: its server and folder are g
   {
     await using exporter = watch({ every: '1ms' });
     await exporter.when('a restore to run', (f) => valueOf(f, 'backup_restore_running', of) === 1);
-    await waitFor(() => readdirSync(scratch).length > 0, { deadlineMs: 20_000, what: 'the scratch folder' });
+    await waitFor(() => readdirSync(scratch).length > 0, { what: 'the scratch folder' });
   }
-  await waitFor(() => readdirSync(scratch).length === 0, { deadlineMs: 20_000, what: 'the folder to be gone' });
+  await waitFor(() => readdirSync(scratch).length === 0, { what: 'the folder to be gone' });
   const kept = JSON.parse(readFileSync(join(lab.dir, 'restore.json'), 'utf8')) as { last: { state: string } };
   assert.equal(kept.last.state, 'ok');
 });
@@ -256,7 +256,7 @@ test('a chain of mariadb-backup: sound, with one in the middle gone, with the fu
   for (const [i, name] of names.entries()) {
     const last = await checkpoint();
     await lab.sql('source', `INSERT INTO shop.orders (customer, state, total) VALUES ('chain ${i}', 'new', 1)`);
-    await waitFor(async () => (await checkpoint()) > last, { deadlineMs: 20_000, what: 'a checkpoint' });
+    await waitFor(async () => (await checkpoint()) > last, { what: 'a checkpoint' });
     const basis = i === 0 ? [] : [`--incremental-basedir=${join(directory, names[i - 1] ?? '')}`];
     const args = [`--defaults-extra-file=${options}`, '--backup', `--datadir=${join(lab.dir, 'source')}`, `--target-dir=${join(directory, name)}`, ...basis]; // prettier-ignore
     const child = spawn(program('mariadb-backup'), args, { stdio: ['ignore', 'ignore', 'pipe'] });

@@ -31,7 +31,7 @@ const full = { type: 'full' };
 
 before(async () => {
   lab = await startLab({ parts: ['source', 'redis', 'backup'], backupEverySeconds: 2 });
-  await waitFor(() => lab.backups().length >= 2, { deadlineMs: 30_000, what: 'two backups' });
+  await waitFor(() => lab.backups().length >= 2, { what: 'two backups' });
   await lab.part('backup').stop();
   await lab.sql('source', "INSERT INTO shop.orders (customer, state, total) SELECT CONCAT('customer ', seq), 'new', seq FROM mysql.seq_1_to_2000"); // prettier-ignore
 });
@@ -59,7 +59,7 @@ async function settled(target: WatchedTarget, is: (m: Measured) => boolean): Pro
       const measured = await target.measure();
       return is(measured) && measured;
     },
-    { deadlineMs: 30_000, what: 'the evidence to be read' },
+    { what: 'the evidence to be read' },
   );
 }
 
@@ -277,7 +277,7 @@ test('Redis: RDB and append-only files of a real server, whole and cut off', asy
     await redis.config('SET', 'appendonly', 'yes');
     await waitFor(
       async () => /aof_rewrite_in_progress:0[^]*aof_rewrite_scheduled:0/.test(await redis.info('persistence')),
-      { deadlineMs: 20_000, what: 'the append-only file' },
+      { what: 'the append-only file' },
     );
     await redis.set('backup:after', 'x');
     await redis.config('SET', 'appendonly', 'no'); // which writes all that is pending

@@ -99,7 +99,7 @@ export function placesSuite(lab: () => Lab): void {
           const { topics } = await admin.fetchTopicMetadata({ topics: ['tail'] });
           return topics[0]?.partitions.filter(({ leader }) => leader >= 0).length === 2;
         },
-        { deadlineMs: 20_000, what: 'the topic' },
+        { what: 'the topic' },
       );
     };
     const send = async (values: readonly string[], compression = CompressionTypes.None): Promise<void> => {
@@ -137,24 +137,23 @@ export function placesSuite(lab: () => Lab): void {
     });
     await send(['after']);
     await waitFor(async () => (await tail.read(call)).includes('after'), {
-      deadlineMs: 20_000,
       what: 'what came after',
     });
     await admin.deleteTopics({ topics: ['tail'] });
-    await waitFor(async () => !(await admin.listTopics()).includes('tail'), { deadlineMs: 20_000, what: 'its end' });
-    await waitFor(async () => await tail.read(call).then(() => false, () => true), { deadlineMs: 20_000, what: 'an error' }); // prettier-ignore
+    await waitFor(async () => !(await admin.listTopics()).includes('tail'), { what: 'its end' });
+    await waitFor(async () => await tail.read(call).then(() => false, () => true), { what: 'an error' }); // prettier-ignore
     await create();
     await send(['anew']);
-    await waitFor(async () => (await tail.read(call)).includes('anew'), { deadlineMs: 20_000, what: 'the new topic' });
+    await waitFor(async () => (await tail.read(call)).includes('anew'), { what: 'the new topic' });
     // A partition more makes no error in the others, and the token may come in it
     await admin.createPartitions({ topicPartitions: [{ topic: 'tail', count: 3 }] });
     const later = client.producer();
     await later.connect();
     const sent = async (): Promise<boolean> =>
       await later.send({ topic: 'tail', messages: [{ value: 'added', partition: 2 }] }).then(() => true, () => false); // prettier-ignore
-    await waitFor(sent, { deadlineMs: 20_000, what: 'the new partition' });
+    await waitFor(sent, { what: 'the new partition' });
     passedMs += 31_000;
-    await waitFor(async () => (await tail.read(call)).includes('added'), { deadlineMs: 20_000, what: 'what is in it' });
+    await waitFor(async () => (await tail.read(call)).includes('added'), { what: 'what is in it' });
     await later.disconnect();
     await Promise.all([admin.disconnect(), producer.disconnect()]);
   });

@@ -85,7 +85,7 @@ async function rows(): Promise<readonly Readonly<Record<string, unknown>>[]> {
 }
 
 test('without its table it says so, and doctor has the statements; with it, it is seen at every end', async () => {
-  await waitFor(async () => (await states({ canary1: 'denied' })).length, { deadlineMs: 30_000, what: 'no login' });
+  await waitFor(async () => (await states({ canary1: 'denied' })).length, { what: 'no login' });
   // The user first, with nothing that it may do
   await lab.sql('source', `CREATE USER 'canary'@'%' IDENTIFIED BY '${lab.secret('canary')}'`);
   const [before_] = await examined('canary1');
@@ -107,10 +107,10 @@ test('as late as the lab’s own canary says, while nothing arrives and when it 
   const settled = valueOf(flowing, 'pipeline_lag_seconds', { method: 'canary' });
   assert.ok(settled !== undefined && settled >= 0 && settled < 10, String(settled));
   await using own = await startCanary(lab, { at: ['redis', 'replica'], everyMs: 100 });
-  await waitFor(() => own.latencyMs('redis') !== undefined, { deadlineMs: 20_000, what: 'the lab’s canary' });
+  await waitFor(() => own.latencyMs('redis') !== undefined, { what: 'the lab’s canary' });
   lab.part('sink').freeze();
   try {
-    await waitFor(() => own.outstandingMs('redis') > 6_000, { deadlineMs: 30_000, what: 'six seconds' });
+    await waitFor(() => own.outstandingMs('redis') > 6_000, { what: 'six seconds' });
     const least = own.outstandingMs('redis') / 1000;
     const samples = await scrape();
     const most = own.outstandingMs('redis') / 1000;

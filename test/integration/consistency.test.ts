@@ -7,6 +7,7 @@ import { after, before, test } from 'node:test';
 import { ports } from '../../deploy/lab/address.ts';
 import { startDatabases, type DatabaseLab } from '../../deploy/lab/databases.ts';
 import { mariadbInstalled } from '../../deploy/lab/mariadb.ts';
+import { waitFor } from '../../deploy/lab/ready.ts';
 import { systemClock } from '../../exporter/runtime/clock.ts';
 import { createLog } from '../../exporter/runtime/log.ts';
 import { consistencyAddress, type TablesPlan } from '../../exporter/systems/consistency/address.ts';
@@ -22,7 +23,6 @@ import {
   type TableView,
 } from '../../exporter/systems/consistency/state.ts';
 import { redisServerPorts, startRedisServers } from '../support/redis-servers.ts';
-import { eventually } from '../support/wait.ts';
 
 let lab: DatabaseLab;
 const dir = mkdtempSync(join(tmpdir(), 'pipemedic-consistency-'));
@@ -89,13 +89,12 @@ function start(address: Record<string, unknown>, user = 'lab'): Run {
     done,
     view: (table) => tableView(table, memory.tables.get(table) ?? { checkedTotal: 0 }, plan.everyMs, Date.now()),
     completed: async () => {
-      await eventually(
-        'the end of the pass',
+      await waitFor(
         () => {
           assert.equal(memory.run.state, 'idle', `${memory.run.state} ${memory.run.why}`);
           return true;
         },
-        40_000,
+        { deadlineMs: 40_000, what: 'the end of the pass' },
       );
     },
     [Symbol.asyncDispose]: async () => {
@@ -204,16 +203,21 @@ test('rows on their way are no difference, while the table is written to all the
     await using run = start({ tables: ['shop.orders'], chunk_rows: 25, every: '1s' });
     let passes = 0;
     let last = 0;
-    await eventually('three passes and many writes', () => {
-      const { state, why, missing, extra, different, completedAtMs } = run.view('shop.orders');
-      assert.deepEqual({ missing, extra, different }, { missing: 0, extra: 0, different: 0 });
-      if (completedAtMs !== undefined && completedAtMs !== last) {
-        assert.equal(state, 'consistent', why);
-        last = completedAtMs;
-        passes += 1;
-      }
-      return passes >= 3 && writes >= 60;
-    });
+    const wrong: string[] = [];
+    await waitFor(
+      () => {
+        const { state, why, missing, extra, different, completedAtMs } = run.view('shop.orders');
+        if (missing + extra + different > 0) wrong.push(`${missing} missing, ${extra} extra, ${different} different`);
+        if (completedAtMs !== undefined && completedAtMs !== last) {
+          if (state !== 'consistent') wrong.push(`${state}: ${why}`);
+          last = completedAtMs;
+          passes += 1;
+        }
+        return passes >= 3 && writes >= 60;
+      },
+      { what: 'three passes and many writes' },
+    );
+    assert.deepEqual(wrong, []);
     assert.ok(run.view('shop.orders').checkedTotal >= 1500);
   } finally {
     writing.abort();
@@ -227,9 +231,12 @@ test('a late copy is waited for, and it is said; it goes on where it was, in a n
   const address = { tables: ['shop.words'], chunk_rows: 10, state_file };
   const firstPart = async (): Promise<number> => {
     await using run = start(address);
-    await eventually('the middle of the table', () => (run.memory.tables.get('shop.words')?.running?.rows ?? 0) >= 50);
+    await waitFor(() => (run.memory.tables.get('shop.words')?.running?.rows ?? 0) >= 50, {
+      what: 'the middle of the table',
+      intervalMs: 10, // before its end
+    });
     await lab.sql('replica', 'STOP SLAVE SQL_THREAD');
-    await eventually('the lag to be seen', () => run.memory.run.state === 'lag');
+    await waitFor(() => run.memory.run.state === 'lag', { what: 'the lag to be seen' });
     assert.match(run.memory.run.why, /db2: the applier is stopped/);
     return run.view('shop.words').checkedTotal;
   };
@@ -325,15 +332,18 @@ test('a sample of keys of Redis: equal, then missing and different, and only the
       const { state, why } = keysView(memory, plan.everyMs, Date.now());
       return `${state}: ${why}`;
     };
-    await eventually('a sample', () => memory.keys.last !== undefined);
+    await waitFor(() => memory.keys.last !== undefined, { what: 'a sample' });
     assert.equal(view(), 'consistent: what was sampled is the same');
     await redis.call('replica', 'CONFIG', 'SET', 'replica-read-only', 'no');
     for (let i = 0; i < 40; i += 2) await redis.call('replica', 'DEL', `hash:${String(i)}`);
     for (let i = 0; i < 40; i += 2) await redis.call('replica', 'SET', `text:${String(i)}`, 'other');
-    await eventually('both to be found', () => {
-      const { last } = memory.keys;
-      return last !== undefined && last.missing > 0 && last.different > 0;
-    });
+    await waitFor(
+      () => {
+        const { last } = memory.keys;
+        return last !== undefined && last.missing > 0 && last.different > 0;
+      },
+      { what: 'both to be found' },
+    );
     assert.match(view(), /^inconsistent: /);
     ending.abort();
     await done;

@@ -9,14 +9,15 @@ import { createServer, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { setTimeout as wait } from 'node:timers/promises';
 import { dump, load } from 'js-yaml';
 import { z } from 'zod';
 import { dashboardQueries } from '../../dashboards/queries.ts';
+import { waitFor } from '../../deploy/lab/ready.ts';
 import { catalogue } from '../../exporter/catalogue.ts';
 import { seriesOf, type Family } from '../../exporter/families.ts';
 import { remediatorCatalogue } from '../../remediator/catalogue.ts';
 import { readBundle, repo, rulesFiles } from '../../rules/bundle.ts';
+import { freePort } from '../support/free-port.ts';
 
 const skip = spawnSync('prometheus', ['--version']).error === undefined ? false : 'prometheus is not installed';
 const bundle = readBundle();
@@ -133,16 +134,6 @@ async function listen(text: (query: URLSearchParams, round: number) => string): 
   return `127.0.0.1:${address.port}`;
 }
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
-}
-
 before(async () => {
   if (skip !== false) return;
   folder = await mkdtemp(join(tmpdir(), 'pipemedic-dashboard-'));
@@ -193,13 +184,11 @@ before(async () => {
     { stdio: 'ignore' },
   );
   // Everything scraped at least twice, and the rules evaluated on it.
-  await until(async () => (await sample('min(count_over_time(up[1m]))')) >= 3);
-  await until(
-    async () =>
-      (await sample(
-        'count(count by (alertname) (ALERTS{alertname=~"MysqlReplicationLag|MaxwellMessagesFailed|RedisReplicaLag"}))',
-      )) === 3,
-  );
+  const scraped = async (): Promise<boolean> => (await sample('min(count_over_time(up[1m]))')) >= 3;
+  await waitFor(scraped, { deadlineMs: 60_000, what: 'three scrapes of each' });
+  const firing =
+    'count(count by (alertname) (ALERTS{alertname=~"MysqlReplicationLag|MaxwellMessagesFailed|RedisReplicaLag"}))';
+  await waitFor(async () => (await sample(firing)) === 3, { deadlineMs: 60_000, what: 'alerts of what moves' });
 });
 
 after(async () => {
@@ -213,14 +202,6 @@ after(async () => {
   }
   if (folder !== '') await rm(folder, { recursive: true });
 });
-
-async function until(holds: () => Promise<boolean>): Promise<void> {
-  const deadlineMs = performance.now() + 60_000;
-  while (!(await holds().catch(() => false))) {
-    if (performance.now() > deadlineMs) throw new Error('it did not come about within a minute');
-    await wait(100);
-  }
-}
 
 const answer = z.object({ status: z.string(), error: z.string().optional(), data: z.unknown() });
 const vector = z.object({

@@ -2,7 +2,6 @@
 // container itself has logged is the witness of its lives. Skipped, with the reason, where no engine runs a container.
 import assert from 'node:assert/strict';
 import { mkdtempSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test, type TestContext } from 'node:test';
@@ -17,6 +16,7 @@ import type { Json } from '../../remediator/model.ts';
 import { dockerSupervisor } from '../../remediator/supervisors/docker.ts';
 import type { ServiceIncarnation, Supervisor } from '../../remediator/supervisors/supervisor.ts';
 import { createWorld, type World } from '../../remediator/world.ts';
+import { freePort } from '../support/free-port.ts';
 
 const token = { fence: 1, by: 'run:r1' };
 const options = { force: false, waitMs: 5_000 };
@@ -62,7 +62,7 @@ test('a container: two lives, told apart; each call ends or begins exactly one',
   const up = await supervisor.state(soon());
   assert.ok(up.known && up.value.processState.known, JSON.stringify(up));
   assert.equal(up.value.running?.id, first.id);
-  await waitFor(async () => (await lines(on, 'two')).length === 1, { deadlineMs: 30_000, what: 'its first line' });
+  await waitFor(async () => (await lines(on, 'two')).length === 1, { what: 'its first line' });
 
   const stopped = await supervisor.stop(first, token, options, soon());
   assert.ok(stopped.kind === 'done' && stopped.value.ended?.exit.known === true);
@@ -73,13 +73,13 @@ test('a container: two lives, told apart; each call ends or begins exactly one',
 
   // The engine's times are not exact: what the first life wrote last must be a moment ago.
   const { endedAtMs } = stopped.value.ended;
-  await waitFor(() => Date.now() - endedAtMs > 1_000, { deadlineMs: 30_000, what: 'a second after its end' });
+  await waitFor(() => Date.now() - endedAtMs > 1_000, { what: 'a second after its end' });
 
   const second = started(await supervisor.start(token, soon()));
   assert.notEqual(second.id, first.id);
   const late = await supervisor.stop(first, token, options, soon());
   assert.equal(late.kind === 'refused' && late.code, 'overtaken');
-  await waitFor(async () => (await lines(on, 'two')).length === 3, { deadlineMs: 30_000, what: 'its third line' });
+  await waitFor(async () => (await lines(on, 'two')).length === 3, { what: 'its third line' });
   const secondLog = await supervisor.log(second, 10_000, soon());
   assert.ok(secondLog.known);
   assert.doesNotMatch(secondLog.value.text, /stop/, 'of this life only');
@@ -201,15 +201,4 @@ async function conduct(
     results.push({ name: step.name, did, because: seen.because });
   }
   return results;
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as AddressInfo;
-      server.close(() => {
-        resolve(port);
-      });
-    });
-  });
 }

@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { test, type TestContext } from 'node:test';
-import { pause } from '../../exporter/runtime/deadline.ts';
+import { NeverReady, waitFor } from '../../deploy/lab/ready.ts';
 import { packageVersion } from '../../exporter/runtime/version.ts';
 import { parseExposition, valueOf } from '../support/exposition-parser.ts';
 
@@ -55,15 +55,14 @@ async function fileWith(t: TestContext, text: string): Promise<string> {
   return file;
 }
 
-/** What `look` finds, asked again and again until it is something. */
-async function eventually<T>(program: Program, look: () => T | undefined | Promise<T | undefined>): Promise<T> {
-  const endMs = performance.now() + 30_000;
-  for (;;) {
-    const found = await look();
-    if (found !== undefined) return found;
-    assert.ok(performance.now() < endMs && program.child.exitCode === null, program.err());
-    await pause(25);
-  }
+/** What `look` finds; gives up when the program has ended. */
+function untilFound<T>(program: Program, what: string, look: () => T | undefined | Promise<T | undefined>): Promise<T> {
+  const answer = async (): Promise<T | undefined> => {
+    const value = await look();
+    if (value === undefined && program.child.exitCode !== null) throw new NeverReady(program.err());
+    return value;
+  };
+  return waitFor(answer, { what, detail: program.err });
 }
 
 function logLine(program: Program, message: string): Record<string, unknown> | undefined {
@@ -205,11 +204,13 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   test(`serve, SIGHUP, ${signal}`, async (t) => {
     const file = await fileWith(t, inventory);
     const program = start(t, ['serve', `--config.file=${file}`, '--web.listen-address=127.0.0.1:0']);
-    const { port } = (await eventually(program, () => logLine(program, 'listening'))) as { port: number };
+    const { port } = (await untilFound(program, 'the program to listen', () => logLine(program, 'listening'))) as {
+      port: number;
+    };
     const scrape = async (): Promise<ReturnType<typeof parseExposition>> =>
       parseExposition(await (await fetch(`http://127.0.0.1:${String(port)}/metrics`)).text());
     const until = (name: string, value: number): Promise<boolean> =>
-      eventually(program, async () => (valueOf(await scrape(), name) === value ? true : undefined));
+      untilFound(program, `${name} ${value}`, async () => valueOf(await scrape(), name) === value || undefined);
 
     const first = await scrape();
     assert.equal(valueOf(first, 'pipemedic_target_up', { target: 'r1' }), 0);
@@ -237,12 +238,14 @@ test('serve: a failure inside that nobody waits for is counted and logged, and i
   const program = start(t, ['serve', `--config.file=${file}`, '--web.listen-address=127.0.0.1:0'], {
     NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(stray)}`,
   });
-  const { port } = (await eventually(program, () => logLine(program, 'listening'))) as { port: number };
+  const { port } = (await untilFound(program, 'the program to listen', () => logLine(program, 'listening'))) as {
+    port: number;
+  };
   const scrape = async (): Promise<ReturnType<typeof parseExposition>> =>
     parseExposition(await (await fetch(`http://127.0.0.1:${String(port)}/metrics`)).text());
   await scrape();
   program.child.kill('SIGUSR2');
-  const line = await eventually(program, () => logLine(program, 'fault of this program'));
+  const line = await untilFound(program, 'the fault to be logged', () => logLine(program, 'fault of this program'));
   assert.equal((line['err'] as { message: string }).message, 'stray');
   const part = 'a failure that nobody waited for';
   assert.equal(valueOf(await scrape(), 'pipemedic_exporter_faults_total', { part }), 1);

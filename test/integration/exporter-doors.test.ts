@@ -7,8 +7,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { hashSync } from 'bcryptjs';
+import { waitFor } from '../../deploy/lab/ready.ts';
 import { exchange, type Where } from '../support/raw-http.ts';
-import { eventually } from '../support/wait.ts';
 
 const main = join(import.meta.dirname, '..', '..', 'exporter', 'main.ts');
 
@@ -45,8 +45,7 @@ test('several addresses, a kill, a second program: who listens keeps listening, 
     return program;
   };
   const addressesOf = (program: Program): Promise<readonly string[]> =>
-    eventually(
-      'the program to listen',
+    waitFor(
       () => {
         const line = program
           .text()
@@ -54,7 +53,7 @@ test('several addresses, a kill, a second program: who listens keeps listening, 
           .find((l) => l.includes('"msg":"listening"'));
         return line === undefined ? undefined : (JSON.parse(line) as { addresses: readonly string[] }).addresses;
       },
-      60_000,
+      { deadlineMs: 60_000, what: 'the program to listen' },
     );
   const reload = async (where: Where, method: string, isKnown: boolean): Promise<number | undefined> => {
     const login = isKnown ? `Authorization: Basic ${Buffer.from('ann:secret').toString('base64')}\r\n` : '';

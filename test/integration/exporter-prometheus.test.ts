@@ -1,18 +1,11 @@
 // What a real Prometheus makes of the exposition: its parser is the one that matters.
 import assert from 'node:assert/strict';
-import { spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import type { IncomingMessage } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { createServer as createSocketServer } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join as joinPath } from 'node:path';
-import { test, type TestContext } from 'node:test';
+import { test } from 'node:test';
+import { waitFor } from '../../deploy/lab/ready.ts';
 import { inventoryOf } from '../../exporter/config/inventory.ts';
 import { counter, gauge, untyped } from '../../exporter/families.ts';
 import { systemClock } from '../../exporter/runtime/clock.ts';
-import { pause } from '../../exporter/runtime/deadline.ts';
 import { closeServer, createHttpServer, listen } from '../../exporter/runtime/http.ts';
 import { contentTypes, join, negotiate, type Format } from '../../exporter/scrape/exposition.ts';
 import { SampleWriter, type Block } from '../../exporter/scrape/writer.ts';
@@ -21,7 +14,8 @@ import { serve } from '../../exporter/serve.ts';
 import { systems } from '../../exporter/systems/index.ts';
 import { collectPipelines } from '../../exporter/systems/pipeline/collector-pipeline.ts';
 import { FlowMemory } from '../../exporter/systems/pipeline/facts-flow.ts';
-import { waitFor } from '../../deploy/lab/ready.ts';
+import { freePort } from '../support/free-port.ts';
+import { noPrometheus, startPrometheus } from '../support/prometheus-process.ts';
 import { portOf } from '../support/serving-port.ts';
 
 const values = [
@@ -59,101 +53,51 @@ function hostileBlocks(): Block[] {
   return writer.finish();
 }
 
-async function freePort(): Promise<number> {
-  const server = createSocketServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}
+const global = { scrape_interval: '1s', scrape_timeout: '1s' };
 
-/** Scrapes each second. @returns its port */
-async function startPrometheus(t: TestContext, config: object): Promise<number> {
-  const folder = await mkdtemp(joinPath(tmpdir(), 'pipemedic-prometheus-'));
-  const own = await freePort();
-  const global = { scrape_interval: '1s', scrape_timeout: '1s' };
-  await writeFile(joinPath(folder, 'prometheus.yml'), JSON.stringify({ global, ...config }));
-  const child = spawn(
-    'prometheus',
-    [
-      `--config.file=${folder}/prometheus.yml`,
-      `--storage.tsdb.path=${folder}/data`,
-      `--web.listen-address=127.0.0.1:${String(own)}`,
-      '--log.level=warn',
-    ],
-    { stdio: 'ignore' },
-  );
-  t.after(async () => {
-    child.kill('SIGKILL');
-    await once(child, 'close');
-    await rm(folder, { recursive: true, force: true });
+test('Prometheus reads both formats, every series of them', { skip: noPrometheus }, async (t) => {
+  const asked = new Set<Format>();
+  const answer = async (req: IncomingMessage): Promise<[Format, Buffer]> => {
+    // one job is made to ask for text by its path: 2.42 cannot be told which format to ask for
+    const format = req.url === '/text' ? 'text' : negotiate(req.headers.accept);
+    asked.add(format);
+    return [format, await join(hostileBlocks(), format, systemClock)];
+  };
+  const server = createHttpServer((req, res) => {
+    void answer(req).then(([format, body]) => {
+      res.writeHead(200, { 'Content-Type': contentTypes[format] }).end(body);
+    });
   });
-  return own;
-}
+  const { port } = await listen(server, { host: '127.0.0.1', port: 0 });
+  t.after(() => closeServer(server, 0));
+  const job = (name: string): object => ({
+    job_name: name,
+    metrics_path: `/${name}`,
+    static_configs: [{ targets: [`127.0.0.1:${String(port)}`] }],
+  });
+  const prometheus = await startPrometheus(t, { global, scrape_configs: [job('text'), job('open')] });
 
-const installed = spawnSync('prometheus', ['--version']).status === 0;
-
-test(
-  'Prometheus reads both formats, every series of them',
-  { skip: !installed && 'prometheus is not installed' },
-  async (t) => {
-    const asked = new Set<Format>();
-    const answer = async (req: IncomingMessage): Promise<[Format, Buffer]> => {
-      // one job is made to ask for text by its path: 2.42 cannot be told which format to ask for
-      const format = req.url === '/text' ? 'text' : negotiate(req.headers.accept);
-      asked.add(format);
-      return [format, await join(hostileBlocks(), format, systemClock)];
-    };
-    const server = createHttpServer((req, res) => {
-      void answer(req).then(([format, body]) => {
-        res.writeHead(200, { 'Content-Type': contentTypes[format] }).end(body);
-      });
-    });
-    const { port } = await listen(server, { host: '127.0.0.1', port: 0 });
-    t.after(() => closeServer(server, 0));
-    const job = (name: string): object => ({
-      job_name: name,
-      metrics_path: `/${name}`,
-      static_configs: [{ targets: [`127.0.0.1:${String(port)}`] }],
-    });
-    const own = await startPrometheus(t, { scrape_configs: [job('text'), job('open')] });
-
-    const query = async (expression: string): Promise<Map<string, string>> => {
-      try {
-        const res = await fetch(`http://127.0.0.1:${String(own)}/api/v1/query?query=${encodeURIComponent(expression)}`);
-        const { data } = (await res.json()) as {
-          data: { result: { metric: { job: string }; value: [number, string] }[] };
-        };
-        return new Map(data.result.map((r) => [r.metric.job, r.value[1]]));
-      } catch {
-        return new Map(); // not up yet
-      }
-    };
-    const endMs = performance.now() + 60_000;
-    const wanted = String(values.length * families.length);
-    let count = await query('count by (job) ({__name__=~"hostile.*"})');
-    while (count.get('text') !== wanted || count.get('open') !== wanted) {
-      const reasons = await fetch(`http://127.0.0.1:${String(own)}/api/v1/targets`).then((r) => r.text(), String);
-      assert.ok(performance.now() < endMs, `${JSON.stringify([...count])} of ${wanted}: ${reasons}`);
-      await pause(200);
-      count = await query('count by (job) ({__name__=~"hostile.*"})');
-    }
-    assert.deepEqual(
-      await query('up'),
-      new Map([
-        ['text', '1'],
-        ['open', '1'],
-      ]),
-    );
-    assert.deepEqual(asked, new Set(['text', 'openmetrics']));
-    assert.equal((await query('hostile{target="a\\"b\\\\c\\nd",value="\\n.2",job="text"}')).get('text'), '1');
-  },
-);
+  const query = async (expression: string): Promise<Record<string, number>> =>
+    Object.fromEntries((await prometheus.query(expression)).map(({ labels, value }) => [labels['job'], value]));
+  const wanted = values.length * families.length;
+  let last = '';
+  await waitFor(
+    async () => {
+      const count = await query('count by (job) ({__name__=~"hostile.*"})');
+      const isWhole = count['text'] === wanted && count['open'] === wanted;
+      if (!isWhole) last = JSON.stringify([count, await prometheus.api('targets')]);
+      return isWhole;
+    },
+    { deadlineMs: 60_000, what: `${wanted} series of each`, intervalMs: 200, detail: () => last },
+  );
+  assert.deepEqual(await query('up'), { text: 1, open: 1 });
+  assert.deepEqual(asked, new Set(['text', 'openmetrics']));
+  assert.deepEqual(await query('hostile{target="a\\"b\\\\c\\nd",value="\\n.2",job="text"}'), { text: 1 });
+});
 
 test(
   'two exporters behind service discovery, sharded by component: each target is served once, and what belongs together by one',
-  { skip: !installed && 'prometheus is not installed' },
+  { skip: noPrometheus },
   async (t) => {
     // Nothing listens there: a target that is down is served as well as one that is up.
     const closed = await freePort();
@@ -186,7 +130,8 @@ test(
       return portOf(serving);
     };
     const ports = [await start(), await start()];
-    const own = await startPrometheus(t, {
+    const { api, query } = await startPrometheus(t, {
+      global,
       scrape_configs: [
         {
           job_name: 'pipemedic-probe',
@@ -208,14 +153,8 @@ test(
         },
       ],
     });
-    const api = async (path: string): Promise<unknown> => {
-      const res = await fetch(`http://127.0.0.1:${own}/api/v1/${path}`);
-      return ((await res.json()) as { data: unknown }).data;
-    };
-    const series = async (expression: string): Promise<readonly Readonly<Record<string, string>>[]> => {
-      const data = await api(`query?query=${encodeURIComponent(expression)}`).catch(() => ({ result: [] }));
-      return (data as { result: { metric: Record<string, string> }[] }).result.map(({ metric }) => metric);
-    };
+    const series = async (expression: string): Promise<readonly Readonly<Record<string, string>>[]> =>
+      (await query(expression)).map(({ labels }) => labels);
     await waitFor(
       async () =>
         (await series('pipemedic_target_up')).length >= 12 && (await series('pipeline_stage_state == 1')).length >= 6,

@@ -6,6 +6,7 @@ import { mkdtempSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { waitFor } from '../../deploy/lab/ready.ts';
 import { FactBoard } from '../../exporter/facts.ts';
 import type { Sample } from '../../exporter/families.ts';
 import { systemClock } from '../../exporter/runtime/clock.ts';
@@ -14,7 +15,6 @@ import { host } from '../../exporter/systems/host/index.ts';
 import type { BoundTarget } from '../../exporter/system.ts';
 import { parseExposition, type ParsedFamily } from '../support/exposition-parser.ts';
 import { startPeer, type PeerProcess } from '../support/peer-process.ts';
-import { eventually } from '../support/wait.ts';
 
 const listen = '127.212.9.1';
 const dir = mkdtempSync(join(tmpdir(), 'pipemedic-host-'));
@@ -222,14 +222,15 @@ test('a watched process: runs, is stopped by a signal, has gone; counters never 
   assert.ok(Math.abs(Date.now() / 1000 - started) < 120);
 
   sleeper.kill('SIGSTOP');
-  await eventually('it to be stopped', async () =>
-    stateOf(await measure(), 'sleeper') === 'stopped' ? true : undefined,
-  );
+  await waitFor(async () => stateOf(await measure(), 'sleeper') === 'stopped', { what: 'it to be stopped' });
   sleeper.kill('SIGKILL');
-  const gone = await eventually('it to be gone', async () => {
-    const found = await measure();
-    return stateOf(found, 'sleeper') === 'gone' ? found : undefined;
-  });
+  const gone = await waitFor(
+    async () => {
+      const found = await measure();
+      return stateOf(found, 'sleeper') === 'gone' ? found : undefined;
+    },
+    { what: 'it to be gone' },
+  );
   assert.equal(stateOf(gone, 'by-pid'), 'gone');
   assert.equal(valueIn(gone, 'namedprocess_namegroup_num_procs', { groupname: 'sleeper' }), 0);
   assert.equal(valueIn(gone, 'namedprocess_namegroup_oldest_start_time_seconds', { groupname: 'sleeper' }), undefined);

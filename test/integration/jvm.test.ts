@@ -23,7 +23,7 @@ import { jvmAddress } from '../../exporter/systems/jvm/address.ts';
 import { openJvm, type JvmClient } from '../../exporter/systems/jvm/client.ts';
 import { jvmCollectorOf } from '../../exporter/systems/jvm/collector-jvm.ts';
 import type { JvmHeap, JvmLook, JvmSource } from '../../exporter/systems/jvm/facts-model.ts';
-import { freePort } from '../support/alertmanager-process.ts';
+import { freePort } from '../support/free-port.ts';
 import { javaSince, mainClass, openJava, perfFolder } from '../support/java-process.ts';
 import { runner, statesOf } from '../unit/mysql/fake-client.ts';
 
@@ -66,7 +66,7 @@ test('a running JVM is found by its main class, and its heap is what its own bea
       assert.deepEqual([area?.committedBytes, area?.maxBytes], [beans.committedBytes, beans.maxBytes]);
       return Math.abs((area?.usedBytes ?? 0) - beans.usedBytes) < 2_000_000 && found.heap.value;
     },
-    { deadlineMs: 15_000, what: 'the same heap' },
+    { what: 'the same heap' },
   );
   assert.equal(collections(heap), beans.collections);
   assert.ok(Math.abs(gcSeconds(heap) - beans.collectionMs / 1000) < 0.05, `${gcSeconds(heap)} s`);
@@ -225,7 +225,7 @@ test('one JVM, three ways: its page, Jolokia and its performance file agree', as
         found.every((l) => heapOf(l).areas[0]?.committedBytes === beans.committedBytes);
       return isAtRest && { found, beans };
     },
-    { deadlineMs: 15_000, what: 'the same from all three' },
+    { what: 'the same from all three' },
   );
   const [jolokia, page, file] = looks;
   assert.ok(jolokia !== undefined && page !== undefined && file !== undefined);
@@ -293,7 +293,7 @@ for (const collector of ['Serial', 'Parallel']) {
           const found = heapOf(await look(byClass())).usedAgeSeconds?.heap ?? NaN;
           return found > age + 0.2 && found;
         },
-        { deadlineMs: 15_000, what: 'an age that grows' },
+        { what: 'an age that grows' },
       );
       await jvm.beans('collect');
       assert.ok((heapOf(await look(byClass())).usedAgeSeconds?.heap ?? NaN) < older + 0.5);

@@ -17,12 +17,12 @@ import {
 import { claimAddress, ports, type Claim } from '../../deploy/lab/address.ts';
 import { brokerOf } from '../../deploy/lab/kafka.ts';
 import { startReaper, type Reaper } from '../../deploy/lab/processes.ts';
+import { waitFor } from '../../deploy/lab/ready.ts';
 import { systemClock } from '../../exporter/runtime/clock.ts';
 import { kafkaLagFact } from '../../exporter/systems/kafka/facts-lag.ts';
 import { kafka } from '../../exporter/systems/kafka/index.ts';
 import { makeCertificates } from '../support/certificates.ts';
 import { FrameCounter } from '../support/kafka-frames.ts';
-import { eventually } from '../support/wait.ts';
 import { WatchedTarget, type Measured } from '../support/watched-target.ts';
 
 const plainPassword = randomBytes(12).toString('hex');
@@ -236,16 +236,22 @@ test('a user whose ACLs show a part: of what it may not see nothing is said, of 
     await admin.createAcls({ creations: [acl('TOPIC', 'open'), acl('GROUP', 'seen')] });
     for (const groupId of ['seen', 'hidden']) {
       const topics = ['open', 'closed'].map((name) => ({ name, partitionOffsets: [{ partition: 0, offset: 0n }] }));
-      await eventually(`a commit of ${groupId}`, async () => {
-        await admin.alterConsumerGroupOffsets({ groupId, topics });
-        return true;
-      });
+      await waitFor(
+        async () => {
+          await admin.alterConsumerGroupOffsets({ groupId, topics });
+          return true;
+        },
+        { what: `a commit of ${groupId}` },
+      );
     }
-    const part = await eventually('the part that may be seen', async () => {
-      const measured = await watched.measure();
-      const lag = measured.value('kafka_consumergroup_lag', { consumergroup: 'seen', topic: 'open', partition: '0' });
-      return lag === 0 ? measured : undefined;
-    });
+    const part = await waitFor(
+      async () => {
+        const measured = await watched.measure();
+        const lag = measured.value('kafka_consumergroup_lag', { consumergroup: 'seen', topic: 'open', partition: '0' });
+        return lag === 0 ? measured : undefined;
+      },
+      { what: 'the part that may be seen' },
+    );
     assert.equal(part.state('kafka_consumergroup_state', { consumergroup: 'seen' }), 'empty');
     assert.deepEqual(
       part.series.filter((s) => /"closed"|"hidden"/.test(s)),
@@ -256,12 +262,15 @@ test('a user whose ACLs show a part: of what it may not see nothing is said, of 
     const any = { principal: null, host: null, operation: AclOperations.ANY, permissionType: AclPermissionTypes.ANY };
     const filter = { resourceType, resourceName, resourcePatternType: ResourcePatternTypes.LITERAL, ...any };
     await admin.deleteAcls({ filters: [filter] });
-    const denied = await eventually('the group to be denied', async () => {
-      const measured = await watched.measure();
-      return measured.state('kafka_consumergroup_state', { consumergroup: 'seen' }) === 'unknown'
-        ? measured
-        : undefined;
-    });
+    const denied = await waitFor(
+      async () => {
+        const measured = await watched.measure();
+        return measured.state('kafka_consumergroup_state', { consumergroup: 'seen' }) === 'unknown'
+          ? measured
+          : undefined;
+      },
+      { what: 'the group to be denied' },
+    );
     assert.deepEqual(
       denied.series.filter((s) => s.includes('"seen"') && !s.includes('_state') && !s.includes('_info')),
       [],
@@ -284,21 +293,27 @@ test('requests of a sweep, as counted on the wire: the same for forty times the 
     await admin.createTopics({ topics: [topic], partitions, replicas: 1 });
     const offsets = Array.from({ length: partitions }, (_, partition) => ({ partition, offset: 0n }));
     for (const groupId of groups) {
-      await eventually(`a commit of ${groupId}`, async () => {
-        await admin.alterConsumerGroupOffsets({ groupId, topics: [{ name: topic, partitionOffsets: offsets }] });
-        return true;
-      });
+      await waitFor(
+        async () => {
+          await admin.alterConsumerGroupOffsets({ groupId, topics: [{ name: topic, partitionOffsets: offsets }] });
+          return true;
+        },
+        { what: `a commit of ${groupId}` },
+      );
     }
   };
   /** Of the first sweep that shows the lags of the topic. */
   const requests = (topic: string, lags: number): Promise<Readonly<Record<string, number>>> =>
-    eventually(`${lags} lags of ${topic}`, async () => {
-      counter.take();
-      const { failure, series } = await watched.measure(10_000);
-      assert.equal(failure, undefined, failure?.why);
-      const of = series.filter((s) => s.startsWith('kafka_consumergroup_lag{') && s.includes(`topic="${topic}"`));
-      return of.length === lags ? counter.take() : undefined;
-    });
+    waitFor(
+      async () => {
+        counter.take();
+        const { failure, series } = await watched.measure(10_000);
+        assert.equal(failure, undefined, failure?.why);
+        const of = series.filter((s) => s.startsWith('kafka_consumergroup_lag{') && s.includes(`topic="${topic}"`));
+        return of.length === lags ? counter.take() : undefined;
+      },
+      { what: `${lags} lags of ${topic}` },
+    );
   try {
     await grow('counted-few', 1, ['counted-0']);
     await requests('counted-few', 1); // asks for the versions too

@@ -24,7 +24,6 @@ test('with gossip they find each other', async () => {
   assert.equal(lab.urls.alertmanagers.length, 2);
   for (const url of lab.urls.alertmanagers) {
     await waitFor(async () => (await statusOf(url)).cluster.peers?.length === 2, {
-      deadlineMs: 15_000,
       what: 'the peers',
     });
   }
@@ -36,6 +35,6 @@ test('without gossip each sends its own page', async () => {
     assert.equal((await statusOf(url)).cluster.status, 'disabled');
     await page(url);
   }
-  await waitFor(() => lab.pages.length === 2, { deadlineMs: 15_000, what: 'both pages' });
+  await waitFor(() => lab.pages.length === 2, { what: 'both pages' });
   assert.notEqual(lab.part('alertmanager').pid, lab.part('alertmanager2').pid);
 });

@@ -60,7 +60,6 @@ function processNamed(dir: string, text: string): number {
 async function nothingLeft(lab: Pick<Running, 'dir' | 'address'>): Promise<void> {
   let left: string[] = [];
   await waitFor(() => (left = leftOf(lab)).length === 0, {
-    deadlineMs: 20_000,
     what: 'nothing to be left',
     detail: () => left.join('\n'),
   });
@@ -130,7 +129,6 @@ test('two labs at once do not see each other, and the end of one is not the end 
     [second, 'second'],
   ] as const) {
     await waitFor(async () => (await lab.redis('redisReplica', (redis) => redis.get('whose'))) === whose, {
-      deadlineMs: 20_000,
       what: `the ${whose} lab's own replica`,
     });
   }

@@ -29,13 +29,13 @@ after(async () => {
 });
 
 /** Writes a row on the source and waits until the Redis replica has it. */
-async function rowArrives(customer: string, deadlineMs = 15_000): Promise<string> {
+async function rowArrives(customer: string): Promise<string> {
   await lab.sql('source', `INSERT INTO shop.orders (customer, state, total) VALUES ('${customer}', 'new', 12.5)`);
   const [row] = await lab.sql('source', `SELECT MAX(id) AS id FROM shop.orders WHERE customer = '${customer}'`);
   const id = String(row?.['id']);
   await waitFor(
     async () => (await lab.redis('redisReplica', (redis) => redis.hget(`orders:${id}`, 'customer'))) === customer,
-    { deadlineMs, what: `row ${id} in the Redis replica` },
+    { what: `row ${id} in the Redis replica` },
   );
   return id;
 }
@@ -47,9 +47,9 @@ test('a row written on the source arrives in the Redis replica, and its change a
     lab.redis('redisReplica', (redis) => redis.hgetall(`orders:${id}`));
   assert.match((await read())['total'] ?? '', /^\d+\.5$/); // the writer changes totals and states of new rows
   await lab.sql('source', `UPDATE shop.orders SET customer = 'changed' WHERE id = ${id}`);
-  await waitFor(async () => (await read())['customer'] === 'changed', { deadlineMs: 30_000, what: 'the change' });
+  await waitFor(async () => (await read())['customer'] === 'changed', { what: 'the change' });
   await lab.sql('source', `DELETE FROM shop.orders WHERE id = ${id}`);
-  await waitFor(async () => Object.keys(await read()).length === 0, { deadlineMs: 30_000, what: 'the deletion' });
+  await waitFor(async () => Object.keys(await read()).length === 0, { what: 'the deletion' });
 });
 
 test('no secret stands on a command line or in a file that others can read', () => {
@@ -107,7 +107,7 @@ test('the shipped rules are loaded, with shorter durations, and the Alertmanager
       const known = (await get('/api/v1/alertmanagers')) as { data: { activeAlertmanagers: { url: string }[] } };
       return known.data.activeAlertmanagers.some(({ url }) => url.startsWith(lab.urls.alertmanagers[0] ?? '?'));
     },
-    { deadlineMs: 30_000, what: 'Prometheus to know its Alertmanager' },
+    { what: 'Prometheus to know its Alertmanager' },
   );
 });
 
@@ -120,7 +120,6 @@ test('what Alertmanager sends to people is remembered', async () => {
   });
   assert.equal(response.status, 200);
   const page = await waitFor(() => lab.pages.find((p) => p.labels['alertname'] === 'OfThisTest'), {
-    deadlineMs: 15_000,
     what: 'the page',
   });
   assert.deepEqual([page.receiver, page.status, page.annotations['summary']], ['warning', 'firing', 'seen']);
@@ -130,9 +129,9 @@ test('a link that is cut stops the replica, and it comes back', async () => {
   const state = async (): Promise<unknown> => (await lab.sql('replica', 'SHOW SLAVE STATUS'))[0]?.['Slave_IO_Running'];
   const link = lab.link('replica->source');
   await link.cut();
-  await waitFor(async () => (await state()) === 'Connecting', { deadlineMs: 30_000, what: 'the replica to notice' });
+  await waitFor(async () => (await state()) === 'Connecting', { what: 'the replica to notice' });
   await link.restore();
-  await waitFor(async () => (await state()) === 'Yes', { deadlineMs: 30_000, what: 'the replica to be back' });
+  await waitFor(async () => (await state()) === 'Yes', { what: 'the replica to be back' });
 });
 
 test('a black hole between the Redis servers keeps the link and passes nothing', async () => {
@@ -146,7 +145,6 @@ test('a black hole between the Redis servers keeps the link and passes nothing',
   assert.equal(await lab.redis('redisReplica', (redis) => redis.get('canary')), null);
   await link.restore();
   await waitFor(async () => (await lab.redis('redisReplica', (redis) => redis.get('canary'))) === 'held back', {
-    deadlineMs: 30_000,
     what: 'what was held back',
   });
 });
@@ -161,13 +159,13 @@ test('a part can be killed, stopped, frozen and started again, and the pipeline 
   await Promise.all([maxwell.start(), lab.part('redis').start()]);
   assert.notEqual(maxwell.pid, before);
   lab.part('sink').freeze();
-  const arriving = rowArrives('held by the sink', 30_000);
+  const arriving = rowArrives('held by the sink');
   const [row] = await waitFor(
     async () => {
       const rows = await lab.sql('source', "SELECT id FROM shop.orders WHERE customer = 'held by the sink'");
       return rows.length > 0 && rows;
     },
-    { deadlineMs: 20_000, what: 'the row on the source' },
+    { what: 'the row on the source' },
   );
   assert.equal(await lab.redis('redis', (redis) => redis.exists(`orders:${String(row?.['id'])}`)), 0);
   lab.part('sink').thaw();

@@ -86,7 +86,7 @@ async function sweep(ms = 5000): Promise<Seen> {
   return { up, samples: found, failed, health: health.value, state };
 }
 
-function sweepWhen(what: string, is: (seen: Seen) => boolean, deadlineMs = 20_000): Promise<Seen> {
+function sweepWhen(what: string, is: (seen: Seen) => boolean, deadlineMs = 30_000): Promise<Seen> {
   return waitFor(
     async () => {
       const seen = await sweep();

@@ -96,7 +96,7 @@ export function errant(flavour: Flavour, lab: DatabaseLab): { make: () => Promis
           await lab.sql('replica', 'FLUSH BINARY LOGS DELETE_DOMAIN_ID = (9)');
           return true;
         },
-        { deadlineMs: 20_000, what: 'the replica to forget the domain', intervalMs: 200 },
+        { what: 'the replica to forget the domain', intervalMs: 200 },
       ).then(() => undefined),
   };
 }

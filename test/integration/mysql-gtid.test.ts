@@ -104,7 +104,7 @@ async function twoSources(
         assert.deepEqual(seen, wanted);
         return true;
       },
-      { deadlineMs: 30_000, what, detail: () => JSON.stringify(seen) },
+      { what, detail: () => JSON.stringify(seen) },
     );
   };
   await when('the first channel by itself', [[0, 0], [undefined, undefined], undefined, 'not_paired']);
@@ -152,7 +152,7 @@ for (const flavour of [mariadbFlavour(mariadbInstalled), mysqlFlavour(mysql9)]) 
           assert.deepEqual({ ...seen, ...wanted }, seen);
           return found;
         },
-        { deadlineMs: 30_000, what, detail: () => JSON.stringify(seen) },
+        { what, detail: () => JSON.stringify(seen) },
       );
     };
     const position = async (): Promise<{ files: Map<string, number>; last: string; at: number }> => {
@@ -223,7 +223,7 @@ for (const flavour of [mariadbFlavour(mariadbInstalled), mysqlFlavour(mysql9)]) 
         await lab.sql('source', `PURGE BINARY LOGS TO '${last}'`);
         return (await position()).files.size === 1;
       },
-      { deadlineMs: 30_000, what: 'the source to purge' },
+      { what: 'the source to purge' },
     );
     await lab.sql('source', insert);
     await when('the loss to be seen', {

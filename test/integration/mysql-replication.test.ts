@@ -48,7 +48,7 @@ before(async () => {
       );
       return Number(row?.['n']) === 1;
     },
-    { deadlineMs: 30_000, what: 'the table and its grant to be replicated' },
+    { what: 'the table and its grant to be replicated' },
   );
 });
 
@@ -98,7 +98,7 @@ async function seenWhen(sweep: Sweep, client: MysqlClient, what: string, is: (s:
       last = await sweep(client);
       return is(last) && last;
     },
-    { deadlineMs: 15_000, what, intervalMs: 50, detail: () => JSON.stringify([...last]) },
+    { what, intervalMs: 50, detail: () => JSON.stringify([...last]) },
   );
 }
 

@@ -115,7 +115,7 @@ export function openRoom(flavour: Flavour): Room {
           last = JSON.stringify(found && { ...found, columns: undefined });
           return found !== undefined && is(found) && found;
         },
-        { deadlineMs: 15_000, what, detail: () => last },
+        { what, detail: () => last },
       );
     },
   };

@@ -206,7 +206,7 @@ test('long transactions, waits for row locks and metadata locks are counted', { 
     waiter.query('UPDATE shop.orders SET total = 3').catch(() => undefined);
     // InnoDB renews its list only when nobody has read it for 100 ms
     const waiting = async (): Promise<boolean> => (await readTransactions(client, 0, call())).waiting === 1;
-    await waitFor(waiting, { deadlineMs: 30_000, what: 'a row lock that is waited for', intervalMs: 150 });
+    await waitFor(waiting, { what: 'a row lock that is waited for', intervalMs: 150 });
     ddl.query('ALTER TABLE shop.orders ADD x INT').catch(() => undefined);
     const seen = await waitFor(
       async () => {
@@ -214,7 +214,7 @@ test('long transactions, waits for row locks and metadata locks are counted', { 
         const locks = await readMetadataLockWaits(client, call());
         return found.waiting === 1 && found.longestWaitSeconds >= 1 && locks.client === 1 && found;
       },
-      { deadlineMs: 30_000, what: 'a metadata lock that is waited for', intervalMs: 150 },
+      { what: 'a metadata lock that is waited for', intervalMs: 150 },
     );
     assert.equal(seen.open, 2);
     assert.ok(seen.oldestSeconds >= 1 && seen.oldestSeconds < 60, `${seen.oldestSeconds} s`);
@@ -236,7 +236,6 @@ test('semi-sync: not there, set to on without a replica that acknowledges, and w
   await lab.sql('replica', 'STOP REPLICA IO_THREAD');
   await lab.sql('replica', 'START REPLICA IO_THREAD');
   await waitFor(async () => (await readSemiSync(client, call())).source === 'active', {
-    deadlineMs: 30_000,
     what: 'semi-sync to be active',
   });
 });
@@ -254,7 +253,6 @@ test(
         (await lab.sql('source', "SELECT 1 FROM performance_schema.processlist WHERE INFO LIKE 'SELECT SLEEP%'"))
           .length > 0,
       {
-        deadlineMs: 20_000,
         what: 'the statement to run',
       },
     );
@@ -296,6 +294,6 @@ test(
     } finally {
       await connection.closed();
     }
-    await waitFor(async () => (await ids()) === '', { deadlineMs: 20_000, what: 'the connection to be gone' });
+    await waitFor(async () => (await ids()) === '', { what: 'the connection to be gone' });
   },
 );

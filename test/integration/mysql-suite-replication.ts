@@ -108,7 +108,7 @@ export function replicationSuite(room: Room): void {
           const seen = await look();
           return seen.is === 'stalled' && seen;
         },
-        { deadlineMs: 30_000, what: 'the stall to be seen', intervalMs: 200 },
+        { what: 'the stall to be seen', intervalMs: 200 },
       );
       assert.deepEqual(stalled.lags, []);
       const [row] = await readReplication(client, call());
@@ -118,7 +118,7 @@ export function replicationSuite(room: Room): void {
         'what the server itself says of it',
       );
       await lab().link('replica->source').restore();
-      await waitFor(async () => (await look()).is === 'running', { deadlineMs: 30_000, what: 'running again' });
+      await waitFor(async () => (await look()).is === 'running', { what: 'running again' });
     },
   );
 
@@ -165,7 +165,7 @@ export function replicationSuite(room: Room): void {
             await second(`PURGE BINARY LOGS TO '${String(logs.at(-1)?.['Log_name'])}'`);
             return (await lab().sql('source2', 'SHOW BINARY LOGS')).length === 1;
           },
-          { deadlineMs: 15_000, what: 'the binary logs to be purged' },
+          { what: 'the binary logs to be purged' },
         );
         await replica(flavour.start('receiver', channel));
         const gone = await channelWhen(client, 'the purge to be seen', (c) => c.lastIoErrno !== 0, channel);

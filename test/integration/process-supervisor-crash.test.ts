@@ -3,8 +3,9 @@ import assert from 'node:assert/strict';
 import { appendFileSync, existsSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { waitFor } from '../../deploy/lab/ready.ts';
 import { ask } from '../../remediator/supervisors/process-client.ts';
-import { assertGapless, Bench, isAlive, polite, whenTrue } from './process-supervisor-harness.ts';
+import { assertGapless, Bench, isAlive, polite } from './process-supervisor-harness.ts';
 
 const signal = (): AbortSignal => AbortSignal.timeout(5_000);
 
@@ -14,7 +15,7 @@ test('kill -9 of the supervisor: the orphan is reported, not started beside, and
   await bench.start(3);
   const incarnation = (await bench.status()).running;
   assert.ok(incarnation);
-  await whenTrue('the service runs', () => bench.events().length === 1);
+  await waitFor(() => bench.events().length === 1, { what: 'the service runs' });
   first.child.kill('SIGKILL');
   await first.ended;
   assert.equal(isAlive(incarnation.pid), true);
@@ -70,11 +71,11 @@ test('an orphan that ends by itself is seen to end, and SIGTERM of the superviso
     const after = await bench.supervisor();
     if (how === 'itself') process.kill(incarnation.pid, 'SIGTERM');
     else after.child.kill('SIGTERM');
-    await whenTrue('the witness has its end', () =>
-      bench.witness().some(({ event, pid }) => event === 'exit' && pid === incarnation.pid),
-    );
+    await waitFor(() => bench.witness().some(({ event, pid }) => event === 'exit' && pid === incarnation.pid), {
+      what: 'the witness has its end',
+    });
     if (how === 'itself') {
-      await whenTrue('nothing runs', async () => (await bench.status()).running === null);
+      await waitFor(async () => (await bench.status()).running === null, { what: 'nothing runs' });
       const { last } = await bench.status();
       assert.deepEqual([last?.exit.known, last?.asked], [false, null]);
       after.child.kill('SIGTERM');
@@ -92,7 +93,7 @@ test('a service that ended while no supervisor was there: its end is recorded as
   first.child.kill('SIGKILL');
   await first.ended;
   process.kill(-incarnation.pid, 'SIGKILL');
-  await whenTrue('it is gone', () => !isAlive(incarnation.pid));
+  await waitFor(() => !isAlive(incarnation.pid), { what: 'it is gone' });
   await bench.supervisor();
   const status = await bench.status();
   assert.equal(status.running, null);

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { NeverReady, waitFor } from '../../deploy/lab/ready.ts';
 import { readStat } from '../../remediator/supervisors/process/proc.ts';
 import { ask } from '../../remediator/supervisors/process-client.ts';
 import {
@@ -32,24 +33,6 @@ while :; do sleep 100 & wait $!; done`;
 export const stubborn = `trap '' TERM
 echo "start $$" >> "$EVENTS"
 while :; do sleep 100; done`;
-
-export async function eventually<T>(
-  what: string,
-  look: () => T | undefined | Promise<T | undefined>,
-  timeoutMs = 10_000,
-): Promise<T> {
-  const deadline = performance.now() + timeoutMs;
-  for (;;) {
-    const found = await look();
-    if (found !== undefined) return found;
-    if (performance.now() > deadline) throw new Error(`not within ${timeoutMs} ms: ${what}`);
-    await sleep(10);
-  }
-}
-
-export function whenTrue(what: string, look: () => boolean | Promise<boolean>, timeoutMs?: number): Promise<true> {
-  return eventually(what, async () => ((await look()) ? true : undefined), timeoutMs);
-}
 
 export function isAlive(pid: number): boolean {
   const stat = readStat(pid);
@@ -140,11 +123,14 @@ export class Bench {
     void running.ended.then((ended) => {
       over = ended;
     });
-    await whenTrue('the supervisor answers', async () => {
-      if (over !== undefined) throw new Error(`the supervisor ended: ${JSON.stringify(over)}`);
-      const outcome = await ask<'status'>(this.config, { op: 'status' }, AbortSignal.timeout(5_000));
-      return outcome.kind === 'done' && outcome.value.status.supervisorPid === running.child.pid;
-    });
+    await waitFor(
+      async () => {
+        if (over !== undefined) throw new NeverReady(`the supervisor ended: ${JSON.stringify(over)}`);
+        const outcome = await ask<'status'>(this.config, { op: 'status' }, AbortSignal.timeout(5_000));
+        return outcome.kind === 'done' && outcome.value.status.supervisorPid === running.child.pid;
+      },
+      { what: 'the supervisor answers' },
+    );
     return running;
   }
 
@@ -180,7 +166,7 @@ export class Bench {
     const outcome = await this.start(fence);
     if (outcome.kind !== 'done') throw new Error(`not started: ${JSON.stringify(outcome)}`);
     const { incarnation } = outcome.value;
-    await whenTrue('the service runs', () => this.events().includes(`start ${incarnation.pid}`));
+    await waitFor(() => this.events().includes(`start ${incarnation.pid}`), { what: 'the service runs' });
     return incarnation;
   }
 

@@ -2,9 +2,10 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { test, type TestContext } from 'node:test';
+import { waitFor } from '../../deploy/lab/ready.ts';
 import { livingWithEnv } from '../../remediator/supervisors/process/proc.ts';
 import { ask } from '../../remediator/supervisors/process-client.ts';
-import { assertGapless, Bench, eventually, polite, whenTrue, type Running } from './process-supervisor-harness.ts';
+import { assertGapless, Bench, polite, type Running } from './process-supervisor-harness.ts';
 
 const signal = (): AbortSignal => AbortSignal.timeout(5_000);
 
@@ -23,19 +24,22 @@ async function life(bench: Bench, traced: Running): Promise<boolean> {
   void traced.ended.then(() => {
     over = true;
   });
-  const first = await eventually('it was killed or the service runs', async () => {
-    if (over) return 'killed';
-    const outcome = await ask<'status'>(bench.config, { op: 'status' }, signal());
-    const running = outcome.kind === 'done' ? outcome.value.status.running : null;
-    return running !== null && bench.events().length > 0 ? { running, outcome } : undefined;
-  });
+  const first = await waitFor(
+    async () => {
+      if (over) return 'killed';
+      const outcome = await ask<'status'>(bench.config, { op: 'status' }, signal());
+      const running = outcome.kind === 'done' ? outcome.value.status.running : null;
+      return running !== null && bench.events().length > 0 ? { running, outcome } : undefined;
+    },
+    { what: 'it was killed or the service runs' },
+  );
   if (first === 'killed') return false;
   if ((await bench.stop(first.running, 1)).kind !== 'done') return false;
   if ((await bench.start(2)).kind !== 'done') return false;
   // strace keeps its own SIGTERM for itself: the supervisor that it runs is ended by pid
   const outcome = await ask<'status'>(bench.config, { op: 'status' }, signal());
   if (outcome.kind !== 'done') return false;
-  await whenTrue('the second one runs', () => bench.events().length > 2);
+  await waitFor(() => bench.events().length > 2, { what: 'the second one runs' });
   process.kill(outcome.value.status.supervisorPid, 'SIGTERM');
   const { code } = await traced.ended;
   return code === 0;
@@ -77,10 +81,13 @@ async function killedAt(t: TestContext, syscall: string, when: number): Promise<
 
   await bench.supervisor();
   // What its leader's end has left of a group (a child that had not come to its exec when the signal came) is ended first.
-  const { running, orphan } = await eventually('no leftovers', async () => {
-    const status = await bench.status();
-    return status.leaderExit === null ? status : undefined;
-  });
+  const { running, orphan } = await waitFor(
+    async () => {
+      const status = await bench.status();
+      return status.leaderExit === null ? status : undefined;
+    },
+    { what: 'no leftovers' },
+  );
   const at = (): string => `${syscall} ${when}: ${JSON.stringify([running, orphan, bench.events(), bench.witness()])}`;
   assert.ok(livingServices(bench) <= 1, at());
   assert.equal(livingServices(bench) === 1, running !== null, at());

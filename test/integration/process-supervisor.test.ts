@@ -2,20 +2,11 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { appendFileSync, readFileSync, renameSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { waitFor } from '../../deploy/lab/ready.ts';
 import { ask } from '../../remediator/supervisors/process-client.ts';
 import type { Incarnation, LogText } from '../../remediator/supervisors/process-wire.ts';
 import type { Outcome } from '../../remediator/supervisors/supervisor.ts';
-import {
-  assertGapless,
-  Bench,
-  eventually,
-  exchange,
-  isAlive,
-  line,
-  polite,
-  stubborn,
-  whenTrue,
-} from './process-supervisor-harness.ts';
+import { assertGapless, Bench, exchange, isAlive, line, polite, stubborn } from './process-supervisor-harness.ts';
 
 function codeOf(outcome: Outcome<unknown>): string {
   return outcome.kind === 'refused' ? outcome.code : outcome.kind;
@@ -113,10 +104,13 @@ test('KILL ends with the signal, not with a code', async (t) => {
 test('an end that nobody asked for is said to be so, and nothing restarts it', async (t) => {
   const bench = new Bench(t, `echo "start $$" >> "$EVENTS"; exit 2`, { autostart: true });
   await bench.supervisor();
-  const status = await eventually('the service ended', async () => {
-    const now = await bench.status();
-    return now.last === null ? undefined : now;
-  });
+  const status = await waitFor(
+    async () => {
+      const now = await bench.status();
+      return now.last === null ? undefined : now;
+    },
+    { what: 'the service ended' },
+  );
   assert.deepEqual(status.last?.exit, { known: true, exitCode: 2, signal: null });
   assert.equal(status.last.asked, null);
   assert.equal(status.running, null);
@@ -146,7 +140,7 @@ test('a service that is held by SIGSTOP is shown as T', async (t) => {
   await bench.supervisor();
   const { pid } = await bench.started(1);
   process.kill(pid, 'SIGSTOP');
-  await whenTrue('state T', async () => (await bench.status()).processState === 'T');
+  await waitFor(async () => (await bench.status()).processState === 'T', { what: 'state T' });
 });
 
 test('children of the service end with it, also those that ignore TERM', async (t) => {
@@ -167,10 +161,13 @@ ${polite}`;
   const during = await bench.status();
   assert.deepEqual(during.leaderExit, { known: true, exitCode: 143, signal: null });
 
-  const status = await eventually('the group ended', async () => {
-    const now = await bench.status();
-    return now.running === null ? now : undefined;
-  });
+  const status = await waitFor(
+    async () => {
+      const now = await bench.status();
+      return now.running === null ? now : undefined;
+    },
+    { what: 'the group ended' },
+  );
   assert.equal(isAlive(kid), false);
   assert.deepEqual(status.last?.exit, { known: true, exitCode: 143, signal: null });
   assert.equal(bench.witness().filter(({ event }) => event === 'group-ended').length, 1);
@@ -210,7 +207,7 @@ test('of many starts at once with the same fence one has an effect', async (t) =
   assert.equal(outcomes.filter(({ kind }) => kind === 'done').length, 1);
   assert.equal(outcomes.filter((outcome) => codeOf(outcome) === 'running').length, 11);
   const { running } = await bench.status();
-  await whenTrue('the service runs', () => bench.events().length > 0);
+  await waitFor(() => bench.events().length > 0, { what: 'the service runs' });
   assert.deepEqual(bench.events(), [`start ${running?.pid ?? 0}`]);
 });
 
@@ -282,26 +279,29 @@ test('a client that is stopped after sending, and one in the middle of its line,
   };
 
   const whole = client(request, '');
-  await whenTrue('the service ended', async () => (await bench.status()).running === null);
+  await waitFor(async () => (await bench.status()).running === null, { what: 'the service ended' });
   const second = await bench.started(2);
-  await whenTrue('the client is stopped', async () => {
-    const { readStat } = await import('../../remediator/supervisors/process/proc.ts');
-    return readStat(whole.child.pid ?? 0)?.state === 'T';
-  });
+  await waitFor(
+    async () => {
+      const { readStat } = await import('../../remediator/supervisors/process/proc.ts');
+      return readStat(whole.child.pid ?? 0)?.state === 'T';
+    },
+    { what: 'the client is stopped' },
+  );
   whole.child.kill('SIGCONT');
-  await whenTrue('the late copy was answered', () => whole.output().includes('\n'));
+  await waitFor(() => whole.output().includes('\n'), { what: 'the late copy was answered' });
   assert.match(whole.output(), /"code":"fenced"/);
   assert.deepEqual((await bench.status()).running, second);
 
   const late = line({ id: 1, op: 'stop', ifIncarnation: second, fence: 2, by: 'a', signal: 'TERM', waitMs: 5_000 });
   const half = client(late.slice(0, 40), late.slice(40));
   const { readStat } = await import('../../remediator/supervisors/process/proc.ts');
-  await whenTrue('the client is stopped', () => readStat(half.child.pid ?? 0)?.state === 'T');
+  await waitFor(() => readStat(half.child.pid ?? 0)?.state === 'T', { what: 'the client is stopped' });
   assert.deepEqual((await bench.status()).running, second, 'half a line has no effect');
   const raised = await ask<'fence'>(bench.config, { op: 'fence', fence: 3, by: 'b' }, AbortSignal.timeout(5_000));
   assert.equal(raised.kind, 'done');
   half.child.kill('SIGCONT');
-  await whenTrue('the late rest was answered', () => half.output().includes('\n'));
+  await waitFor(() => half.output().includes('\n'), { what: 'the late rest was answered' });
   assert.match(half.output(), /"code":"fenced"/);
   assert.deepEqual((await bench.status()).running, second);
   assert.deepEqual(bench.events(), [`start ${first.pid}`, `term ${first.pid}`, `start ${second.pid}`]);
@@ -373,7 +373,7 @@ test('the witness is complete and true', async (t) => {
   await bench.stop(first, 3, { by: 'run-1' });
   const second = await bench.started(4);
   process.kill(second.pid, 'SIGKILL');
-  await whenTrue('the end was seen', async () => (await bench.status()).running === null);
+  await waitFor(async () => (await bench.status()).running === null, { what: 'the end was seen' });
   child.kill('SIGTERM');
   assert.equal((await ended).code, 0);
 
@@ -409,7 +409,7 @@ test('SIGTERM to the supervisor ends the service first; autostart resumes it, bu
   const first = await bench.supervisor();
   const one = await runningOf();
   assert.ok(one);
-  await whenTrue('the service runs', () => bench.events().includes(`start ${one.pid}`));
+  await waitFor(() => bench.events().includes(`start ${one.pid}`), { what: 'the service runs' });
   first.child.kill('SIGTERM');
   assert.equal((await first.ended).code, 0);
   assert.equal(isAlive(one.pid), false);
@@ -422,7 +422,7 @@ test('SIGTERM to the supervisor ends the service first; autostart resumes it, bu
   const two = status.running;
   assert.ok(two);
   assert.equal(two.seq, one.seq + 1);
-  await whenTrue('the service runs', () => bench.events().includes(`start ${two.pid}`));
+  await waitFor(() => bench.events().includes(`start ${two.pid}`), { what: 'the service runs' });
   await bench.stop(two, 1);
   second.child.kill('SIGINT');
   assert.equal((await second.ended).code, 0);
@@ -437,7 +437,7 @@ test('SIGTERM to the supervisor of a service that ignores it: KILL after the gra
   const { child, ended } = await bench.supervisor();
   const { pid } = await bench.started(1);
   const waiting = bench.stop((await bench.status()).running ?? assert.fail(), 1);
-  await whenTrue('the stop was accepted', async () => (await bench.status()).stopAsked !== null);
+  await waitFor(async () => (await bench.status()).stopAsked !== null, { what: 'the stop was accepted' });
   child.kill('SIGTERM');
   assert.equal((await ended).code, 0);
   assert.equal(isAlive(pid), false);
@@ -459,10 +459,10 @@ test('no durable intent, no effect: a state folder that cannot be written refuse
   assert.match(failing.storeError ?? '', /EISDIR/);
   assert.equal(failing.stopAsked, null);
   process.kill(incarnation.pid, 'SIGKILL');
-  await whenTrue('the end was seen', async () => (await bench.status()).running === null);
+  await waitFor(async () => (await bench.status()).running === null, { what: 'the end was seen' });
   assert.equal(codeOf(await bench.start(2)), 'store_failed');
   rmdirSync(blocker);
-  await whenTrue('the store works again', async () => (await bench.status()).storeError === null);
+  await waitFor(async () => (await bench.status()).storeError === null, { what: 'the store works again' });
   assertGapless(bench);
   const lines = bench.witness().filter(({ event }) => event !== 'group-ended');
   assert.deepEqual(

@@ -1,6 +1,7 @@
 // Contract with redis_exporter: both look at the same servers, and what both serve is the same.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { waitFor } from '../../deploy/lab/ready.ts';
 import { inventoryOf } from '../../exporter/config/inventory.ts';
 import { systemClock } from '../../exporter/runtime/clock.ts';
 import { createLog } from '../../exporter/runtime/log.ts';
@@ -16,7 +17,6 @@ import {
   type RedisServerName,
   type RedisServers,
 } from '../support/redis-servers.ts';
-import { eventually } from '../support/wait.ts';
 import { portOf } from '../support/serving-port.ts';
 
 type Page = ReadonlyMap<string, ParsedFamily>;
@@ -276,12 +276,15 @@ test('streams are looked for by pattern beside the scrapes', async () => {
     pipelines: () => undefined,
   });
   try {
-    const page = await eventually('the streams to be found', async () => {
-      const url = `http://${servers.address}:${String(portOf(own))}/metrics`;
-      const text = await (await fetch(url, { signal: AbortSignal.timeout(10_000) })).text();
-      const found = parseExposition(text);
-      return valueOf(found, 'redis_stream_search_state', { state: 'complete' }) === 1 ? found : undefined;
-    });
+    const page = await waitFor(
+      async () => {
+        const url = `http://${servers.address}:${String(portOf(own))}/metrics`;
+        const text = await (await fetch(url, { signal: AbortSignal.timeout(10_000) })).text();
+        const found = parseExposition(text);
+        return valueOf(found, 'redis_stream_search_state', { state: 'complete' }) === 1 ? found : undefined;
+      },
+      { what: 'the streams to be found' },
+    );
     assert.equal(valueOf(page, 'redis_stream_length', { db: 'db0', stream: 'orders' }), 4);
     assert.equal(valueOf(page, 'redis_stream_length', { db: 'db3', stream: 'audit' }), 1);
   } finally {

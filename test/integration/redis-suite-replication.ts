@@ -70,7 +70,7 @@ export async function replicationInDepth(lab: RedisLab): Promise<void> {
         const seen = await look();
         return is(seen) && seen;
       },
-      { deadlineMs: 20_000, what },
+      { what },
     );
   const set = async (name: 'redis' | 'redisReplica', key: string, value: string): Promise<void> => {
     await lab.redis(name, (r) => r.config('SET', key, value));
@@ -220,7 +220,6 @@ export async function replicationInDepth(lab: RedisLab): Promise<void> {
         // remembered over connections, too
         await lab.redis('redis', (r) => r.call('CLIENT', 'KILL', 'USER', 'watcher'));
         await waitFor(() => target.client?.usable() === false, {
-          deadlineMs: 20_000,
           what: 'the end of the connection',
         });
       }

@@ -49,7 +49,7 @@ async function until(target: WatchedTarget, what: string, is: (m: Measured) => b
       const measured = await target.measure();
       return is(measured) && measured;
     },
-    { deadlineMs: 20_000, what },
+    { what },
   );
 }
 
@@ -160,7 +160,7 @@ test('a server that was killed while connected is refused, and served again afte
   assert.equal((await target.measure()).failure, undefined);
   const part = lab.part('redisReplica');
   await part.kill();
-  await waitFor(() => target.client?.usable() === false, { deadlineMs: 20_000, what: 'the end to be noticed' });
+  await waitFor(() => target.client?.usable() === false, { what: 'the end to be noticed' });
   assert.equal((await target.measure()).failure?.class, 'refused');
   await part.start();
   assert.equal((await target.measure()).state('redis_replication_state'), 'replica_up');

@@ -2,10 +2,11 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
+import { waitFor } from '../../deploy/lab/ready.ts';
 import type { Episode } from '../../remediator/model.ts';
-import { alertmanagerProgram, freePort, routeTo, startAlertmanager } from '../support/alertmanager-process.ts';
+import { alertmanagerProgram, routeTo, startAlertmanager } from '../support/alertmanager-process.ts';
+import { freePort } from '../support/free-port.ts';
 import { makeHome, startRemediator } from '../support/remediator-serve.ts';
-import { eventually } from '../support/wait.ts';
 
 const present = spawnSync(alertmanagerProgram, ['--version']).error === undefined;
 const skip = present
@@ -32,20 +33,22 @@ test(
       await using store = home.store();
       return (await store.openEpisodes()).find((e) => e.labels['alertname'] === 'Sick');
     };
-    const id = await eventually('both deliveries in one episode', async () => {
-      await using store = home.store();
-      const [one, ...more] = await store.openEpisodes();
-      assert.deepEqual(more, []);
-      return one !== undefined && (await store.webhooksOf(one.id)).length >= 2 ? one.id : undefined;
-    });
+    const id = await waitFor(
+      async () => {
+        await using store = home.store();
+        const [one, ...more] = await store.openEpisodes();
+        assert.deepEqual(more, []);
+        return one !== undefined && (await store.webhooksOf(one.id)).length >= 2 ? one.id : undefined;
+      },
+      { what: 'both deliveries in one episode' },
+    );
     const state = (wanted: Episode['alertState'], detail: RegExp): Promise<Episode> =>
-      eventually(
-        `the alert to be ${wanted}`,
+      waitFor(
         async () => {
           const e = await episode();
           return e?.alertState === wanted && detail.test(e.alertDetail) ? e : undefined;
         },
-        60_000,
+        { deadlineMs: 60_000, what: `the alert to be ${wanted}` },
       );
     assert.deepEqual((await episode())?.labels, labels);
     await state('active', /^$/); // a poll has said so: a webhook leaves its own word

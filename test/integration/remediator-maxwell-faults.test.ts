@@ -115,7 +115,7 @@ test('another reader with its user appears between stop and start: stays down, l
             { stdio: 'ignore' },
           );
           const isThere = async (): Promise<boolean> => (await dumpThreads()).some((id) => !before.includes(id));
-          await waitFor(isThere, { deadlineMs: 8_000, what: 'the other reader' });
+          await waitFor(isThere, { what: 'the other reader' });
         }
         return await supervisor.raiseFence(token, signal);
       },
@@ -180,13 +180,12 @@ for (const [what, livesMs, expected] of [
     const supervisor = processSupervisor({ socket }, Date.now);
     const signal = AbortSignal.timeout(120_000);
     try {
-      await waitFor(async () => (await supervisor.state(signal)).known, { deadlineMs: 20_000, what: 'the supervisor' });
+      await waitFor(async () => (await supervisor.state(signal)).known, { what: 'the supervisor' });
       // a first life, so that there is an end to repair
       const first = await supervisor.start({ fence: 0, by: 'person:test' }, signal);
       assert.equal(first.kind, 'done');
       if (first.value.incarnation.pid !== null && livesMs > 10_000) {
         await waitFor(async () => (await heartbeat()) > Date.now() - 2_000, {
-          deadlineMs: 20_000,
           what: 'a heartbeat',
         });
         process.kill(first.value.incarnation.pid, 'SIGKILL');
@@ -196,7 +195,7 @@ for (const [what, livesMs, expected] of [
           const state = await supervisor.state(signal);
           return state.known && state.value.running === null;
         },
-        { deadlineMs: 20_000, what: 'its end' },
+        { what: 'its end' },
       );
       const policy = quickPolicy({ verifySeconds: 8 });
       await using repair = await startRepair(lab, { policy, supervisorSocket: socket });

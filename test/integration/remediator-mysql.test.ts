@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { createConnection } from 'mysql2/promise';
-import { waitFor } from '../../deploy/lab/ready.ts';
 import { mariadbInstalled } from '../../deploy/lab/mariadb.ts';
+import { waitFor } from '../../deploy/lab/ready.ts';
 import { databasePorts } from '../../deploy/lab/release.ts';
 import { within } from '../../exporter/runtime/deadline.ts';
 import type { Look, Step, VisibleLock } from '../../remediator/action.ts';
@@ -47,7 +47,7 @@ async function statusIs(what: string, is: (row: Readonly<Record<string, string>>
       last = JSON.stringify(row);
       return is(row);
     },
-    { deadlineMs: 30_000, what, detail: () => last },
+    { what, detail: () => last },
   );
 }
 
@@ -55,8 +55,7 @@ async function hasRow(id: number): Promise<boolean> {
   return (await onReplica(`SELECT id FROM shop.orders WHERE id = ${id}`)).length === 1;
 }
 
-const arrives = (id: number): Promise<boolean> =>
-  waitFor(() => hasRow(id), { deadlineMs: 30_000, what: `row ${id} on the replica` });
+const arrives = (id: number): Promise<boolean> => waitFor(() => hasRow(id), { what: `row ${id} on the replica` });
 
 /** A receiver that has lost its source sleeps for its retry time, and does not see that the source is back. */
 async function sleepyReceiver(): Promise<void> {
@@ -69,7 +68,7 @@ async function sleepyReceiver(): Promise<void> {
 async function cut(): Promise<void> {
   await repair.lab.link('replica->source').cut();
   await statusIs('the receiver to have lost its source', (r) => r['Slave_IO_Running'] === 'Connecting');
-  await waitFor(async () => (await status())['Last_IO_Errno'] !== '0', { deadlineMs: 30_000, what: 'its error' });
+  await waitFor(async () => (await status())['Last_IO_Errno'] !== '0', { what: 'its error' });
 }
 
 /** Holds a row on the replica, so that the applier gives up with 1205. */
@@ -207,7 +206,7 @@ test('a session that was ended cannot change anything: what it would have said i
     killed = connection;
     const isGone = async (): Promise<boolean> =>
       (await onReplica(`SELECT ID FROM information_schema.PROCESSLIST WHERE ID = ${connection}`)).length === 0;
-    await waitFor(isGone, { deadlineMs: 30_000, what: 'the session to be gone' });
+    await waitFor(isGone, { what: 'the session to be gone' });
   };
   const run = await repair.run(
     {},
@@ -325,7 +324,7 @@ test('errno 1236, the source has purged what is needed: never started', async ()
       await repair.lab.sql('source', `PURGE BINARY LOGS TO '${String(now?.['File'])}'`);
       return (await repair.lab.sql('source', 'SHOW BINARY LOGS')).length === 1;
     },
-    { deadlineMs: 30_000, what: 'the binary logs to be purged', intervalMs: 500 },
+    { what: 'the binary logs to be purged', intervalMs: 500 },
   );
   await onReplica('START SLAVE IO_THREAD');
   await statusIs('the error', (r) => r['Last_IO_Errno'] === '1236');

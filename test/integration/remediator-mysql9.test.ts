@@ -28,7 +28,7 @@ async function statusIs(what: string, is: (row: Readonly<Record<string, string>>
       last = JSON.stringify(row);
       return is(Object.fromEntries(Object.entries(row ?? {}).map(([name, value]) => [name, String(value)])));
     },
-    { deadlineMs: 30_000, what, detail: () => last },
+    { what, detail: () => last },
   );
 }
 

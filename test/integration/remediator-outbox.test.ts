@@ -5,16 +5,17 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { waitFor } from '../../deploy/lab/ready.ts';
 import { createLog } from '../../exporter/runtime/log.ts';
 import { openAlertmanager } from '../../remediator/alertmanager.ts';
 import { refused } from '../../remediator/escalate.ts';
 import { createMetrics } from '../../remediator/metrics.ts';
 import { sendDue } from '../../remediator/outbox.ts';
 import { openSqlite } from '../../remediator/store/sqlite.ts';
-import { alertmanagerProgram, freePort, startAlertmanager } from '../support/alertmanager-process.ts';
+import { alertmanagerProgram, startAlertmanager } from '../support/alertmanager-process.ts';
+import { freePort } from '../support/free-port.ts';
 import { openEpisode } from '../unit/remediator/store-fixtures.ts';
 import { MovableClock } from '../unit/remediator/run-harness.ts';
-import { eventually } from '../support/wait.ts';
 
 const present = spawnSync(alertmanagerProgram, ['--version']).error === undefined;
 const skip = present
@@ -131,7 +132,7 @@ test(
       // Ended with the episode: gone from the peer that is there, tried again for the other one.
       await store.endEscalations(episode.id, clock.nowMs());
       await send();
-      await eventually('the alert to end', async () => ((await second.alerts()).length === 0 ? true : undefined));
+      await waitFor(async () => (await second.alerts()).length === 0, { what: 'the alert to end' });
       assert.equal((await store.escalationsOf(episode.id))[0]?.state, 'ending');
       for (let i = 0; i < 25; i++) {
         clock.aheadMs += 60_000;

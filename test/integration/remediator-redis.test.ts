@@ -5,6 +5,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { ports } from '../../deploy/lab/address.ts';
+import { waitFor } from '../../deploy/lab/ready.ts';
 import type { RedisName } from '../../deploy/lab/redis.ts';
 import { redisReleases, startRedis, type RedisLab } from '../../deploy/lab/redis-releases.ts';
 import { inventoryOf } from '../../exporter/config/inventory.ts';
@@ -18,7 +19,6 @@ import { asJson } from '../../remediator/canonical.ts';
 import type { JournalEntry, Json, Run } from '../../remediator/model.ts';
 import { createWorld, type World } from '../../remediator/world.ts';
 import { HalfOpenLink } from '../support/half-open-link.ts';
-import { eventually } from '../support/wait.ts';
 import { harness } from '../unit/remediator/run-harness.ts';
 
 // Another release by its name, by hand: `REDIS_RELEASE=Valkey`
@@ -167,12 +167,15 @@ async function info(name: RedisName, field: string): Promise<string> {
 }
 
 async function inStep(): Promise<void> {
-  await eventually('the replica to be in step', async () => {
-    const offsets = [await info('redis', 'master_repl_offset'), await info('redisReplica', 'slave_repl_offset')];
-    const up = (await info('redisReplica', 'master_link_status')) === 'up';
-    const same = (await info('redis', 'master_replid')) === (await info('redisReplica', 'master_replid'));
-    return up && same && Number(offsets[1]) >= Number(offsets[0]);
-  });
+  await waitFor(
+    async () => {
+      const offsets = [await info('redis', 'master_repl_offset'), await info('redisReplica', 'slave_repl_offset')];
+      const up = (await info('redisReplica', 'master_link_status')) === 'up';
+      const same = (await info('redis', 'master_replid')) === (await info('redisReplica', 'master_replid'));
+      return up && same && Number(offsets[1]) >= Number(offsets[0]);
+    },
+    { what: 'the replica to be in step' },
+  );
 }
 
 interface Copies {
@@ -217,10 +220,13 @@ test('a silent link is ended by its own address, and goes on with a partial copy
   const address = await linkAddress();
   link.freeze();
   await lab.redis('redis', (r) => r.set('written-while-silent', 'yes'));
-  const found = await eventually('the silence to be seen', async () => {
-    const seen = await look(redisReplicaReconnect, slowly);
-    return mayBegin(seen) ? seen : undefined;
-  });
+  const found = await waitFor(
+    async () => {
+      const seen = await look(redisReplicaReconnect, slowly);
+      return mayBegin(seen) ? seen : undefined;
+    },
+    { what: 'the silence to be seen' },
+  );
   assert.equal(codes(found)['already_fixed'], 'allow link_silent');
   assert.deepEqual(found.observers, [
     { by: 'replica', says: 'broken' },
@@ -281,10 +287,13 @@ test('a replica that has drifted is copied anew, by approval only, and nobody co
   assert.equal(codes(alone)['other_replicas'], 'deny last_replica');
   // until the new connection has acknowledged something, its primary may be copying to it
   let last: Look<unknown> | undefined;
-  const found = await eventually('every condition to be met', async () => {
-    last = await look(redisReplicaFullResync, confirmed);
-    return mayBegin(last) ? last : undefined;
-  }).catch(async (error: unknown) => {
+  const found = await waitFor(
+    async () => {
+      last = await look(redisReplicaFullResync, confirmed);
+      return mayBegin(last) ? last : undefined;
+    },
+    { what: 'every condition to be met' },
+  ).catch(async (error: unknown) => {
     throw new Error(
       JSON.stringify(last?.preconditions['primary_busy']) + (await lab.redis('redis', (r) => r.info('replication'))),
       { cause: error },
@@ -337,7 +346,9 @@ test('a primary that came back empty is never copied from, and no link to it is 
   await link[Symbol.asyncDispose]();
   await lab.part('redis').kill();
   await lab.part('redis').start();
-  await eventually('the replica to notice', async () => (await info('redisReplica', 'master_link_status')) === 'down');
+  await waitFor(async () => (await info('redisReplica', 'master_link_status')) === 'down', {
+    what: 'the replica to notice',
+  });
   await allow('redis', 'medic', needs('redis.replica.full-resync').primary);
   const found = await look(redisReplicaFullResync, { ...confirmed, divergence: 'alert' });
   assert.equal(codes(found)['primary_data'], 'deny primary_empty');

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { connect, createServer, type AddressInfo } from 'node:net';
 import { after, before, suite, test } from 'node:test';
+import { waitFor } from '../../deploy/lab/ready.ts';
 import { databasePorts } from '../../deploy/lab/release.ts';
 import { startDatabases, type DatabaseLab } from '../../deploy/lab/databases.ts';
 import { mariadbInstalled } from '../../deploy/lab/mariadb.ts';
@@ -12,7 +13,6 @@ import { StoreError } from '../../remediator/store/store.ts';
 import { claimOf, openEpisode, refusal, win } from '../unit/remediator/store-fixtures.ts';
 import { peopleSuite } from '../unit/remediator/store-suite-people.ts';
 import { storeSuite, type StoreUnderTest } from '../unit/remediator/store-suite.ts';
-import { eventually } from '../support/wait.ts';
 
 const t0 = 1_000_000;
 let lab: DatabaseLab;
@@ -164,7 +164,7 @@ suite('server: what a server does to a store', () => {
         tries++;
         await tx.run('UPDATE meta SET v = v + 1 WHERE k = ?', one);
         begun++;
-        await eventually('both to hold a row', () => (begun >= 2 ? true : undefined));
+        await waitFor(() => begun >= 2, { what: 'both to hold a row' });
         await tx.run('UPDATE meta SET v = v + 1 WHERE k = ?', other);
       });
     await Promise.all([add('a', 'b'), add('b', 'a')]);

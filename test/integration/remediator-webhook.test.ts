@@ -5,17 +5,20 @@ import { readFile, rename, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { test } from 'node:test';
 import { hashSync } from 'bcryptjs';
+import { waitFor } from '../../deploy/lab/ready.ts';
 import { makeHome, payload, sent, startRemediator, token, type Home } from '../support/remediator-serve.ts';
-import { eventually } from '../support/wait.ts';
 
 const labels = { alertname: 'MaxwellDown', target: 'maxwell1', cluster: 'prod' };
 
 async function episodes(home: Home, wanted: number): Promise<readonly string[]> {
-  return eventually(`${wanted} open episodes`, async () => {
-    await using store = home.store();
-    const open = await store.openEpisodes();
-    return open.length === wanted ? open.map((e) => e.id) : undefined;
-  });
+  return waitFor(
+    async () => {
+      await using store = home.store();
+      const open = await store.openEpisodes();
+      return open.length === wanted ? open.map((e) => e.id) : undefined;
+    },
+    { what: `${wanted} open episodes` },
+  );
 }
 
 test('the receiver: authentication, bounds, shape, and what becomes of alerts', async (t) => {
@@ -93,7 +96,7 @@ test('the receiver: authentication, bounds, shape, and what becomes of alerts', 
       const ids = await episodes(home, 2);
       await using store = home.store();
       for (const id of ids) {
-        await eventually('both deliveries', async () => ((await store.webhooksOf(id)).length === 2 ? true : undefined));
+        await waitFor(async () => (await store.webhooksOf(id)).length === 2, { what: 'both deliveries' });
       }
       await episodes(home, 2);
     },
@@ -103,7 +106,7 @@ test('the receiver: authentication, bounds, shape, and what becomes of alerts', 
     const own = sent({ alertname: 'RemediationFailed', target: 'maxwell1', generator: 'pipemedic' });
     assert.equal((await post(payload([own]))).status, 200);
     const name = 'pipemedic_remediator_alerts_total{source="main",result="own"}';
-    await eventually('the alert to be counted as own', async () => ((await metric(name)) === 1 ? true : undefined));
+    await waitFor(async () => (await metric(name)) === 1, { what: 'the alert to be counted as own' });
     await episodes(home, 2);
   });
 
@@ -111,7 +114,7 @@ test('the receiver: authentication, bounds, shape, and what becomes of alerts', 
     const name = 'pipemedic_remediator_watchdog_last_seen_timestamp_seconds{source="main"}';
     assert.equal(await metric(name), undefined);
     assert.equal((await post(payload([sent({ alertname: 'PipemedicWatchdog', generator: 'pipemedic' })]))).status, 200);
-    const seen = await eventually('the watchdog to be seen', () => metric(name));
+    const seen = await waitFor(() => metric(name), { what: 'the watchdog to be seen' });
     assert.ok(Math.abs(seen - Date.now() / 1000) < 30, String(seen));
     await episodes(home, 2);
   });
@@ -166,17 +169,20 @@ test('every notification that was answered with 2xx is there after kill -9 under
         if (answer === undefined) return;
       }
     });
-    await eventually('200 notifications to be taken', () => (acknowledged.size >= 200 ? true : undefined));
+    await waitFor(() => acknowledged.size >= 200, { what: '200 notifications to be taken' });
     await remediator.stop('SIGKILL');
     sending = false;
     await Promise.all(senders);
   }
   const known = new Set<number>();
   await using again = await startRemediator(home);
-  await eventually('what was pending to be processed', async () => {
-    await using store = home.store();
-    return (await store.pendingWebhooks(1)).length === 0 ? true : undefined;
-  });
+  await waitFor(
+    async () => {
+      await using store = home.store();
+      return (await store.pendingWebhooks(1)).length === 0;
+    },
+    { what: 'what was pending to be processed' },
+  );
   await using store = home.store();
   for (const episode of await store.openEpisodes())
     for (const hook of await store.webhooksOf(episode.id)) known.add(hook.id);
@@ -200,10 +206,13 @@ test('the log of the store is synced before the 2xx is written', async (t) => {
   for (let i = 0; i < 3; i++) {
     assert.equal((await remediator.post(payload([sent({ ...labels, i: String(i) })]))).status, 200);
     // what becomes of it is written too, and shall not be taken for the next one
-    await eventually('it to be processed', async () => {
-      await using store = home.store();
-      return (await store.pendingWebhooks(1)).length === 0 ? true : undefined;
-    });
+    await waitFor(
+      async () => {
+        await using store = home.store();
+        return (await store.pendingWebhooks(1)).length === 0;
+      },
+      { what: 'it to be processed' },
+    );
   }
   await remediator.stop();
   const lines = (await readFile(trace, 'utf8')).split('\n');
@@ -234,11 +243,14 @@ test('a full store is 503 and no more; with room again the same notification is 
   const noise = (): string =>
     Array.from({ length: 40_000 }, () => Math.floor(Math.random() * 36).toString(36)).join('');
   let stored = 0;
-  const refused = await eventually('the store to be full', async () => {
-    const answer = await remediator.post(payload([sent({ alertname: 'Fill', noise: noise() })]));
-    if (answer.status === 200) stored++;
-    return answer.status === 200 ? undefined : answer;
-  });
+  const refused = await waitFor(
+    async () => {
+      const answer = await remediator.post(payload([sent({ alertname: 'Fill', noise: noise() })]));
+      if (answer.status === 200) stored++;
+      return answer.status === 200 ? undefined : answer;
+    },
+    { what: 'the store to be full' },
+  );
   assert.equal(refused.status, 503);
   assert.ok(stored > 0);
   const wanted = payload([sent(labels, { annotations: { noise: noise() } })]);
@@ -247,14 +259,14 @@ test('a full store is 503 and no more; with room again the same notification is 
   // As when somebody makes room on the disk: nothing is restarted, and Alertmanager's next try is taken.
   const { status } = spawnSync('prlimit', [`--pid=${String(remediator.child.pid)}`, '--fsize=unlimited']);
   assert.equal(status, 0, 'prlimit gave the program its room back');
-  await eventually('the same notification to be taken', async () =>
-    (await remediator.post(wanted)).status === 200 ? true : undefined,
-  );
+  await waitFor(async () => (await remediator.post(wanted)).status === 200, {
+    what: 'the same notification to be taken',
+  });
   const find = async (): Promise<string | undefined> => {
     await using store = home.store();
     return (await store.findEpisodes({ alertname: 'MaxwellDown', limit: 5 })).map((e) => e.id)[0];
   };
-  const id = await eventually('the episode', find);
+  const id = await waitFor(find, { what: 'the episode' });
   await using store = home.store();
   assert.equal((await store.webhooksOf(id)).length, 1);
 });
@@ -270,7 +282,7 @@ test('a sender that is slow or silent is cut off', async () => {
   socket.on('error', () => undefined);
   socket.resume(); // the answer is read, else the end is not seen
   socket.write('POST /webhook/main HTTP/1.1\r\nHost: x\r\nAuth');
-  await eventually('the connection to be closed', () => (closed ? true : undefined), 30_000);
+  await waitFor(() => closed, { what: 'the connection to be closed' });
 });
 
 test('behind --web.config.file: everything wants a user, and only who is named may deliver', async () => {

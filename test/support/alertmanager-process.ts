@@ -2,11 +2,10 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { dump } from 'js-yaml';
-import { eventually } from './wait.ts';
+import { NeverReady, waitFor } from '../../deploy/lab/ready.ts';
 
 export const alertmanagerProgram = 'prometheus-alertmanager';
 
@@ -27,22 +26,16 @@ export interface ListedAlert {
   readonly status: { readonly state: string };
 }
 
-/** Free a moment ago: good enough on loopback, and a start on it fails loudly. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
-}
-
-/** One without peers. @param config the document of alertmanager.yml */
-export async function startAlertmanager(port: number, config: object): Promise<AlertmanagerProcess> {
+/** One without peers. @param config the document of alertmanager.yml, or its text; `files` lie beside it */
+export async function startAlertmanager(
+  port: number,
+  config: object | string,
+  files: Readonly<Record<string, string>> = {},
+): Promise<AlertmanagerProcess> {
   const dir = await mkdtemp(join(tmpdir(), 'pipemedic-am-'));
   const file = join(dir, 'alertmanager.yml');
-  await writeFile(file, dump(config));
+  await writeFile(file, typeof config === 'string' ? config : dump(config));
+  for (const [name, text] of Object.entries(files)) await writeFile(join(dir, name), text);
   const url = `http://127.0.0.1:${port}`;
   const child = spawn(
     alertmanagerProgram,
@@ -75,10 +68,13 @@ export async function startAlertmanager(port: number, config: object): Promise<A
     return answer === '' ? undefined : JSON.parse(answer);
   };
   try {
-    await eventually(`Alertmanager on ${url}`, async () => {
-      if (child.exitCode !== null) throw new Error(text);
-      return (await fetch(`${url}/-/ready`)).ok ? true : undefined;
-    });
+    await waitFor(
+      async () => {
+        if (child.exitCode !== null) throw new NeverReady(text);
+        return (await fetch(`${url}/-/ready`)).ok;
+      },
+      { what: `Alertmanager on ${url}` },
+    );
   } catch (error) {
     await stop();
     throw error;

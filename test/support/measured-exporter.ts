@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { eventually } from './wait.ts';
+import { waitFor } from '../../deploy/lab/ready.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 
@@ -82,7 +82,7 @@ export async function startExporter(options: Options): Promise<MeasuredExporter>
   };
   try {
     const isAlive = async (): Promise<true | undefined> => (await ask('/-/healthy')).includes('alive') || undefined;
-    await eventually('the exporter to listen', isAlive, 120_000);
+    await waitFor(isAlive, { deadlineMs: 120_000, what: 'the exporter to listen' });
   } catch (error) {
     await stop();
     throw error;

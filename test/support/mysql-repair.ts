@@ -1,7 +1,7 @@
 // mysql.replica.restart-thread on real servers, with the remediator's own account; the witness is the replica's general log.
 import { startDatabases, type DatabaseLab } from '../../deploy/lab/databases.ts';
-import { databasePorts, type Release } from '../../deploy/lab/release.ts';
 import { waitFor } from '../../deploy/lab/ready.ts';
+import { databasePorts, type Release } from '../../deploy/lab/release.ts';
 import { inventoryOf, type Inventory } from '../../exporter/config/inventory.ts';
 import { systemClock } from '../../exporter/runtime/clock.ts';
 import { within } from '../../exporter/runtime/deadline.ts';
@@ -126,6 +126,6 @@ async function willAct(look: MysqlRepair['look'], params: Json): Promise<void> {
       last = against(await look(params));
       return last === '';
     },
-    { deadlineMs: 30_000, what: 'a look that has nothing against it', detail: () => last, intervalMs: 500 },
+    { what: 'a look that has nothing against it', detail: () => last, intervalMs: 500 },
   );
 }

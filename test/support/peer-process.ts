@@ -1,7 +1,7 @@
 // A real exporter of others, to be compared with.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { eventually } from './wait.ts';
+import { waitFor } from '../../deploy/lab/ready.ts';
 
 export interface PeerProcess {
   readonly pid: number;
@@ -43,7 +43,7 @@ export async function startPeer(
     return text;
   };
   try {
-    await eventually(`${program} to answer`, async () => (isReady(await scrape(readyPath)) ? true : undefined));
+    await waitFor(async () => isReady(await scrape(readyPath)), { what: `${program} to answer` });
   } catch (error) {
     await stop();
     throw new Error(`${program} did not start: ${said}`, { cause: error });

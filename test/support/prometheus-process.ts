@@ -2,23 +2,13 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { z } from 'zod';
+import { freePort } from './free-port.ts';
 
 export const noPrometheus = spawnSync('prometheus', ['--version']).status === 0 ? false : 'prometheus is not installed';
-
-/** Of nobody now; whoever comes between is the fault of neither. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}
 
 export interface PrometheusProcess {
   readonly url: string;

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { claimAddress } from '../../deploy/lab/address.ts';
-import { eventually } from './wait.ts';
+import { waitFor } from '../../deploy/lab/ready.ts';
 
 export const redisServerPorts = { primary: 16_379, replica: 16_380, sentinel: 16_390, cluster: 16_391 } as const;
 export type RedisServerName = keyof typeof redisServerPorts;
@@ -76,14 +76,12 @@ export async function startRedisServers(program = 'redis-server'): Promise<Redis
     const quick = ['save ""', 'appendonly no', 'repl-diskless-sync-delay 0'];
     begin('primary', quick);
     begin('cluster', ['save ""', 'cluster-enabled yes', 'cluster-config-file nodes.conf']);
-    await eventually('the primary to serve', async () =>
-      (await info('primary')).includes('loading:0') ? true : undefined,
-    );
+    await waitFor(async () => (await info('primary')).includes('loading:0'), { what: 'the primary to serve' });
     begin('replica', [...quick, `replicaof ${address} ${String(redisServerPorts.primary)}`]);
-    await eventually('the replica to be in step', async () =>
-      (await info('replica')).includes('master_link_status:up') && (await info('primary')).includes('state=online')
-        ? true
-        : undefined,
+    await waitFor(
+      async () =>
+        (await info('replica')).includes('master_link_status:up') && (await info('primary')).includes('state=online'),
+      { what: 'the replica to be in step' },
     );
     begin(
       'sentinel',
@@ -96,13 +94,16 @@ export async function startRedisServers(program = 'redis-server'): Promise<Redis
       '--sentinel',
     );
     await call('cluster', 'CLUSTER', 'ADDSLOTSRANGE', 0, 16_383);
-    await eventually('the cluster to be ok', async () =>
-      String(await call('cluster', 'CLUSTER', 'INFO')).includes('cluster_state:ok') ? true : undefined,
-    );
-    await eventually('the Sentinel to have looked around', async () => {
-      const text = await info('sentinel');
-      return /name=shop,status=ok,[^\r]*slaves=1/.test(text) && /name=gone,status=sdown/.test(text) ? true : undefined;
+    await waitFor(async () => String(await call('cluster', 'CLUSTER', 'INFO')).includes('cluster_state:ok'), {
+      what: 'the cluster to be ok',
     });
+    await waitFor(
+      async () => {
+        const text = await info('sentinel');
+        return /name=shop,status=ok,[^\r]*slaves=1/.test(text) && /name=gone,status=sdown/.test(text);
+      },
+      { what: 'the Sentinel to have looked around' },
+    );
   } catch (error) {
     const logs = children.map((_, i) => logOf(join(dir, Object.keys(redisServerPorts)[i] ?? '')));
     await stop();

@@ -54,7 +54,7 @@ export async function killAtCall(program: Pick<Program, 'child'>, calls: string,
   });
   let said = '';
   strace.stderr.setEncoding('utf8').on('data', (text: string) => (said += text));
-  await waitFor(() => said.includes('attached'), { deadlineMs: 30_000, what: 'strace to attach', detail: () => said });
+  await waitFor(() => said.includes('attached'), { what: 'strace to attach', detail: () => said });
 }
 
 /** A store, an evidence folder and the two configuration files, all new. */
@@ -123,7 +123,6 @@ export class RemediatorHome {
 
   async ready(program: Program): Promise<void> {
     await waitFor(async (signal) => (await fetch(`${this.#url}/-/ready`, { signal })).ok, {
-      deadlineMs: 30_000,
       what: 'the remediator to be ready',
       detail: program.log,
     });
@@ -158,7 +157,7 @@ export class RemediatorHome {
         if (response.ok) return 'taken' as const;
         throw new Error(`${response.status}: ${await response.text()}`);
       },
-      { deadlineMs: 30_000, what: 'the notification to be taken', intervalMs: 100, detail: program.log },
+      { what: 'the notification to be taken', intervalMs: 100, detail: program.log },
     ).then((how) => how === 'taken');
   }
 

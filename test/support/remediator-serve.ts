@@ -5,9 +5,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { dump } from 'js-yaml';
+import { waitFor } from '../../deploy/lab/ready.ts';
 import { openSqlite } from '../../remediator/store/sqlite.ts';
 import type { Store } from '../../remediator/store/store.ts';
-import { eventually } from './wait.ts';
 
 export const token = 'webhook-secret-1';
 const program = join(import.meta.dirname, '..', '..', 'remediator', 'main.ts');
@@ -127,13 +127,12 @@ export async function startRemediator(home: Home, { under = [], args = [] }: Sta
   };
   let port: unknown;
   try {
-    port = await eventually(
-      'the remediator to listen',
+    port = await waitFor(
       () => {
         if (child.exitCode !== null) throw new Error(`it ended: ${text}`);
         return log().find((l) => l['msg'] === 'listening')?.['port'];
       },
-      60_000,
+      { deadlineMs: 60_000, what: 'the remediator to listen' },
     );
   } catch (error) {
     await stop('SIGKILL');

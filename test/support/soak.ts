@@ -7,9 +7,9 @@ import { Agent, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { waitFor } from '../../deploy/lab/ready.ts';
 import type { TcpProxy } from '../../deploy/lab/tcp-proxy.ts';
 import type { HeapSample } from './heap-probe.ts';
-import { eventually } from './wait.ts';
 
 export interface SoakOptions {
   /** As in the inventory. */
@@ -74,7 +74,7 @@ async function portOf(child: ChildProcess): Promise<number> {
     const [, digits] = /"port":(\d+)[^\n]*"listening"/.exec(text) ?? [];
     if (digits !== undefined) port = Number(digits);
   });
-  return await eventually('the exporter to listen', () => port, 60_000);
+  return await waitFor(() => port, { deadlineMs: 60_000, what: 'the exporter to listen' });
 }
 
 async function scrapeOn(child: ChildProcess, port: number, agent: Agent, options: SoakOptions): Promise<Soak> {

@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test, type TestContext } from 'node:test';
 import { hashSync } from 'bcryptjs';
+import { waitFor } from '../../deploy/lab/ready.ts';
 import { inventoryOf } from '../../exporter/config/inventory.ts';
 import { systemClock } from '../../exporter/runtime/clock.ts';
 import { createLog } from '../../exporter/runtime/log.ts';
@@ -18,7 +19,6 @@ import { fakeSystem, script } from '../support/fake-system.ts';
 import { hostileRequests } from '../support/hostile-requests.ts';
 import { exchange, type Where } from '../support/raw-http.ts';
 import { portOf } from '../support/serving-port.ts';
-import { eventually } from '../support/wait.ts';
 import { makeAuthority, makeCertificate } from '../support/web-certificates.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'pipemedic-hostile-'));
@@ -74,7 +74,7 @@ async function room(t: TestContext, web?: string): Promise<Room> {
   t.after(() => serving.stop());
   const tls = web?.includes('tls_server_config') === true;
   const host = { host: '127.0.0.1', port: portOf(serving), tls };
-  await eventually('the first look at the target', () => (a.opens > 0 ? true : undefined));
+  await waitFor(() => a.opens > 0, { what: 'the first look at the target' });
   return { serving, tcp: host, unix: { path, tls }, loads: () => loads, opens: () => a.opens };
 }
 

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { promisify } from 'node:util';
 import { gzipSync } from 'node:zlib';
+import { waitFor } from '../../../deploy/lab/ready.ts';
 import { FactBoard } from '../../../exporter/facts.ts';
 import type { Put } from '../../../exporter/families.ts';
 import { createLog } from '../../../exporter/runtime/log.ts';
@@ -20,7 +21,6 @@ import type { Verdict } from '../../../exporter/systems/backup/facts-verdict.ts'
 import { BackupMemory } from '../../../exporter/systems/backup/facts-verifying.ts';
 import { backup } from '../../../exporter/systems/backup/index.ts';
 import { WatchedTarget } from '../../support/watched-target.ts';
-import { eventually } from '../../support/wait.ts';
 
 const dump = `-- MariaDB dump 10.19  Distrib 10.11.19-MariaDB\n/*!40101 SET NAMES utf8mb4 */;\n-- CHANGE MASTER TO MASTER_LOG_FILE='bin.000001', MASTER_LOG_POS=70218;\n\n-- Table structure for table \`a\`\nCREATE TABLE \`a\` (\`id\` int);\n-- Dump completed\n`;
 const log = createLog('test', 'silent');
@@ -71,10 +71,13 @@ class Exporter implements AsyncDisposable {
 
   /** Sweeps until it is so. */
   until(is: (evidence: BackupEvidence) => boolean): Promise<BackupEvidence> {
-    return eventually('the evidence', async () => {
-      const evidence = await this.look();
-      return is(evidence) ? evidence : undefined;
-    });
+    return waitFor(
+      async () => {
+        const evidence = await this.look();
+        return is(evidence) ? evidence : undefined;
+      },
+      { what: 'the evidence' },
+    );
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -93,7 +96,7 @@ test('pending, then verified; a restart knows what was found, and a file that wa
     assert.equal((await exporter.look()).verified, 'pending');
     const { lastSuccess } = await exporter.until(({ verified }) => verified === 'verified');
     assert.equal(lastSuccess?.verdict.told.coordinates?.position?.position, 70218);
-    await eventually('the file to be kept', () => (existsSync(stateFile) ? true : undefined));
+    await waitFor(() => existsSync(stateFile), { what: 'the file to be kept' });
   }
   assert.equal(statSync(stateFile).mode & 0o777, 0o600);
   {
@@ -118,7 +121,7 @@ test('a state file that is damaged, or of another version, is no reason to stop'
     writeFileSync(stateFile, text);
     await using exporter = new Exporter(dir, stateFile);
     await exporter.until(({ verified }) => verified === 'verified');
-    await eventually('the file to be kept', () => (exporter.memory.keeping === 'kept' ? true : undefined));
+    await waitFor(() => exporter.memory.keeping === 'kept', { what: 'the file to be kept' });
     assert.deepEqual(exporter.read, ['a.sql.gz'], text);
     assert.equal(await loadVerdicts(stateFile, new BackupMemory(() => assert.fail('nothing is read'))), undefined);
   }
@@ -131,7 +134,7 @@ test('a state file that cannot be written (a disk that is full): it says so, goe
   for (const stateFile of [join(dir, 'nowhere', 'state.json'), '/proc/version']) {
     await using exporter = new Exporter(dir, stateFile);
     await exporter.until(({ verified }) => verified === 'verified');
-    await eventually('the failure', () => (exporter.memory.keeping === 'failed' ? true : undefined));
+    await waitFor(() => exporter.memory.keeping === 'failed', { what: 'the failure' });
   }
   const stateFile = join(folder(t), 'state.json');
   writeFileSync(stateFile, 'before');
@@ -148,7 +151,7 @@ test('incremental backups are each read; of full ones those down to the newest c
   assert.deepEqual(exporter.read, ['c.sql.gz']);
   const files = (await exporter.look()).finished.map(({ file }) => ({ ...file, type: 'incremental' as const }));
   exporter.memory.offer(files, files);
-  await eventually('the rest', () => (exporter.read.length === 3 ? true : undefined));
+  await waitFor(() => exporter.read.length === 3, { what: 'the rest' });
   assert.deepEqual(exporter.read, ['c.sql.gz', 'b.sql.gz', 'a.sql.gz']);
 });
 
@@ -170,10 +173,13 @@ test('an archive of binary logs: the newest may be one that the server still wri
   await using target = new WatchedTarget(backup, { address }, clock);
   target.beginBackground();
   const until = (state: string) =>
-    eventually(state, async () => {
-      const measured = await target.measure();
-      return measured.state('backup_state', type) === state ? measured : undefined;
-    });
+    waitFor(
+      async () => {
+        const measured = await target.measure();
+        return measured.state('backup_state', type) === state ? measured : undefined;
+      },
+      { what: state },
+    );
   write(join(dir, 'bin.000001'), ended, 3_600);
   write(join(dir, 'bin.000002'), live, 60);
   assert.equal((await until('ok')).state('backup_verified', type), 'verified');
@@ -246,10 +252,13 @@ test('series: of a verified one, of an encrypted one, of one with a wrong check 
   const look = async (verified: string) => {
     await using target = new WatchedTarget(backup, { address, collectors });
     target.beginBackground();
-    return await eventually(verified, async () => {
-      const measured = await target.measure();
-      return measured.state('backup_verified', full) === verified ? measured : undefined;
-    });
+    return await waitFor(
+      async () => {
+        const measured = await target.measure();
+        return measured.state('backup_verified', full) === verified ? measured : undefined;
+      },
+      { what: verified },
+    );
   };
   const good = write(join(dir, 'a.sql.gz'), undefined, 600);
   const well = await look('verified');
@@ -302,7 +311,7 @@ test('an examination reads for itself, takes what the exporter has kept, and wri
     await using exporter = new Exporter(dir, stateFile);
     Object.assign(exporter.memory, { judge: () => Promise.resolve({ ...failed }) });
     await exporter.until(({ verified }) => verified === 'failed');
-    await eventually('the file to be kept', () => (existsSync(stateFile) ? true : undefined));
+    await waitFor(() => existsSync(stateFile), { what: 'the file to be kept' });
   }
   const before = readFileSync(stateFile, 'utf8');
   assert.ok((await examine()).includes('backup_verified failed'), 'what was kept is not read again');

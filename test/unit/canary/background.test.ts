@@ -1,6 +1,7 @@
 // The work of a canary beside the sweeps, against ends that do what a test wants.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { waitFor } from '../../../deploy/lab/ready.ts';
 import type { Clock } from '../../../exporter/runtime/clock.ts';
 import { systemClock } from '../../../exporter/runtime/clock.ts';
 import { createLog } from '../../../exporter/runtime/log.ts';
@@ -9,7 +10,6 @@ import { runCanary } from '../../../exporter/systems/canary/background-canary.ts
 import type { CanaryClient } from '../../../exporter/systems/canary/client.ts';
 import type { NotWritten } from '../../../exporter/systems/canary/client-writer.ts';
 import { CanaryTrack, type SeenView } from '../../../exporter/systems/canary/facts-track.ts';
-import { eventually } from '../../support/wait.ts';
 
 /** One place: what is written is there for the ends at once, unless told otherwise. */
 class World {
@@ -103,9 +103,7 @@ function run(client: CanaryClient, clock: Clock = systemClock, forbidden?: () =>
 test('it writes and sees at every end; at its end everything is closed and what it wrote is taken away', async () => {
   const world = new World();
   const { track, end, stop } = run(world.client(40, 'a', 'b'));
-  await eventually('three tokens at both ends', () =>
-    end().seenTotal >= 3 && end('b').seenTotal >= 3 ? true : undefined,
-  );
+  await waitFor(() => end().seenTotal >= 3 && end('b').seenTotal >= 3, { what: 'three tokens at both ends' });
   assert.equal(track.view(systemClock.monoMs()).state, 'ok');
   assert.equal(world.opens, 3, 'one connection each');
   assert.deepEqual(world.written, [...world.written].sort());
@@ -116,7 +114,7 @@ test('it writes and sees at every end; at its end everything is closed and what 
 test('nobody looks while nothing is waited for', async () => {
   const world = new World();
   const { end, stop } = run(world.client(60_000, 'a'));
-  await eventually('the first token', () => (end().seenTotal === 1 ? true : undefined));
+  await waitFor(() => end().seenTotal === 1, { what: 'the first token' });
   const { looks } = world;
   await new Promise((resolve) => setTimeout(resolve, 300));
   assert.equal(world.looks, looks);
@@ -131,7 +129,7 @@ test('a wall clock that jumps changes nothing', async () => {
   for (const ms of [-86_400_000, 86_400_000]) {
     jumpMs = ms;
     const before = end().seenTotal;
-    await eventually('two more tokens', () => (end().seenTotal >= before + 2 ? true : undefined));
+    await waitFor(() => end().seenTotal >= before + 2, { what: 'two more tokens' });
     const { latencySeconds, outstandingSeconds } = end();
     assert.ok(latencySeconds.known && latencySeconds.value >= 0 && latencySeconds.value < 10);
     assert.ok(outstandingSeconds.known && outstandingSeconds.value < 10);
@@ -149,11 +147,11 @@ test('refused: tried at its pace, no failure; it goes on when it may', async () 
   };
   const { track, stop } = run(world.client(50, 'a'));
   const beganMs = performance.now();
-  await eventually('three tries', () => (tries >= 3 ? true : undefined));
+  await waitFor(() => tries >= 3, { what: 'three tries' });
   assert.ok(performance.now() - beganMs >= 90);
   assert.deepEqual([track.view(0).state, track.failures.size, track.writes], ['refused', 0, 0]);
   world.onWrite = () => 'written';
-  await eventually('a write', () => (track.writes > 0 ? true : undefined));
+  await waitFor(() => track.writes > 0, { what: 'a write' });
   await stop();
 });
 
@@ -161,10 +159,10 @@ test('forbidden from elsewhere: nothing is even opened to write', async () => {
   const world = new World();
   let why: string | undefined = 'it is a replica now';
   const { track, stop } = run(world.client(40, 'a'), systemClock, () => Promise.resolve(why));
-  await eventually('refused', () => (track.view(0).state === 'refused' ? true : undefined));
+  await waitFor(() => track.view(0).state === 'refused', { what: 'refused' });
   assert.deepEqual([world.written.length, [...world.openNow].filter((id) => id.startsWith('writer'))], [0, []]);
   why = undefined;
-  await eventually('a write', () => (track.writes > 0 ? true : undefined));
+  await waitFor(() => track.writes > 0, { what: 'a write' });
   await stop();
 });
 
@@ -175,21 +173,19 @@ test('a place or an end that is away is a state, and is opened anew', async () =
     throw new TargetError('unreachable', 'gone');
   };
   const { track, end, stop } = run(world.client(40, 'a', 'b'));
-  await eventually('two failures', () => ((track.failures.get('unreachable') ?? 0) >= 2 ? true : undefined));
+  await waitFor(() => (track.failures.get('unreachable') ?? 0) >= 2, { what: 'two failures' });
   assert.equal(track.view(0).state, 'unreachable');
   world.onWrite = () => 'written';
   world.onLook = (name) => {
     if (name === 'b') throw new TargetError('denied', 'no');
     return String(world.written.at(-1));
   };
-  await eventually('a sees, b may not', () =>
-    end().state === 'ok' && end('b').state === 'unknown' ? true : undefined,
-  );
+  await waitFor(() => end().state === 'ok' && end('b').state === 'unknown', { what: 'a sees, b may not' });
   assert.deepEqual([end('b').lagSeconds.known, end('b').why], [false, 'no']);
   world.onLook = () => {
     throw new TargetError('refused', 'nobody there');
   };
-  await eventually('a is away', () => (end().state === 'unreachable' ? true : undefined));
+  await waitFor(() => end().state === 'unreachable', { what: 'a is away' });
   await stop();
   assert.equal(world.openNow.size, 0);
 });
@@ -198,15 +194,13 @@ test('a topic is passed over before a token is sent, and not while one is waited
   const world = new World();
   world.hasSkip = true;
   const { end, stop } = run(world.client(40, 'a'));
-  await eventually('two tokens', () => (end().seenTotal >= 2 ? true : undefined));
+  await waitFor(() => end().seenTotal >= 2, { what: 'two tokens' });
   assert.ok(world.skips >= 1);
   world.onLook = () => undefined;
-  await eventually('one is waited for', () =>
-    end().outstandingSeconds.known && end().state === 'late' ? true : undefined,
-  );
+  await waitFor(() => end().outstandingSeconds.known && end().state === 'late', { what: 'one is waited for' });
   const { skips } = world;
   const written = world.written.length;
-  await eventually('two more are written', () => (world.written.length >= written + 2 ? true : undefined));
+  await waitFor(() => world.written.length >= written + 2, { what: 'two more are written' });
   assert.equal(world.skips, skips);
   await stop();
 });
@@ -217,6 +211,6 @@ test('a fault of the program ends all of it, and is told', async () => {
     throw new TypeError('a bug');
   };
   const { stop } = run(world.client(40, 'a', 'b'));
-  await eventually('all connections closed', () => (world.opens >= 2 && world.openNow.size === 0 ? true : undefined));
+  await waitFor(() => world.opens >= 2 && world.openNow.size === 0, { what: 'all connections closed' });
   await assert.rejects(stop(), /a bug/);
 });

@@ -1,6 +1,7 @@
 // What a scrape gets of a canary: what was found beside the scrapes, and nothing else.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { waitFor } from '../../../deploy/lab/ready.ts';
 import type { CollectorCall, Peers } from '../../../exporter/collector.ts';
 import { FactBoard } from '../../../exporter/facts.ts';
 import type { Sample } from '../../../exporter/families.ts';
@@ -11,7 +12,6 @@ import { createLog } from '../../../exporter/runtime/log.ts';
 import type { CanaryClient } from '../../../exporter/systems/canary/client.ts';
 import { canaryCollector, forbiddenBy } from '../../../exporter/systems/canary/collector-canary.ts';
 import { canaryFact } from '../../../exporter/systems/canary/facts-track.ts';
-import { eventually } from '../../support/wait.ts';
 
 /** `b` is not there. What is written is seen at `a`. */
 function clientOf(): { client: CanaryClient; calls: () => number } {
@@ -97,11 +97,14 @@ test('with it: states of each end, numbers of those that were seen, the age of w
   const open = (): Promise<CanaryClient> => Promise.resolve(client);
   const log = createLog('test', 'silent');
   const running = background?.({ target: 'c', clock: systemClock, log, signal: ending.signal, open });
-  const { values, board, observed } = await eventually('both ends', async () => {
-    const now = await scraped((put, call) => collect(client, put, call));
-    const found = states(now.values('canary_seen_state'));
-    return found.includes('a ok') && found.includes('b unreachable') ? now : undefined;
-  });
+  const { values, board, observed } = await waitFor(
+    async () => {
+      const now = await scraped((put, call) => collect(client, put, call));
+      const found = states(now.values('canary_seen_state'));
+      return found.includes('a ok') && found.includes('b unreachable') ? now : undefined;
+    },
+    { what: 'both ends' },
+  );
   assert.deepEqual(states(values('canary_state')), ['ok']);
   assert.deepEqual(values('canary_writes_total'), { '': 1 });
   assert.deepEqual(values('canary_seen_total'), { a: 1, b: 0 });

@@ -4,6 +4,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { test, type TestContext } from 'node:test';
+import { waitFor } from '../../../deploy/lab/ready.ts';
 import { loadInventory } from '../../../exporter/config/loader.ts';
 import { systemClock } from '../../../exporter/runtime/clock.ts';
 import { createLog } from '../../../exporter/runtime/log.ts';
@@ -13,7 +14,6 @@ import { serve } from '../../../exporter/serve.ts';
 import { parseExposition, valueOf } from '../../support/exposition-parser.ts';
 import { fakeInventory, fakeSystem, roundsDeps, script, type Script } from '../../support/fake-system.ts';
 import { portOf } from '../../support/serving-port.ts';
-import { eventually } from '../../support/wait.ts';
 
 type Samples = ReturnType<typeof parseExposition>;
 
@@ -135,7 +135,7 @@ test('what did not change goes on, wherever it is written now; what went away is
   assert.equal(valueOf(samples, 'fake_other', { target: 'changes' }), undefined);
   assert.deepEqual([scripts.stays.opens, scripts.changes.opens, scripts.goes.opens], [1, 2, 1]);
   assert.equal(scripts.changes.mostConnections, 1);
-  await eventually('what is gone to end', () => (scripts.goes.connections === 0 && ended.length === 2) || undefined);
+  await waitFor(() => scripts.goes.connections === 0 && ended.length === 2, { what: 'what is gone to end' });
   assert.deepEqual(ended.sort(), ['changes', 'goes']);
   assert.deepEqual(begun.filter((name) => name === 'stays').length, 1);
 });
@@ -158,10 +158,13 @@ test('a scrape that runs ends with the inventory that it began with', async (t) 
   const exporter = await running(t, { old: slow.script, next: script() }, { 'pipemedic.yml': target('old') });
   await slow.begun; // the sweep that every exporter begins with
   const scrapes = [exporter.scrape(), exporter.scrape('/probe?target=old')];
-  await eventually('both to be asked', async () => {
-    const inFlight = valueOf(await exporter.scrape('/metrics?self=1'), 'pipemedic_exporter_scrapes_in_flight');
-    return inFlight === scrapes.length + 1 ? true : undefined;
-  });
+  await waitFor(
+    async () => {
+      const inFlight = valueOf(await exporter.scrape('/metrics?self=1'), 'pipemedic_exporter_scrapes_in_flight');
+      return inFlight === scrapes.length + 1;
+    },
+    { what: 'both to be asked' },
+  );
   await exporter.write({ 'pipemedic.yml': target('next') });
   assert.equal(await exporter.reload(), true);
   const after = await exporter.scrape();

@@ -1,6 +1,7 @@
 // What a scrape gets of a comparison, and what it waits for, against servers that say what a test wants.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { waitFor } from '../../../deploy/lab/ready.ts';
 import type { Background, CollectorCall, Peers } from '../../../exporter/collector.ts';
 import { FactBoard } from '../../../exporter/facts.ts';
 import type { Sample } from '../../../exporter/families.ts';
@@ -13,7 +14,6 @@ import type { ConsistencyClient } from '../../../exporter/systems/consistency/cl
 import { consistencyCollector } from '../../../exporter/systems/consistency/collector-consistency.ts';
 import { consistencyFact } from '../../../exporter/systems/consistency/state.ts';
 import type { MysqlClient, Row } from '../../../exporter/systems/mysql/client.ts';
-import { eventually } from '../../support/wait.ts';
 
 /** Two servers with the same table of one row; `answer` says otherwise. */
 function clientOf(answer: (sql: string, side: string) => readonly Row[] | TargetError | undefined): ConsistencyClient {
@@ -81,10 +81,13 @@ test('a table that is the same: state, counts, progress, and the fact for others
   await running(
     clientOf(() => undefined),
     async (scrape) => {
-      const { of, board } = await eventually('the end of the pass', async () => {
-        const now = await scrape();
-        return current(now.of('consistency_run_state')) === 'idle' ? now : undefined;
-      });
+      const { of, board } = await waitFor(
+        async () => {
+          const now = await scrape();
+          return current(now.of('consistency_run_state')) === 'idle' ? now : undefined;
+        },
+        { what: 'the end of the pass' },
+      );
       assert.deepEqual(
         of('consistency_state').filter((text) => text.endsWith(' 1')),
         ['a.b consistent 1'],
@@ -112,10 +115,13 @@ test('a server that has much to do is left alone, a copy whose lag may not be re
       return side === 'copy' && sql.includes(part) ? answer : undefined;
     });
     await running(client, async (scrape) => {
-      const { of } = await eventually(state, async () => {
-        const now = await scrape();
-        return now.of('consistency_throttled_seconds_total').length > 0 ? now : undefined;
-      });
+      const { of } = await waitFor(
+        async () => {
+          const now = await scrape();
+          return now.of('consistency_throttled_seconds_total').length > 0 ? now : undefined;
+        },
+        { what: state },
+      );
       assert.equal(current(of('consistency_run_state')), state);
       assert.ok(of('consistency_throttled_seconds_total')[0]?.startsWith(`${state} `));
       assert.equal(current(of('consistency_state')), 'a.b unknown');
@@ -130,10 +136,13 @@ test('a server that went away is counted by class, and its table is not judged',
   await running(
     clientOf((sql) => (sql.includes('BIT_XOR') ? away : undefined)),
     async (scrape) => {
-      const { of } = await eventually('a failure', async () => {
-        const now = await scrape();
-        return current(now.of('consistency_run_state')) === 'failed' ? now : undefined;
-      });
+      const { of } = await waitFor(
+        async () => {
+          const now = await scrape();
+          return current(now.of('consistency_run_state')) === 'failed' ? now : undefined;
+        },
+        { what: 'a failure' },
+      );
       assert.match(of('consistency_errors_total')[0] ?? '', /^unreachable [12]$/);
       assert.equal(current(of('consistency_state')), 'a.b running');
     },

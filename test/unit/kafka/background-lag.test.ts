@@ -1,6 +1,7 @@
 // A cluster whose sweep takes longer than a scrape: swept beside the scrapes, served with its age.
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
+import { waitFor } from '../../../deploy/lab/ready.ts';
 import type { Background } from '../../../exporter/collector.ts';
 import { FactBoard } from '../../../exporter/facts.ts';
 import { systemClock } from '../../../exporter/runtime/clock.ts';
@@ -9,7 +10,6 @@ import { classOf, TargetError } from '../../../exporter/runtime/errors.ts';
 import { createLog } from '../../../exporter/runtime/log.ts';
 import { kafkaLag } from '../../../exporter/systems/kafka/collector-lag.ts';
 import type { KafkaClient } from '../../../exporter/systems/kafka/facts-cluster.ts';
-import { eventually } from '../../support/wait.ts';
 import { clientOf, fakeCluster } from './fake-cluster.ts';
 
 interface Scraped {
@@ -118,22 +118,28 @@ test('auto: a sweep that did not end in time is made beside the scrapes, until i
   slow.delayMs = 700;
   const scrape = served(t, slow, { every: '1s' });
   await assert.rejects(scrape(300), isDeadline);
-  const beside = await eventually('a sweep in the background', async () => {
-    try {
-      return await scrape(300);
-    } catch (error) {
-      assert.ok(isDeadline(error));
-      return undefined;
-    }
-  });
+  const beside = await waitFor(
+    async () => {
+      try {
+        return await scrape(300);
+      } catch (error) {
+        assert.ok(isDeadline(error));
+        return undefined;
+      }
+    },
+    { what: 'a sweep in the background' },
+  );
   assert.equal(beside.lag, 2);
   assert.equal(slow.opened, 1);
   slow.delayMs = 0;
   slow.end = 12;
-  await eventually('sweeps in the scrape again', async () => {
-    slow.end += 1;
-    return (await scrape(20_000)).lag === slow.end - 3 ? true : undefined;
-  });
+  await waitFor(
+    async () => {
+      slow.end += 1;
+      return (await scrape(20_000)).lag === slow.end - 3;
+    },
+    { what: 'sweeps in the scrape again' },
+  );
 });
 
 test('a cluster that is away: the error is that of the sweep, and a later one is served again', async (t) => {
@@ -142,13 +148,16 @@ test('a cluster that is away: the error is that of the sweep, and a later one is
   const scrape = served(t, slow, { refresh: 'background', every: '1s' });
   await assert.rejects(scrape(20_000), (error: unknown) => classOf(error) === 'refused');
   slow.failure = undefined;
-  await eventually('it to be back', async () => {
-    try {
-      return (await scrape(20_000)).lag;
-    } catch {
-      return undefined;
-    }
-  });
+  await waitFor(
+    async () => {
+      try {
+        return (await scrape(20_000)).lag;
+      } catch {
+        return undefined;
+      }
+    },
+    { what: 'it to be back' },
+  );
 });
 
 test('sweeps that fail again and again: the last one that did not is not served for minutes', async (t) => {
@@ -156,14 +165,17 @@ test('sweeps that fail again and again: the last one that did not is not served 
   const scrape = served(t, slow, { refresh: 'background', every: '1s' });
   assert.equal((await scrape(20_000)).lag, 2);
   slow.failure = new TargetError('denied', 'CLUSTER_AUTHORIZATION_FAILED');
-  const found = await eventually('the failure to be told', async () => {
-    try {
-      await scrape(20_000);
-      return undefined;
-    } catch (error) {
-      return classOf(error);
-    }
-  });
+  const found = await waitFor(
+    async () => {
+      try {
+        await scrape(20_000);
+        return undefined;
+      } catch (error) {
+        return classOf(error);
+      }
+    },
+    { what: 'the failure to be told' },
+  );
   assert.equal(found, 'denied');
 });
 

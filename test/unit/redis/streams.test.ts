@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { waitFor } from '../../../deploy/lab/ready.ts';
 import { redisStreams } from '../../../exporter/systems/redis/collector-streams.ts';
 import { searchStreams, type StreamSearch } from '../../../exporter/systems/redis/background-streams.ts';
 import type { RedisClient } from '../../../exporter/systems/redis/client.ts';
 import { systemClock } from '../../../exporter/runtime/clock.ts';
 import { createLog } from '../../../exporter/runtime/log.ts';
 import { TargetError } from '../../../exporter/runtime/errors.ts';
-import { eventually } from '../../support/wait.ts';
 import { play, player, repliesOf, type Replies } from '../../support/redis-replies.ts';
 
 const replies = repliesOf('replies-redis-7.0.15.json');
@@ -161,7 +161,7 @@ async function search(
   };
   const running = searchStreams({ patterns: [{ db: 0, pattern: 'cdc:*' }], everyMs: 20, maxStreams }, found, work);
   try {
-    return await eventually('the search', () => (until(found) ? found : undefined));
+    return await waitFor(() => (until(found) ? found : undefined), { what: 'the search' });
   } finally {
     end.abort();
     await running;

@@ -6,13 +6,13 @@ import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { dump } from 'js-yaml';
+import { waitFor } from '../../../deploy/lab/ready.ts';
 import { refused } from '../../../remediator/escalate.ts';
 import { fileOf, parse, policiesFileOf } from '../../../remediator/cli-options.ts';
 import { main } from '../../../remediator/cli.ts';
 import { openSqlite } from '../../../remediator/store/sqlite.ts';
 import { readSwitchFile } from '../../../remediator/switch.ts';
 import { makeHome, payload, sent, startRemediator, token, type Home } from '../../support/remediator-serve.ts';
-import { eventually } from '../../support/wait.ts';
 import { deliver, episodeNow, firing, openEpisode, win } from './store-fixtures.ts';
 
 const file = join(import.meta.dirname, '..', '..', '..', 'remediator', 'main.ts');
@@ -256,7 +256,7 @@ test('pause, resume and latch clear: without a server by file and store, with on
   await rm(switchFile);
 
   process.kill(remediator.child.pid ?? 0, 'SIGUSR2');
-  await eventually('the switch to be pulled by the signal', async () => ((await isPaused()) ? true : undefined));
+  await waitFor(async () => await isPaused(), { what: 'the switch to be pulled by the signal' });
   assert.match((await readSwitchFile(switchFile)).fileDetail, /SIGUSR2/);
   await cli(home, 'resume', server);
 
@@ -306,10 +306,13 @@ test('the API wants a token, takes no other body, and tells why', async () => {
     assert.equal((await ask('pause', { method: 'POST', body: '{}', authorization })).status, status);
   }
   assert.deepEqual(await ask('runs'), { status: 200, body: { runs: [] } });
-  const story = await eventually('the episode', async () => {
-    const answer = await ask('why/Sick');
-    return answer.status === 200 ? (answer.body as { episode: { labels: object } }) : undefined;
-  });
+  const story = await waitFor(
+    async () => {
+      const answer = await ask('why/Sick');
+      return answer.status === 200 ? (answer.body as { episode: { labels: object } }) : undefined;
+    },
+    { what: 'the episode' },
+  );
   assert.deepEqual(story.episode.labels, { alertname: 'Sick', target: 'x' });
   assert.equal((await ask('episodes?alertname=Sick&limit=1')).status, 200);
   assert.equal((await ask('why/nothing')).status, 404);
@@ -327,7 +330,7 @@ test('SIGHUP takes new policies whole, or keeps those before', async () => {
   const hangUp = async (document: object, message: string): Promise<void> => {
     await writeFile(home.policiesFile, dump(document));
     process.kill(remediator.child.pid ?? 0, 'SIGHUP');
-    await eventually(message, () => remediator.log().find((l) => l['msg'] === message));
+    await waitFor(() => remediator.log().find((l) => l['msg'] === message), { what: message });
   };
   await hangUp(
     { policies: [{ name: 'p', match: {}, action: 'fly' }] },

@@ -5,6 +5,7 @@ import { chmod, mkdtemp, mkdir, readdir, readFile, rm, symlink, writeFile } from
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { waitFor } from '../../../deploy/lab/ready.ts';
 import {
   clearSwitchFile,
   readSwitchFile,
@@ -12,7 +13,6 @@ import {
   setSwitchFile,
   type SwitchFile,
 } from '../../../remediator/switch.ts';
-import { eventually } from '../../support/wait.ts';
 
 async function folder(): Promise<{ readonly dir: string } & AsyncDisposable> {
   const dir = await mkdtemp(join(tmpdir(), 'pipemedic-switch-'));
@@ -70,9 +70,7 @@ test('a file that does not answer is unreadable; meanwhile no other reading wait
   assert.equal(reads, 1);
   assert.equal((await readSwitchFile(join(place.dir, 'OTHER'))).file, 'clear', 'another file is read');
   answer({ file: 'clear', fileDetail: '' });
-  await eventually('the file to be read again', async () =>
-    (await readSwitchFile(file)).file === 'clear' ? true : undefined,
-  );
+  await waitFor(async () => (await readSwitchFile(file)).file === 'clear', { what: 'the file to be read again' });
 });
 
 test('a folder without permission is unreadable', async (t) => {

@@ -155,7 +155,7 @@ test('two alerts of one target: one run; of two targets: one at a time', () =>
     const isCalled = (): boolean => release !== undefined;
     try {
       assert.equal((await b.lookTwice(await b.fire())).verdict, 'act');
-      await waitFor(isCalled, { deadlineMs: 30_000, intervalMs: 5, what: 'the call of stop' });
+      await waitFor(isCalled, { intervalMs: 5, what: 'the call of stop' });
       // Only now: an evaluation takes whatever is due, so with all three open another one might have been the first.
       const two = await b.fire({ alertname: 'ServiceSick', target: 'svc1', extra: 'x' });
       const other = await b.fire({ alertname: 'ServiceSick', target: 'svc2' });

@@ -1,9 +1,9 @@
 // Functions of an action that hang and do not heed their signal: the run is not kept by them.
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
+import { waitFor } from '../../../deploy/lab/ready.ts';
 import type { Action, VisibleLock } from '../../../remediator/action.ts';
 import { leaseTiming } from '../../../remediator/runner/lease.ts';
-import { eventually } from '../../support/wait.ts';
 import { harness, story, type Harness } from './run-harness.ts';
 import { stepAction, Target, type Parts } from './step-action.ts';
 
@@ -91,7 +91,7 @@ async function begun(h: Harness, of: Hanging): Promise<{ idle: Promise<void> }> 
 async function inTime(idle: Promise<void>, what: string): Promise<void> {
   let isIdle = false;
   void idle.then(() => (isIdle = true));
-  await eventually(what, () => isIdle || undefined, 15_000);
+  await waitFor(() => isIdle, { deadlineMs: 15_000, what });
 }
 
 // They wait most of the time
@@ -101,7 +101,7 @@ suite('functions that hang', { concurrency: true }, () => {
       await using h = await harness();
       const of = hanging(name);
       const { idle } = await begun(h, of);
-      await eventually(`${name} to hang`, () => of.hangs() || undefined);
+      await waitFor(() => of.hangs(), { what: `${name} to hang` });
       h.clock.aheadMs += 31_000;
       await inTime(idle, 'the run to be left');
       assert.notEqual((await h.onlyRun()).state, 'ended');
@@ -129,7 +129,7 @@ suite('functions that hang', { concurrency: true }, () => {
     await inTime(idle, 'the end of the run');
     assert.equal(of.closed(), 0);
     of.late();
-    await eventually('the late lock to be given back', () => of.closed() === 1 || undefined);
+    await waitFor(() => of.closed() === 1, { what: 'the late lock to be given back' });
   });
 
   test('a lock that does not close does not keep its run', async () => {

@@ -6,12 +6,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
+import { waitFor } from '../../../deploy/lab/ready.ts';
 import { openRaw, type SqliteRaw } from '../../../remediator/store/sqlite-raw.ts';
 import { withBallast } from '../../../remediator/store/ballast.ts';
 import { schemaVersion } from '../../../remediator/store/schema.ts';
 import { openSqlite } from '../../../remediator/store/sqlite.ts';
 import { StoreError, type Store } from '../../../remediator/store/store.ts';
-import { eventually } from '../../support/wait.ts';
 import { claimOf, deliver, hour, openEpisode, refusal, win } from './store-fixtures.ts';
 import { schema1 } from './store-schema-1.ts';
 import { storeSuite, type StoreUnderTest } from './store-suite.ts';
@@ -209,7 +209,7 @@ test('SQLite: bodies beyond the cap are refused until old ones are deleted', asy
   for (const id of ids) await store.processWebhook(id, undefined, false, 1);
   await store.prune({ episodesMs: hour, webhookBytes: 0, longestWindowMs: hour }, 1);
   assert.ok((await store.size()).bytes > 0);
-  await eventually('room again', () => append());
+  await waitFor(() => append(), { what: 'room again' });
 });
 
 test('SQLite: what was deleted is given back to the disk', async () => {

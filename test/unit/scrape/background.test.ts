@@ -1,12 +1,12 @@
 // What a collector does beside the sweeps: begun once, ended with the target, begun anew after a fault.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { waitFor } from '../../../deploy/lab/ready.ts';
 import { within } from '../../../exporter/runtime/deadline.ts';
 import { systemClock } from '../../../exporter/runtime/clock.ts';
 import { repeat } from '../../../exporter/runtime/repeat.ts';
 import { Rounds } from '../../../exporter/scrape/rounds.ts';
 import { fakeFact, fakeInventory, roundsDeps, script } from '../../support/fake-system.ts';
-import { eventually } from '../../support/wait.ts';
 
 function untilAborted(signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
@@ -23,11 +23,14 @@ test('it runs once, with a connection of its own beside the sweeps, and sees wha
     background: async (work) => {
       runs += 1;
       const client = (await work.open({ signal: within(1000), clock: work.clock })) as AsyncDisposable;
-      await eventually('the fact', async () => {
-        const found = await work.peers?.fact('a', fakeFact, 0);
-        fact = found?.known === true ? found.value : undefined;
-        return fact;
-      });
+      await waitFor(
+        async () => {
+          const found = await work.peers?.fact('a', fakeFact, 0);
+          fact = found?.known === true ? found.value : undefined;
+          return fact;
+        },
+        { what: 'the fact' },
+      );
       await client[Symbol.asyncDispose]();
       await untilAborted(work.signal);
     },
@@ -36,7 +39,7 @@ test('it runs once, with a connection of its own beside the sweeps, and sees wha
   const rounds = new Rounds(fakeInventory({ a }), deps);
   await rounds.scrape(1000);
   await rounds.scrape(1000);
-  await eventually('the fact', () => fact);
+  await waitFor(() => fact, { what: 'the fact' });
   assert.equal(fact, 7);
   assert.deepEqual([runs, a.opens], [1, 2], 'one connection of the sweeps, one of its own');
   await rounds.close();
@@ -54,12 +57,12 @@ test('it goes on over a reload that leaves the target as it is, and ends before 
     },
   });
   const rounds = new Rounds(fakeInventory({ a }), roundsDeps());
-  await eventually('order.length === 1', () => (order.length === 1 ? true : undefined));
+  await waitFor(() => order.length === 1, { what: 'order.length === 1' });
   rounds.replace(fakeInventory({ a }, () => ({ labels: { team: 'x' } })));
   await rounds.scrape(1000);
   assert.deepEqual(order, ['begun']);
   rounds.replace(fakeInventory({ a }, () => ({ collectors: { value: { every: 2 } } })));
-  await eventually('order.length === 3', () => (order.length === 3 ? true : undefined));
+  await waitFor(() => order.length === 3, { what: 'order.length === 3' });
   assert.deepEqual(order, ['begun', 'ended', 'begun']);
   await rounds.close();
   assert.equal(order.at(-1), 'ended');
@@ -75,7 +78,7 @@ test('what it throws is a fault when it is one, and never reaches the sweeps; st
   });
   const deps = roundsDeps();
   const rounds = new Rounds(fakeInventory({ a }), deps);
-  await eventually('deps.faults.length === 1', () => (deps.faults.length === 1 ? true : undefined));
+  await waitFor(() => deps.faults.length === 1, { what: 'deps.faults.length === 1' });
   assert.ok((await rounds.scrape(1000)).length > 0);
   const startedAtMs = performance.now();
   await rounds.close();

@@ -1,9 +1,9 @@
 // The limit of sweeps that run at the same time: first come, first served, and what is slow does not keep others out.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { waitFor } from '../../../deploy/lab/ready.ts';
 import { systemClock } from '../../../exporter/runtime/clock.ts';
 import { SweepGate, type Turn } from '../../../exporter/scrape/gate.ts';
-import { eventually } from '../../support/wait.ts';
 
 const never = new AbortController().signal;
 
@@ -69,5 +69,5 @@ test('twice as many that never end as there are places: all who wait begin befor
     Array.from({ length: 10 }, () => true),
   );
   for (const turn of await Promise.all(hung)) turn?.end();
-  await eventually('an empty queue', () => (gate.waiting === 0 ? true : undefined));
+  await waitFor(() => gate.waiting === 0, { what: 'an empty queue' });
 });

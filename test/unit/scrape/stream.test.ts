@@ -4,12 +4,12 @@ import { once } from 'node:events';
 import { connect, type AddressInfo } from 'node:net';
 import { createServer } from 'node:http';
 import { test, type TestContext } from 'node:test';
+import { waitFor } from '../../../deploy/lab/ready.ts';
 import { gauge } from '../../../exporter/families.ts';
 import { systemClock } from '../../../exporter/runtime/clock.ts';
 import { SampleWriter } from '../../../exporter/scrape/writer.ts';
 import type { Doors } from '../../../exporter/doors.ts';
 import { createApp } from '../../../exporter/server.ts';
-import { eventually } from '../../support/wait.ts';
 
 const family = gauge('big', 'A family.', ['n', 'text']);
 
@@ -76,10 +76,13 @@ test('one who goes away in the middle is no fault', async (t) => {
     await once(socket, 'data');
     socket.destroy();
   }
-  await eventually('the server to answer the next', async () => {
-    const answer = await fetch(`http://127.0.0.1:${port}/-/healthy`);
-    return answer.ok ? true : undefined;
-  });
+  await waitFor(
+    async () => {
+      const answer = await fetch(`http://127.0.0.1:${port}/-/healthy`);
+      return answer.ok;
+    },
+    { what: 'the server to answer the next' },
+  );
   assert.deepEqual(faults, []);
 });
 
@@ -94,16 +97,15 @@ for (const series of [32_000, 60_000]) {
     };
     const idle = connect(port, '127.0.0.1'); // without a listener nothing is read
     idle.on('error', () => undefined);
-    await eventually(
-      'its scrape to run',
+    await waitFor(
       async () => {
         idle.write('GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n'); // again, when one of the others was faster
-        return (await status()) === 503 ? true : undefined;
+        return (await status()) === 503;
       },
-      60_000,
+      { deadlineMs: 60_000, what: 'its scrape to run' },
     );
     assert.equal(await status(), 503);
     idle.destroy();
-    await eventually('room for the next', async () => ((await status()) === 200 ? true : undefined), 60_000);
+    await waitFor(async () => (await status()) === 200, { deadlineMs: 60_000, what: 'room for the next' });
   });
 }
