@@ -1,4 +1,5 @@
 // The report for eyes: what needs a hand first, then the exporters.
+import { oneLine } from '../runtime/one-line.ts';
 import type { AdoptReport } from './adopt.ts';
 import type { FileReport, Judged } from './report.ts';
 import type { Job } from './scrape-configs.ts';
@@ -148,10 +149,6 @@ function cut(text: string, length: number): string {
   return text.length > length ? `${text.slice(0, length)}…` : text;
 }
 
-/** What stands in a file goes to a terminal: no control characters, one line. */
 function clean(text: string): string {
-  return text
-    .replaceAll(/[\p{Cc}\p{Bidi_Control}]+/gu, ' ')
-    .replaceAll(/ {2,}/g, ' ')
-    .trim();
+  return oneLine(text).replaceAll(/ {2,}/g, ' ').trim();
 }

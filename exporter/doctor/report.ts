@@ -1,5 +1,6 @@
 // What `doctor` has found, for eyes and for programs.
 import type { Finding } from '../findings.ts';
+import { oneLine } from '../runtime/one-line.ts';
 import type { Failure } from '../scrape/sweep.ts';
 
 export interface CollectorReport {
@@ -59,7 +60,8 @@ function count({ length }: readonly unknown[]): string {
 function targetLines({ target, kind, down, collectors, findings }: TargetReport, isVerbose: boolean): string[] {
   const lines = findingLines(findings.filter(({ ok }) => ok === false));
   for (const { collector, failure } of collectors) {
-    if (failure !== undefined) lines.push(`  FAILED  collector ${collector}, ${failure.class}: ${failure.why}`);
+    if (failure !== undefined)
+      lines.push(`  FAILED  collector ${collector}, ${failure.class}: ${oneLine(failure.why)}`);
   }
   lines.push(...findingLines(findings.filter(({ ok }) => ok === 'unknown')));
   const isWell = lines.length === 0;
@@ -71,20 +73,20 @@ function targetLines({ target, kind, down, collectors, findings }: TargetReport,
       lines.push(...absentLines(absent));
     }
   }
-  const says = down === undefined ? (isWell ? 'well' : 'answers') : `DOWN, ${down.class}: ${down.why}`;
+  const says = down === undefined ? (isWell ? 'well' : 'answers') : `DOWN, ${down.class}: ${oneLine(down.why)}`;
   return [`${target} (${kind}): ${says}`, ...lines];
 }
 
 function findingLines(findings: readonly Finding[]): string[] {
   return findings.flatMap(({ check, ok, text, fix, severity }) => [
-    `  ${ok === true ? 'ok     ' : ok === false ? 'WRONG  ' : 'unknown'} ${check}${severity === undefined ? '' : ` (${severity})`}: ${text}`,
+    `  ${ok === true ? 'ok     ' : ok === false ? 'WRONG  ' : 'unknown'} ${check}${severity === undefined ? '' : ` (${severity})`}: ${oneLine(text)}`,
     ...(fix === undefined ? [] : fixLines(fix)),
   ]);
 }
 
 /** A fix of several lines is to be pasted: its indentation is kept. */
 function fixLines(fix: string): string[] {
-  const [first = '', ...more] = fix.split('\n');
+  const [first = '', ...more] = fix.split('\n').map((line) => oneLine(line));
   return [`          to mend it: ${first}`, ...more.map((line) => `            ${line}`)];
 }
 
@@ -93,6 +95,6 @@ function absentLines(absent: CollectorReport['absent']): string[] {
   return [...new Set(absent.map((a) => a.because))].map((because) => {
     const names = absent.filter((a) => a.because === because).map(({ family }) => family);
     const shown = names.length > 4 ? [...names.slice(0, 3), `${String(names.length - 3)} more`] : names;
-    return `          absent: ${shown.join(', ')}: ${because}`;
+    return `          absent: ${shown.join(', ')}: ${oneLine(because)}`;
   });
 }

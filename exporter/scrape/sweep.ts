@@ -5,6 +5,7 @@ import { classOf, messageOf, type TargetErrorCode } from '../runtime/errors.ts';
 import { until } from '../runtime/deadline.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Log } from '../runtime/log.ts';
+import { oneLine } from '../runtime/one-line.ts';
 import type { BoundCollector, BoundTarget, TargetClient } from '../system.ts';
 import { attempt, type Connection } from './connection.ts';
 import type { SweepGate } from './gate.ts';
@@ -327,7 +328,10 @@ export function prefixOf(target: Target): Buffer {
   return Buffer.from(`{${labels.join(',')}`);
 }
 
+/** Of what a server said: it is kept, logged and shown, and a server may say megabytes. */
+const mostWhyChars = 1000;
+
 /** Whatever a client throws once its time is over, its time being over is the reason. */
 export function failureOf(error: unknown, signal: AbortSignal): Failure {
-  return { class: signal.aborted ? 'deadline' : classOf(error), why: messageOf(error) };
+  return { class: signal.aborted ? 'deadline' : classOf(error), why: oneLine(messageOf(error), mostWhyChars) };
 }

@@ -33,6 +33,22 @@ test('what is wrong is told with what mends it, and makes the whole unhealthy', 
   assert.match(doctorText(reports), / {2}WRONG {3}log_bin: it is off\n {10}to mend it: set log_bin\n/);
 });
 
+test('what a server says stays on its line, and steers no terminal', async () => {
+  const forged = 'no\n  ok      grants: all there\u001b[2J\r\u202e\u0085x';
+  const finding = { check: 'version', ok: false, text: forged, fix: `GRANT X TO '${forged}'` };
+  const denied = new TargetError('denied', forged + 'y'.repeat(5_000_000));
+  const [report] = await look({
+    a: script({ collect: () => Promise.reject(denied), examine: () => Promise.resolve([finding]) }),
+  });
+  assert.ok(report !== undefined);
+  const { length = 0 } = report.collectors[0]?.failure?.why ?? '';
+  assert.ok(length > 500 && length < 2000, `${length} characters`);
+  const text = doctorText([report, { ...report, down: { class: 'failed', why: forged } }], true);
+  assert.doesNotMatch(text, /[^\P{Cc}\n]|\u202e/u);
+  assert.doesNotMatch(text, /^ {2}ok {6}grants/m);
+  assert.match(text, /WRONG {3}version: no {3}ok {6}grants: all there \[2J x$/m);
+});
+
 test('what cannot be known is neither good nor bad', async () => {
   const finding = { check: 'clock', ok: 'unknown', text: 'no right to ask' } as const;
   const reports = await look({ a: script({ examine: () => Promise.resolve([finding]) }) });

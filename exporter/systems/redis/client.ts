@@ -211,11 +211,14 @@ const hints: Readonly<Record<string, string>> = {
   BUSY: 'a script or function runs and everybody waits for it',
 };
 
+/** Of an error reply, which may have megabytes: it is kept with the command, and looked through. */
+const mostErrorChars = 500;
+
 /** The class of what ioredis throws. */
 export function redisError(error: unknown, doing: string): TargetError {
   if (error instanceof TargetError) return error;
   if (!(error instanceof Error) || error.name !== 'ReplyError') return wireError(error, doing);
-  const { message } = error;
+  const message = error.message.slice(0, mostErrorChars);
   const word = message.split(' ', 1)[0]?.replace(/^-/, '') ?? '';
   const code = replyClasses[word] ?? classOfText(message);
   const hint = hints[word];

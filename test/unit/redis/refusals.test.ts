@@ -48,6 +48,14 @@ for (const [message, state] of refusals) {
   });
 }
 
+test('of an error reply of megabytes only the beginning is kept, and it takes no time to look through', () => {
+  const memory = new Refusals();
+  const long = redisError(reply('NOPERM '.repeat(1_000_000)), 'CONFIG');
+  memory.failed('config|get', long, 0);
+  assert.equal(long.code, 'denied');
+  assert.ok(long.message.length < 1000, `${long.message.length} characters`);
+});
+
 test('other credentials begin anew; the same ones do not', () => {
   const memory = new Refusals();
   memory.loggedInAs('a');
