@@ -2,6 +2,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import express, { type Express, type NextFunction, type Request, type Response } from 'express';
 import type { Clock } from './runtime/clock.ts';
+import { Places, sharerOf } from './runtime/shares.ts';
 import { bringsBody } from './runtime/web-shape.ts';
 import {
   acceptsGzip,
@@ -29,7 +30,7 @@ export interface ServerDeps {
   /** Counts and logs what this program did wrong. */
   readonly fault: (part: string, error: unknown) => void;
   readonly deadline?: DeadlineOptions;
-  /** Scrapes answered at the same time; each holds one exposition in memory. Those that still wait for targets hold none. */
+  /** Scrapes and pages answered at the same time; each is held in memory. Those that still wait for targets hold none. */
   readonly maxScrapes?: number;
   /** Reads the inventory again. */
   readonly reload: () => Promise<boolean>;
@@ -50,14 +51,21 @@ export function createApp(deps: ServerDeps): Express {
   app.enable('case sensitive routing');
   app.enable('strict routing');
   app.use(prepare(deps));
-  const measure = scrapes(deps);
+  const { maxScrapes = 64 } = deps;
+  // Of each host a half: answers that nobody takes must leave room for Prometheus.
+  const places = new Places(maxScrapes, Math.ceil(maxScrapes / 2));
+  const measure = scrapes(deps, places);
   route(app, '/metrics', measure(askedOfMetrics, true));
   route(app, '/probe', measure(askedOfProbe, false));
-  route(app, '/sd', (req, res) => {
-    answering(res, () => {
-      send(res, 200, 'application/json; charset=utf-8', JSON.stringify(discovered(req, deps.rounds)));
-    });
-  });
+  route(
+    app,
+    '/sd',
+    inPlace(places, (req, res) => {
+      answering(res, () => {
+        send(res, 200, 'application/json; charset=utf-8', JSON.stringify(discovered(req, deps.rounds)));
+      });
+    }),
+  );
   app.post('/-/reload', reloading(deps));
   app.all('/-/reload', (_req, res) => {
     res.locals['handler'] = '/-/reload';
@@ -72,16 +80,7 @@ export function createApp(deps: ServerDeps): Express {
     if (deps.rounds.settled) sendText(res, 200, 'pipemedic exporter is ready.\n');
     else sendText(res, 503, 'not ready: the first sweep of all targets has not ended yet\n');
   });
-  route(app, '/', (_req, res) => {
-    // What http_server_config says of it goes before.
-    if (!res.hasHeader('Content-Security-Policy')) res.setHeader('Content-Security-Policy', contentPolicy);
-    const { states, inventory, settled } = deps.rounds;
-    const page = landingPage({
-      ...{ states, settled, version: deps.version, nowMs: deps.clock.wallMs(), withReasons: deps.isCallerKnown() },
-      pipelines: inventory.pipelines.map(({ name }) => name),
-    });
-    send(res, 200, 'text/html; charset=utf-8', page);
-  });
+  route(app, '/', inPlace(places, landing(deps)));
   app.use((_req: Request, res: Response) => {
     sendText(res, 404, 'there is nothing here; see /\n');
   });
@@ -110,6 +109,19 @@ function route(app: Express, path: string, handler: Handler): void {
     res.setHeader('Allow', 'GET, HEAD');
     sendText(res, 405, 'only GET and HEAD are answered here\n');
   });
+}
+
+function landing(deps: ServerDeps): (req: Request, res: Response) => void {
+  return (_req, res) => {
+    // What http_server_config says of it goes before.
+    if (!res.hasHeader('Content-Security-Policy')) res.setHeader('Content-Security-Policy', contentPolicy);
+    const { states, inventory, settled } = deps.rounds;
+    const page = landingPage({
+      ...{ states, settled, version: deps.version, nowMs: deps.clock.wallMs(), withReasons: deps.isCallerKnown() },
+      pipelines: inventory.pipelines.map(({ name }) => name),
+    });
+    send(res, 200, 'text/html; charset=utf-8', page);
+  };
 }
 
 function prepare({ self }: ServerDeps): (req: Request, res: Response, next: NextFunction) => void {
@@ -144,55 +156,50 @@ function reloading({ reload, isCallerKnown }: ServerDeps): Handler {
   };
 }
 
+interface Found {
+  readonly found: readonly Block[];
+  readonly giveBack: () => void;
+}
+
 type Ask = (request: Request, rounds: Doors) => (budgetMs: number) => Promise<readonly Block[]>;
 
-/** Scrapes that wait for what is measured, or for their turn: as many as an address has connections. */
+/** Scrapes that wait for what is measured, or for their turn: as many as an address has connections, and of one host. */
 const mostWaiting = 512;
+const mostWaitingEach = 384;
 
 /**
  * All doors share the limits. Those who wait for targets do not count with those who are answered: else a part of the
  * targets that hangs would keep out who asks for the others.
  */
-function scrapes(deps: ServerDeps): (ask: Ask, withSelf: boolean) => Handler {
-  const { rounds, self, clock, deadline = defaultDeadline, maxScrapes = 64 } = deps;
-  let waiting = 0;
-  let answered = 0;
-  const next: (() => void)[] = [];
-  const turn = async (): Promise<void> => {
-    if (answered < maxScrapes) answered += 1;
-    else await new Promise<void>((resolve) => next.push(resolve)); // in the place of the one that ends
-  };
-  const endTurn = (): void => {
-    const first = next.shift();
-    if (first === undefined) answered -= 1;
-    else first();
-  };
-  const find = async (req: Request, ask: Ask, withSelf: boolean): Promise<readonly Block[]> => {
+function scrapes(deps: ServerDeps, places: Places): (ask: Ask, withSelf: boolean) => Handler {
+  const { rounds, self, clock, deadline = defaultDeadline } = deps;
+  const waiting = new Places(mostWaiting, mostWaitingEach);
+  const find = async (req: Request, ask: Ask, withSelf: boolean): Promise<Found> => {
     const measure = ask(req, rounds);
     const budgetMs = scrapeBudgetMs(req.get('x-prometheus-scrape-timeout-seconds'), deadline);
-    waiting += 1;
+    const who = sharerOf(req.socket.remoteAddress);
+    const waitNoMore = await waiting.take(who);
     try {
       const found = await Promise.all([measure(budgetMs), withSelf ? self.processBlocks() : []]);
-      await turn();
-      return found.flat();
+      return { found: found.flat(), giveBack: await places.take(who) };
     } finally {
-      waiting -= 1;
+      waitNoMore();
     }
   };
-  const answer = async (req: Request, res: Response, found: readonly Block[], withSelf: boolean): Promise<void> => {
+  const answer = async (req: Request, res: Response, { found, giveBack }: Found, withSelf: boolean): Promise<void> => {
     try {
       const format = negotiate(req.get('accept'));
       const blocks = withSelf ? [...found, ...(await self.blocks())] : found;
       await sendExposition(req, res, await layOut(blocks, format, clock), format, clock);
       await taken(res);
     } finally {
-      endTurn();
+      giveBack();
     }
   };
   return (ask, withSelf) => async (req, res) => {
-    if (waiting >= mostWaiting || answered >= maxScrapes) {
-      res.setHeader('Retry-After', '1');
-      sendText(res, 503, `${String(waiting + answered)} scrapes are being answered already\n`);
+    const who = sharerOf(req.socket.remoteAddress);
+    if (waiting.isFull(who) || places.isFull(who)) {
+      sendCrowded(res, waiting.taken + places.taken);
       return;
     }
     const ended = self.scrapeStarted();
@@ -205,6 +212,29 @@ function scrapes(deps: ServerDeps): (ask: Ask, withSelf: boolean) => Handler {
       ended();
     }
   };
+}
+
+/** An answer that is made at once. */
+function inPlace(places: Places, handler: (req: Request, res: Response) => void): Handler {
+  return async (req, res) => {
+    const who = sharerOf(req.socket.remoteAddress);
+    if (places.isFull(who)) {
+      sendCrowded(res, places.taken);
+      return;
+    }
+    const giveBack = await places.take(who);
+    try {
+      handler(req, res);
+      await taken(res);
+    } finally {
+      giveBack();
+    }
+  };
+}
+
+function sendCrowded(res: Response, answered: number): void {
+  res.setHeader('Retry-After', '1');
+  sendText(res, 503, `${String(answered)} requests are being answered already\n`);
 }
 
 /** Until the answer is with whoever asked, or nobody wants it: so long it is held in memory. */

@@ -1,6 +1,7 @@
 import { createServer, type RequestListener, type Server, type ServerOptions } from 'node:http';
 import type { Server as TlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
+import { Shares, sharerOf } from './shares.ts';
 
 /** A host and a port to listen on; without a host, all addresses of this machine. */
 export interface TcpAddress {
@@ -30,12 +31,16 @@ export interface ServerLimits {
   readonly requestMs: number;
   /** From the headers of a request until its answer has been taken. */
   readonly answerMs: number;
+  /** So long, twice at most, nothing need be taken of an answer that is there. */
+  readonly stalledMs: number;
   readonly keepAliveMs: number;
   readonly headerBytes: number;
   readonly requestsPerSocket: number;
   /** Requests of one connection that wait for their answers (pipelining). Nobody who asks for metrics does that. */
   readonly underWayPerSocket: number;
   readonly connections: number;
+  /** Of one host. The rest is for the others. */
+  readonly connectionsEach: number;
 }
 
 export const defaultServerLimits: ServerLimits = {
@@ -43,12 +48,15 @@ export const defaultServerLimits: ServerLimits = {
   requestMs: 15_000,
   // The longest scrape, and half a minute to take what it found.
   answerMs: 90_000,
+  // Less than the usual scrape timeout, and more than a link needs that has lost some packets.
+  stalledMs: 5000,
   // Longer than common scrape intervals, so that Prometheus can use its connection again.
   keepAliveMs: 65_000,
   headerBytes: 16 * 1024,
   requestsPerSocket: 1000,
   underWayPerSocket: 4,
   connections: 512,
+  connectionsEach: 384,
 };
 
 /** What is set when a server is made; the other limits are set on it. */
@@ -65,9 +73,24 @@ export function optionsOf(limits: ServerLimits): ServerOptions {
 
 export function createHttpServer(listener: RequestListener, limits: ServerLimits = defaultServerLimits): Server {
   const server = createServer(optionsOf(limits), bounded(listener, limits));
+  limitConnections(server, limits);
+  return server;
+}
+
+/** What is beyond is told by 'drop', as Node tells it of `maxConnections`. */
+export function limitConnections(server: Server | TlsServer, limits: ServerLimits): void {
   server.maxRequestsPerSocket = limits.requestsPerSocket;
   server.maxConnections = limits.connections;
-  return server;
+  const shares = new Shares(limits.connectionsEach);
+  server.prependListener('connection', (socket: Socket) => {
+    const who = sharerOf(socket.remoteAddress);
+    if (shares.isFull(who)) {
+      socket.destroy();
+      server.emit('drop', { remoteAddress: socket.remoteAddress });
+      return;
+    }
+    socket.once('close', shares.take(who));
+  });
 }
 
 /**
@@ -88,6 +111,16 @@ export function bounded(listener: RequestListener, limits: ServerLimits): Reques
     const timer = setTimeout(() => {
       socket.destroy();
     }, limits.answerMs);
+    // From the first part of an answer to its end. Without a listener for 'timeout', Node ends the connection; a write of
+    // which some has been taken meanwhile counts as life (lib/net.js, Socket.prototype._onTimeout).
+    const watch = (): void => {
+      socket.setTimeout(limits.stalledMs);
+    };
+    response.once('prefinish', watch).once('pipe', watch);
+    // Before Node's own listener, which begins the time for keeping alive, or the next answer.
+    response.prependOnceListener('finish', () => {
+      socket.setTimeout(0);
+    });
     // An answer whose turn has not come says nothing when its connection ends.
     const over = (): void => {
       clearTimeout(timer);

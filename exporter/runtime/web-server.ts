@@ -2,7 +2,14 @@
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
 import type { IncomingMessage, RequestListener, Server } from 'node:http';
 import type { TLSSocket } from 'node:tls';
-import { bounded, createHttpServer, defaultServerLimits, optionsOf, type ServerLimits } from './http.ts';
+import {
+  bounded,
+  createHttpServer,
+  defaultServerLimits,
+  limitConnections,
+  optionsOf,
+  type ServerLimits,
+} from './http.ts';
 import { asksForCertificate, openWebConfig, type WebConfig } from './web-config.ts';
 import { clientFault } from './web-config-tls.ts';
 import { createGate, nobodyKnown, type Caller } from './web-gate.ts';
@@ -66,8 +73,7 @@ function createSecureServer(config: WebConfig, listener: RequestListener, limits
     },
     bounded(listener, limits),
   );
-  server.maxRequestsPerSocket = limits.requestsPerSocket;
-  server.maxConnections = limits.connections;
+  limitConnections(server, limits);
   // Before the handshake of each connection begins.
   server.prependListener('connection', () => {
     const now = config.now().secure;
