@@ -3,13 +3,11 @@ import { randomUUID } from 'node:crypto';
 import { messageOf } from '../exporter/runtime/errors.ts';
 import type { Log } from '../exporter/runtime/log.ts';
 import { asJson, hashOf } from './canonical.ts';
-import { failed, refused } from './escalate.ts';
 import { writable, type Sweeping } from './fitness.ts';
 import type { Guard } from './guard.ts';
 import { modeOf } from './guards/mode.ts';
 import type { Approval, Decision, Episode, GuardResult } from './model.ts';
-import { needsApprovalKey, plan, type Plan } from './planner.ts';
-import { askForApproval, endQuestions } from './questions.ts';
+import { plan, type Plan } from './planner.ts';
 import { pipelinesOf, whyHeldBack } from './restraint.ts';
 import { createRunner, planHash, type Runner } from './runner.ts';
 import { leaseTtlMs } from './runner/lease.ts';
@@ -26,6 +24,7 @@ import {
 } from './situation.ts';
 import { judgeStorm } from './storm-watch.ts';
 import { Symptoms } from './symptoms.ts';
+import { Telling, tellFailure } from './telling.ts';
 
 export interface EvaluatorDeps<W extends Surroundings> extends SituationDeps<W> {
   readonly settings: SituationDeps<W>['settings'] & Pick<Settings, 'evidenceDir'>;
@@ -54,12 +53,11 @@ export interface Evaluator {
 
 const undecidedMs = 15_000;
 const refusedMs = 60_000;
-/** An unknown that lasts this long is told to people. */
-const lastingMs = 60_000;
 
 export function createEvaluator<W extends Surroundings>(deps: EvaluatorDeps<W>): Evaluator {
   const { store, clock, log, actions, world } = deps;
   const symptoms = new Symptoms(deps.symptomMs ?? 3_000, clock.monoMs);
+  const telling = new Telling(deps);
   const startedMs = clock.nowMs();
   let sweeps = 0;
   let ticking = false;
@@ -82,31 +80,13 @@ export function createEvaluator<W extends Surroundings>(deps: EvaluatorDeps<W>):
         symptoms.forget(run.episodeId);
         const episode = await store.episode(run.episodeId);
         if (episode === undefined) return;
-        await tellFailures(episode);
+        await tellFailure(deps, episode);
         await store.scheduleEval(episode.id, episode.nextEvalMs, clock.nowMs());
       } catch (error) {
         log.error({ run: run.id, error: messageOf(error) }, 'end of a run not told');
       }
     },
   });
-
-  /**
-   * Of every run that people must hear of, told or not: the end of a run and its telling are two transactions, so a crash
-   * or a full store may lie between. The outbox takes each only once. A run that was refused under its claim is told
-   * from the second one on: the first may have met a passing trouble.
-   */
-  async function tellFailures(episode: Episode): Promise<void> {
-    const runs = await store.runsOf({ episodeId: episode.id, limit: 100 });
-    const refused = runs.filter((r) => r.outcome === 'refused');
-    const bad = runs.filter(
-      (r) => r.outcome === 'failed' || r.outcome === 'outcome_unknown' || r.outcome === 'overtaken',
-    );
-    const [newestRefused] = refused.toSorted((a, b) => b.claimedMs - a.claimedMs);
-    for (const run of bad) await store.enqueue(failed(episode, run), clock.nowMs());
-    if (refused.length === 2 && newestRefused !== undefined) {
-      await store.enqueue(failed(episode, newestRefused), clock.nowMs());
-    }
-  }
 
   const evaluate = async (episode: Episode, sweeping: Sweeping): Promise<void> => {
     // taken by this evaluation: should it die, the episode is due again then
@@ -116,7 +96,7 @@ export function createEvaluator<W extends Surroundings>(deps: EvaluatorDeps<W>):
     if (own !== undefined) return; // its run speaks for it
     let nextMs: number;
     try {
-      await tellFailures(episode);
+      await tellFailure(deps, episode);
       const situation = await situationOf(deps, episode, symptoms, sweeping);
       await keepDemotion(situation);
       nextMs = await decide(episode, situation);
@@ -145,7 +125,7 @@ export function createEvaluator<W extends Surroundings>(deps: EvaluatorDeps<W>):
         'decision',
       );
     }
-    await tell(input.episode, decided, decision, situation);
+    await telling.decision(input.episode, decided, decision, situation);
     if (decided.verdict === 'act') {
       await act(situation, decision);
       return undecidedMs;
@@ -193,23 +173,6 @@ export function createEvaluator<W extends Surroundings>(deps: EvaluatorDeps<W>):
     log.warn({ policy: due.policy, target: due.target, mode: due.mode, because: due.reason }, 'policy demoted');
   };
 
-  /** One notification per reason: the outbox keeps the key. */
-  const tell = async (
-    episode: Episode,
-    { tell: when, reasonKey }: Plan,
-    decision: Decision,
-    situation: Situation,
-  ): Promise<void> => {
-    if (reasonKey === needsApprovalKey) {
-      await askForApproval(deps, episode, decision, situation);
-      return;
-    }
-    await endQuestions(deps, episode);
-    const lasts = decision.lastMs - decision.firstMs >= lastingMs;
-    if (when === 'no' || (when === 'if_it_lasts' && !lasts)) return;
-    await store.enqueue(refused(episode, decision), clock.nowMs());
-  };
-
   const act = async (situation: Situation, decision: Decision): Promise<void> => {
     const { policy, link, target, params, look, hashes, input } = situation;
     const { episode } = input;
@@ -251,23 +214,24 @@ export function createEvaluator<W extends Surroundings>(deps: EvaluatorDeps<W>):
     runner.begin(claimed.run, claimed.hold, decision.evidenceHash);
   };
 
-  /** A fault of our own: kept as what it is, unknown, and never acted upon. */
+  /** A fault of our own: kept as what it is, unknown, never acted upon, and told when it lasts. */
   const recordFault = async (episode: Episode, error: unknown): Promise<void> => {
     const because = `the evaluation failed: ${messageOf(error)}`;
     symptoms.forget(episode.id);
-    await record(
-      episode,
-      { policy: undefined, link: undefined, target: undefined, params: {}, look: undefined, hashes: undefined },
-      {
-        verdict: 'hold',
-        reasonKey: 'evaluation:fault',
-        because,
-        trace: [{ guard: 'evaluation', result: 'unknown', code: 'fault', because, inputs: {} }],
-        tell: 'if_it_lasts',
-      },
-    ).catch((cause: unknown) => {
-      log.error({ episode: episode.id, error: messageOf(cause) }, 'decision not stored');
-    });
+    const blind = { policy: undefined, link: undefined, target: undefined, params: {}, look: undefined };
+    const fault: Plan = {
+      verdict: 'hold',
+      reasonKey: 'evaluation:fault',
+      because,
+      trace: [{ guard: 'evaluation', result: 'unknown', code: 'fault', because, inputs: {} }],
+      tell: 'if_it_lasts',
+    };
+    try {
+      const { decision } = await record(episode, { ...blind, hashes: undefined }, fault);
+      await telling.decision(episode, fault, decision, undefined);
+    } catch (cause) {
+      log.error({ episode: episode.id, error: messageOf(cause) }, 'decision not stored or told');
+    }
   };
 
   return {
@@ -287,7 +251,9 @@ export function createEvaluator<W extends Surroundings>(deps: EvaluatorDeps<W>):
             await evaluate(episode, sweeping);
           }
         }
-        await symptoms.prune(async () => (await store.openEpisodes()).map((e) => e.id));
+        const open = new Set((await store.openEpisodes()).map((e) => e.id));
+        symptoms.keep(open);
+        telling.keep(open);
       } finally {
         ticking = false;
       }

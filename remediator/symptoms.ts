@@ -38,9 +38,7 @@ export class Symptoms {
   }
 
   /** Keeps only those of episodes that are open. */
-  async prune(openIds: () => Promise<readonly string[]>): Promise<void> {
-    if (this.#byEpisode.size === 0) return;
-    const open = new Set(await openIds());
-    for (const id of this.#byEpisode.keys()) if (!open.has(id)) this.#byEpisode.delete(id);
+  keep(openIds: ReadonlySet<string>): void {
+    for (const id of this.#byEpisode.keys()) if (!openIds.has(id)) this.#byEpisode.delete(id);
   }
 }

@@ -1,0 +1,90 @@
+// What people are told by one evaluation after the other: the newest of it, once, and also when nothing can be decided.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { unsure } from '../../../remediator/guard.ts';
+import { policy, withBench, type Bench } from './evaluator-bench.ts';
+
+const open = async (b: Bench, episodeId: string): Promise<(readonly [string | undefined, string | undefined])[]> =>
+  (await b.store.escalationsOf(episodeId))
+    .filter((e) => e.state === 'open')
+    .map((e) => [e.labels['alertname'], e.annotations['run']] as const);
+
+async function failAgain(b: Bench, id: string): Promise<string | undefined> {
+  b.clock.aheadMs += policy.pace.cooldownMs + 1;
+  await b.store.setAlertState(id, 'active', '', b.clock.nowMs());
+  b.service.isSick = true;
+  await b.lookTwice(id);
+  await b.evaluator.idle();
+  return (await b.runs())[0]?.id;
+}
+
+test('of two runs that failed, the newest is told, and it is told once', () =>
+  withBench(async (b) => {
+    b.service.dataMoves = 'no';
+    const id = await b.fire();
+    const first = await failAgain(b, id);
+    assert.deepEqual(await open(b, id), [['RemediationFailed', first]]);
+    const second = await failAgain(b, id);
+    assert.notEqual(second, first);
+    assert.deepEqual(await open(b, id), [['RemediationFailed', second]]);
+    const before = await b.store.escalationsOf(id);
+    b.clock.aheadMs += 1_000;
+    await b.look(id);
+    assert.deepEqual(await b.store.escalationsOf(id), before, 'nothing new: nothing is told anew');
+  }));
+
+test('what is refused after two runs that failed stays told', () =>
+  withBench(async (b) => {
+    b.policies = [{ ...policy, pace: { ...policy.pace, maxRuns: 2 } }];
+    b.service.dataMoves = 'no';
+    const id = await b.fire();
+    await failAgain(b, id);
+    const second = await failAgain(b, id);
+    await failAgain(b, id); // the budget is spent
+    const expected = [
+      ['RemediationFailed', second],
+      ['RemediationRefused', undefined],
+    ];
+    assert.deepEqual((await open(b, id)).sort(), expected);
+    const before = await b.store.escalationsOf(id);
+    b.clock.aheadMs += 1_000;
+    await b.look(id);
+    assert.deepEqual(await b.store.escalationsOf(id), before);
+  }));
+
+test('an evaluation that fails again and again is told', () =>
+  withBench(async (b) => {
+    b.world.upstreams = () => Promise.reject(new Error('a bug'));
+    const id = await b.fire();
+    assert.equal((await b.look(id)).reasonKey, 'evaluation:fault');
+    assert.deepEqual(await b.told(), []);
+    b.clock.aheadMs += 61_000;
+    await b.look(id);
+    assert.deepEqual(await open(b, id), [['RemediationRefused', undefined]]);
+    assert.match((await b.store.escalationsOf(id))[0]?.annotations['description'] ?? '', /a bug/);
+  }));
+
+test('what is unknown for one reason and then for another, again and again, is told too', () =>
+  withBench(async (b) => {
+    const id = await b.fire();
+    for (let i = 0; i < 6; i++) {
+      b.service.precondition = unsure(i % 2 === 0 ? 'rows_unknown' : 'kafka_unknown', 'no answer');
+      await b.store.setAlertState(id, 'active', '', b.clock.nowMs());
+      await b.look(id);
+      b.clock.aheadMs += 15_000;
+    }
+    assert.deepEqual(await open(b, id), [['RemediationRefused', undefined]]);
+  }));
+
+test('an unknown between two clear answers has not lasted', () =>
+  withBench(async (b) => {
+    const id = await b.fire();
+    for (let i = 0; i < 6; i++) {
+      b.service.isSick = i % 2 === 0;
+      b.service.precondition = unsure('rows_unknown', 'no answer');
+      await b.store.setAlertState(id, 'active', '', b.clock.nowMs());
+      await b.look(id);
+      b.clock.aheadMs += 50_000;
+    }
+    assert.deepEqual(await open(b, id), []);
+  }));
