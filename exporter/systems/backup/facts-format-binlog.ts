@@ -2,6 +2,7 @@
 // server has ended ends with an event that says so. https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_replication_binlog_event.html
 import { crc32 } from 'node:zlib';
 import type { FileFormat } from './facts-format.ts';
+import { Sections, type SectionReader } from './facts-sections.ts';
 import { Fault } from './facts-verdict.ts';
 
 const magic = Buffer.from([0xfe, 0x62, 0x69, 0x6e]);
@@ -24,47 +25,44 @@ export const binlogFormat: FileFormat = {
     const events = new Events();
     return {
       push: (chunk) => {
-        events.push(chunk);
+        events.sections.push(chunk);
       },
       end: () => events.end(),
     };
   },
 };
 
-class Events {
-  #wanted = magic.length;
+class Events implements SectionReader {
+  readonly sections = new Sections(magic.length, this);
   #step: 'magic' | 'header' | 'body' = 'magic';
   readonly #header = Buffer.alloc(headerBytes);
-  #filled = 0;
   readonly #kept = Buffer.alloc(keptBytes);
   #keptLength = 0;
   #sum = 0;
   /** The last four bytes of the event so far: its check sum, once it is whole. */
   #last = Buffer.alloc(0);
   #hasSum = false;
-  #offset = 0;
   #count = 0;
   #type = 0;
   #serverVersion: string | undefined;
   #firstAt: number | undefined;
   #lastAt: number | undefined;
 
-  push(chunk: Buffer): void {
-    let at = 0;
-    while (at < chunk.length) {
-      const now = Math.min(this.#wanted, chunk.length - at);
-      const bytes = chunk.subarray(at, at + now);
-      at += now;
-      this.#offset += now;
-      this.#wanted -= now;
-      if (this.#step === 'header') this.#filled += bytes.copy(this.#header, this.#filled);
-      if (this.#step === 'body') this.#body(bytes);
-      if (this.#wanted === 0) this.#go();
-    }
+  piece(bytes: Buffer, at: number): void {
+    if (this.#step === 'header') bytes.copy(this.#header, at);
+    if (this.#step === 'body') this.#body(bytes);
+  }
+
+  whole(): number {
+    if (this.#step === 'header') return this.#headerEnds();
+    if (this.#step === 'body') this.#eventEnds();
+    this.#step = 'header';
+    return headerBytes;
   }
 
   end(): { told: object; why: string } {
-    if (this.#step !== 'header' || this.#filled > 0) throw new Fault('truncated', 'it ends within an event', 'end');
+    if (this.#step !== 'header' || this.sections.got > 0)
+      throw new Fault('truncated', 'it ends within an event', 'end');
     if (this.#type !== rotate && this.#type !== stop) {
       throw new Fault('not_finished', 'its last event does not end it: it was copied while the server wrote it', 'end');
     }
@@ -80,19 +78,11 @@ class Events {
     };
   }
 
-  #go(): void {
-    if (this.#step === 'magic') {
-      this.#next();
-      return;
-    }
-    if (this.#step === 'body') {
-      this.#eventEnds();
-      this.#next();
-      return;
-    }
+  /** @returns the length of the event that it begins */
+  #headerEnds(): number {
     const header = this.#header;
     const [seconds, type, length] = [header.readUInt32LE(0), header.readUInt8(4), header.readUInt32LE(9)];
-    const begin = this.#offset - headerBytes;
+    const begin = this.sections.offset - headerBytes;
     if (length < headerBytes || length > eventAtMost) throw this.#wrong(`the event at byte ${String(begin)}`);
     if (this.#count === 0 && type !== formatDescription) throw this.#wrong('its first event');
     this.#type = type;
@@ -107,11 +97,7 @@ class Events {
     this.#keptLength = 0;
     this.#last = Buffer.alloc(0);
     this.#step = 'body';
-    this.#wanted = length - headerBytes;
-    if (this.#wanted === 0) {
-      this.#eventEnds();
-      this.#next();
-    }
+    return length - headerBytes;
   }
 
   /** All but the last four bytes are in the sum. */
@@ -128,19 +114,13 @@ class Events {
     if (this.#type === formatDescription) this.#describe();
     if (!this.#hasSum || this.#last.length < 4) return;
     if (this.#last.readUInt32LE(0) !== this.#sum)
-      throw this.#wrong(`the event that ends at byte ${String(this.#offset)}`);
+      throw this.#wrong(`the event that ends at byte ${String(this.sections.offset)}`);
   }
 
   /** The byte before the check sum is the algorithm: 1 is CRC-32. Servers before MySQL 5.6 and MariaDB 5.3 have none. */
   #describe(): void {
     this.#serverVersion = this.#kept.toString('latin1', 2, 52).replace(/\0.*$/s, '');
     this.#hasSum = this.#kept[this.#keptLength - 5] === 1 && this.#keptLength < keptBytes;
-  }
-
-  #next(): void {
-    this.#step = 'header';
-    this.#wanted = headerBytes;
-    this.#filled = 0;
   }
 
   #wrong(what: string): Fault {

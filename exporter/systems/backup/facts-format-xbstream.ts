@@ -3,6 +3,7 @@
 import { crc32, zstdDecompressSync } from 'node:zlib';
 import type { FileFormat, Seen } from './facts-format.ts';
 import { infoName, toldByXtrabackup, textNames } from './facts-format-xtrabackup.ts';
+import { Sections, type SectionReader } from './facts-sections.ts';
 import { Fault } from './facts-verdict.ts';
 
 const magic = Buffer.from('XBSTCK01');
@@ -23,7 +24,7 @@ export const xbstreamFormat: FileFormat = {
     const stream = new Xbstream();
     return {
       push: (chunk) => {
-        stream.push(chunk);
+        stream.sections.push(chunk);
       },
       end: () => stream.end(),
     };
@@ -32,38 +33,50 @@ export const xbstreamFormat: FileFormat = {
 
 type Step = 'header' | 'path' | 'payloadHeader' | 'payload';
 
-class Xbstream {
+class Xbstream implements SectionReader {
+  readonly sections = new Sections(headerBytes, this);
   #step: Step = 'header';
-  #wanted = headerBytes;
   readonly #have = Buffer.alloc(pathAtMost);
-  #filled = 0;
   #type = '';
   #path = '';
   #expected = 0;
   #sum = 0;
-  #offset = 0;
   readonly #open = new Set<string>();
   #ended = 0;
   #tables = 0;
   /** The few small files that say what it is. */
   readonly #texts = new Map<string, Buffer>();
 
-  push(chunk: Buffer): void {
-    let at = 0;
-    while (at < chunk.length) {
-      const now = Math.min(this.#wanted, chunk.length - at);
-      const bytes = chunk.subarray(at, at + now);
-      at += now;
-      this.#offset += now;
-      this.#wanted -= now;
-      if (this.#step === 'payload') this.#payload(bytes);
-      else this.#filled += bytes.copy(this.#have, this.#filled);
-      while (this.#wanted === 0) this.#go();
+  piece(bytes: Buffer, at: number): void {
+    if (this.#step === 'payload') this.#payload(bytes);
+    else bytes.copy(this.#have, at);
+  }
+
+  whole(length: number): number {
+    switch (this.#step) {
+      case 'header':
+        return this.#header(this.#have);
+      case 'path':
+        this.#path = this.#have.toString('utf8', 0, length);
+        if (this.#type === 'E') return this.#fileEnds();
+        return this.#to('payloadHeader', payloadHeaderBytes);
+      case 'payloadHeader':
+        this.#open.add(this.#path);
+        if (this.#open.size > openAtMost) throw new Fault('corrupt', 'it has too many files at a time');
+        this.#expected = this.#have.readUInt32LE(16);
+        this.#sum = 0;
+        return this.#to('payload', Number(this.#have.readBigUInt64LE(0)));
+      case 'payload':
+        if (this.#sum !== this.#expected) {
+          const where = `${this.#path}, which ends at byte ${String(this.sections.offset)}`;
+          throw new Fault('corrupt', `the check sum of a chunk of ${where} is wrong`, 'end');
+        }
+        return this.#to('header', headerBytes);
     }
   }
 
   end(): Seen {
-    if (this.#step !== 'header' || this.#filled > 0) throw new Fault('truncated', 'it ends within a chunk', 'end');
+    if (this.#step !== 'header' || this.sections.got > 0) throw new Fault('truncated', 'it ends within a chunk', 'end');
     const [left] = this.#open;
     if (left !== undefined) {
       throw new Fault('truncated', `${String(this.#open.size)} of its files have no end, such as ${left}`, 'end');
@@ -79,32 +92,9 @@ class Xbstream {
     };
   }
 
-  #go(): void {
-    const have = this.#have.subarray(0, this.#filled);
-    this.#filled = 0;
-    if (this.#step === 'header') this.#header(have);
-    else if (this.#step === 'path') {
-      this.#path = have.toString('utf8');
-      if (this.#type === 'E') this.#fileEnds();
-      else this.#to('payloadHeader', payloadHeaderBytes);
-    } else if (this.#step === 'payloadHeader') {
-      this.#open.add(this.#path);
-      if (this.#open.size > openAtMost) throw new Fault('corrupt', 'it has too many files at a time');
-      this.#expected = have.readUInt32LE(16);
-      this.#sum = 0;
-      this.#to('payload', Number(have.readBigUInt64LE(0)));
-    } else {
-      if (this.#sum !== this.#expected) {
-        const where = `${this.#path}, which ends at byte ${String(this.#offset)}`;
-        throw new Fault('corrupt', `the check sum of a chunk of ${where} is wrong`, 'end');
-      }
-      this.#to('header', headerBytes);
-    }
-  }
-
-  #header(have: Buffer): void {
+  #header(have: Buffer): number {
     if (!have.subarray(0, magic.length).equals(magic)) {
-      throw new Fault('corrupt', `there is no chunk at byte ${String(this.#offset - headerBytes)}`, 'end');
+      throw new Fault('corrupt', `there is no chunk at byte ${String(this.sections.offset - headerBytes)}`, 'end');
     }
     const length = have.readUInt32LE(10);
     this.#type = String.fromCharCode(have.readUInt8(9));
@@ -112,7 +102,7 @@ class Xbstream {
     if (this.#type === 'S') throw new Fault('unreadable', 'it has sparse files, which are not read here');
     if (!'PE'.includes(this.#type)) throw new Fault('corrupt', `it has a chunk of no known type`, 'end');
     if (length === 0 || length > pathAtMost) throw new Fault('corrupt', 'it has a name that is too long', 'end');
-    this.#to('path', length);
+    return this.#to('path', length);
   }
 
   #payload(bytes: Buffer): void {
@@ -122,16 +112,16 @@ class Xbstream {
     if (before.length + bytes.length <= textAtMost) this.#texts.set(this.#path, Buffer.concat([before, bytes]));
   }
 
-  #fileEnds(): void {
+  #fileEnds(): number {
     this.#open.delete(this.#path);
     this.#ended += 1;
     if (/\/[^/]+\.(ibd|MAI|MYI)(\.|$)/.test(this.#path)) this.#tables += 1;
-    this.#to('header', headerBytes);
+    return this.#to('header', headerBytes);
   }
 
-  #to(step: Step, wanted: number): void {
+  #to(step: Step, length: number): number {
     this.#step = step;
-    this.#wanted = wanted;
+    return length;
   }
 }
 
