@@ -1,10 +1,11 @@
 // One selector: who serves the name, and whether its matchers find the series of pipemedic.
 import type { Matcher, Selector } from '../promql.ts';
-import { isNamedAfter, isOpen, jobNames, plain } from './matchers.ts';
+import { jobNameOf, leftOutReasons, ownProcessReasons } from './job-reasons.ts';
+import { isOpen, plain } from './matchers.ts';
 import { knownOf, namesBeginning, type Known, type Origin } from './knowledge.ts';
-import { peerOf, type Peer } from './peers.ts';
+import { peerOf } from './peers.ts';
 import type { Setting } from './setting.ts';
-import { upReasons } from './up-reasons.ts';
+import { scrapeReasons, upReasons } from './up-reasons.ts';
 import { variableName, variablePiece, variableValue } from './template.ts';
 import { crossed, forSd, keep, type Reason } from './verdict.ts';
 
@@ -39,6 +40,7 @@ function nameReasons(metric: string, known: Known, { inside, matchers }: Selecto
       // what stays goes on serving it
       return known.peer?.fate === 'stays' ? [] : onReasons(metric, known.origins, setting);
     case 'prometheus':
+      if (metric.startsWith('scrape_')) return scrapeReasons(metric, matchers, setting);
       return metric === 'up' ? upReasons(matchers, inside, setting) : [];
     case 'renamed': {
       const { name, instead, but } = known.alias;
@@ -134,14 +136,15 @@ function matcherReasons(metric: string, known: Known, { matchers }: Selector, se
   return matchers.flatMap((matcher): Reason[] => {
     const { label, op, value } = matcher;
     const isChosen = value.includes(variableValue);
-    if (op.startsWith('!') || label === '__name__') return [];
+    if (label === '__name__') return [];
     const written = `${label}${op}"${value.replaceAll(variableValue, '$…')}"`;
-    if (isOpen(matcher)) {
+    if (isOpen(matcher) || value === variableValue) {
       if (!isChosen) return [];
       if (label === 'instance' && isOfTarget) return [{ verdict: 'raw', text: `${written}: ${crossed}`, fix: keep }];
       if (!isOfTarget || known.labels === undefined || known.labels.includes(label)) return [];
       return missingLabel(metric, written, label, setting);
     }
+    if (label === 'job' && op.startsWith('!')) return leftOutReasons(metric, known.peer, matcher, setting);
     if (label === 'job') {
       if (/pipemedic/.test(value) || setting.ownJobs.some((job) => job === value)) return [];
       return [
@@ -188,16 +191,16 @@ function instanceReasons(metric: string, { op, value }: Matcher, { inventory, do
       },
     ];
   }
-  if (isThere && op === '=') {
+  if (isThere && (op === '=' || op === '!=')) {
     const other = named.name === value ? '' : `, and by the line that copies target to instance ${named.name}`;
-    const text = `instance="${value}": on the bare /metrics it is the exporter's address${other}`;
+    const text = `instance${op}"${value}": on the bare /metrics it is the exporter's address${other}`;
     return [{ verdict: 'raw', text, ...(other === '' ? {} : { fix: 'scrape through /sd' }) }];
   }
   return [
     {
       verdict: 'breaks',
       metric,
-      text: `instance${op}"${value}": instance is the name of the target here`,
+      text: `instance${op}"${value}": instance is the name of the target here${op.startsWith('!') ? ', so that nothing is left out' : ''}`,
       fix: `write the name, or keep the old one: instance: ${plain(value)} at the target in the inventory ${forSd}`,
     },
   ];
@@ -264,29 +267,4 @@ function alternativesOf(pattern: string): string[] {
 
 function prefixOf(metric: string): string {
   return /^[a-z]+_/.exec(metric)?.[0] ?? metric;
-}
-
-/** `process_open_fds{job="mysql"}` is of the old exporter's own process. */
-function ownProcessReasons(metric: string, peer: Peer, matchers: readonly Matcher[], setting: Setting): Reason[] {
-  const job = matchers.find(({ label, op }) => label === 'job' && (op === '=' || op === '=~'));
-  if (job === undefined || isOpen(job) || peer.prefixes.every((prefix) => prefix !== 'process_')) return [];
-  const names = jobNames(job.op, job.value);
-  const owners = names.flatMap(setting.peersOfJob);
-  const going = owners.find((owner) => owner.fate === 'program' && isNamedAfter(owner, names));
-  if (going === undefined) return [];
-  return [
-    {
-      verdict: 'breaks',
-      metric,
-      exporter: going.name,
-      text: `job${job.op}"${job.value}": ${metric} is there of the process of ${going.name}, and goes with it`,
-      fix: 'take the rule out, or write the job of pipemedic',
-    },
-  ];
-}
-
-/** The one that series can be given: the first that is written out, where it is a pattern. */
-function jobNameOf(op: string, value: string): string {
-  if (op === '=') return plain(value);
-  return jobNames(op, value).find((name) => /^[\w./-]+$/.test(name)) ?? 'NAME, with a name that the pattern matches';
 }

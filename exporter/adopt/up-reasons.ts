@@ -53,6 +53,22 @@ export function upReasons(matchers: readonly Matcher[], inside: readonly string[
   }));
 }
 
+/** `scrape_duration_seconds{job="mysql"}`: of the scrapes of an exporter that goes. */
+export function scrapeReasons(metric: string, matchers: readonly Matcher[], setting: Setting): Reason[] {
+  const job = matchers.find((m) => m.label === 'job' && !m.op.startsWith('!'));
+  if (job === undefined || isOpen(job)) return [];
+  const names = jobNames(job.op, job.value);
+  if (names.every((name) => setting.ownUpJobs.includes(name))) return [];
+  const going = new Set(names.flatMap(setting.peersOfJob).filter(({ fate }) => fate !== 'stays'));
+  return [...going].map((peer): Reason => ({
+    verdict: 'breaks',
+    metric,
+    exporter: peer.name,
+    text: `${metric}{job${job.op}"${job.value}"} goes with the scrape job of ${peer.name}${isNamedAfter(peer, names) ? '' : ', if that is what it is'}`,
+    fix: 'write job=~"pipemedic.*", or give the targets the old job (exporter/MIGRATION.md, step 5)',
+  }));
+}
+
 function upOf(peer: Peer): string {
   const name = { mysqld_exporter: 'mysql_up', redis_exporter: 'redis_up' }[peer.name];
   return name ?? (peer.kind === 'kafka' ? 'kafka_up' : 'pipemedic_target_up');
