@@ -6,6 +6,7 @@ import type { Log } from '../exporter/runtime/log.ts';
 import type { Action, Step } from './action.ts';
 import { hashOf } from './canonical.ts';
 import type { LedgerClock } from './clock.ts';
+import type { EvidencePlace } from './evidence.ts';
 import { alertIsActive } from './guards/alert.ts';
 import { close } from './limited.ts';
 import type { Json, Run } from './model.ts';
@@ -26,6 +27,8 @@ export interface RunnerDeps<W> extends Restraints {
   readonly actions: readonly Action<W>[];
   readonly world: W;
   readonly evidenceDir: string;
+  /** For tests: where the files go. */
+  readonly evidencePlace?: EvidencePlace;
   readonly alertFreshMs: number;
   /** Told of every end; must not throw. */
   readonly ended: (run: Run, end: Ending, durationSeconds: number) => Promise<void>;
@@ -161,7 +164,8 @@ export function createRunner<W>(deps: RunnerDeps<W>): Runner {
       );
       if (tooLong !== undefined) throw new Error(`step ${tooLong.name} takes longer than a lease lasts`);
       if (entryOf(ctx.entries, 'facts') !== undefined) await takeLock(ctx, lookMs); // without it: see obstacle.ts
-      return await conduct(ctx, { soakMs: policy.soakMs, evidenceDir: deps.evidenceDir, lookMs, evidenceHash });
+      const { evidenceDir, evidencePlace } = deps;
+      return await conduct(ctx, { soakMs: policy.soakMs, evidenceDir, evidencePlace, lookMs, evidenceHash });
     } catch (error) {
       if (error instanceof Abandoned || error instanceof StoreError || ctx.lease.lost.aborted) throw error;
       const because = `a fault of this program: ${messageOf(error)}`;

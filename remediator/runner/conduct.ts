@@ -3,7 +3,7 @@ import { pause, within } from '../../exporter/runtime/deadline.ts';
 import { messageOf } from '../../exporter/runtime/errors.ts';
 import type { Look } from '../action.ts';
 import { asJson, hashOf } from '../canonical.ts';
-import { writeEvidence, type Evidence } from '../evidence.ts';
+import { writeEvidence, type Evidence, type EvidencePlace } from '../evidence.ts';
 import { limited } from '../limited.ts';
 import type { Advice, Json } from '../model.ts';
 import { Abandoned, append, leaveIfLost, stepRun, type Ending, type RunContext } from './context.ts';
@@ -14,6 +14,8 @@ import { conductStep } from './steps.ts';
 export interface ConductOptions {
   readonly soakMs: number;
   readonly evidenceDir: string;
+  /** For tests. */
+  readonly evidencePlace: EvidencePlace | undefined;
   /** How long one reading of the facts may take. */
   readonly lookMs: number;
   /** Of the decision that this run was claimed for. */
@@ -72,12 +74,15 @@ async function freeze<W>(ctx: RunContext<W>, options: ConductOptions): Promise<{
   const snapshot = action.snapshot(look.before);
   let evidence: Evidence;
   try {
-    evidence = writeEvidence(options.evidenceDir, run.id, [
-      { name: 'evidence.json', text: `${JSON.stringify(evidenceOf(ctx, look), undefined, 2)}\n`, mayBeCut: true },
+    const seen = `${JSON.stringify(evidenceOf(ctx, look), undefined, 2)}\n`;
+    const files = [
+      { name: 'evidence.json', text: seen, mayBeCut: true },
       { ...snapshot, mayBeCut: false },
       { name: 'plan.txt', text: undoText(ctx, snapshot.name), mayBeCut: false },
-    ]);
+    ];
+    evidence = await writeEvidence(options.evidenceDir, run.id, files, options.evidencePlace, lost);
   } catch (error) {
+    leaveIfLost(ctx);
     return refused(`the evidence cannot be kept: ${messageOf(error)}`);
   }
   const before = asJson(look.before);

@@ -25,7 +25,8 @@ export async function lookAt(
   const facts = await readFacts(target, world, signal);
   const { service, health } = facts;
   const found = classify(service, facts.log);
-  const errorClass = found.code === 'memory' ? memoryVerdict(target, world.evidenceDir, world.clock.wallMs()) : found;
+  const errorClass =
+    found.code === 'memory' ? await memoryVerdict(target, world.evidenceDir, world.clock.wallMs()) : found;
   const seen = seenOf(facts, errorClass);
   return {
     alreadyFixed: alreadyFixed(facts),

@@ -35,7 +35,8 @@ export async function lookAt(
       : facts.source,
     wantedSeconds: params.sourceUpSeconds,
   });
-  const errorClass = found.code === 'memory' ? memoryVerdict(target, world.evidenceDir, world.clock.wallMs()) : found;
+  const errorClass =
+    found.code === 'memory' ? await memoryVerdict(target, world.evidenceDir, world.clock.wallMs()) : found;
   return {
     alreadyFixed: alreadyFixed(facts),
     preconditions: {

@@ -1,21 +1,13 @@
 // A full memory: what is in it is written down before the process is stopped, for whoever has to find out why.
-import {
-  closeSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  statfsSync,
-  writeFileSync,
-} from 'node:fs';
-import { join } from 'node:path';
+import { mkdir, open, readFile, rename, statfs, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { createHash } from 'node:crypto';
 import { within } from '../../../exporter/runtime/deadline.ts';
 import { codeOf, messageOf } from '../../../exporter/runtime/errors.ts';
 import { allow, deny, unsure, type Verdict } from '../../guard.ts';
 import type { Step } from '../../action.ts';
 import type { Json } from '../../model.ts';
+import { inFolder } from '../../slow-folder.ts';
 import { runArgv } from '../../supervisors/argv.ts';
 import { processStateOf } from '../../supervisors/process-state.ts';
 import type { ServiceIncarnation } from '../../supervisors/supervisor.ts';
@@ -32,16 +24,24 @@ const onceMs = 24 * 3_600_000;
 const threadsMs = 15_000;
 const heapMs = 60_000;
 const outputBytes = 16 * 1024 * 1024;
+/** The folder may be on a mount that hangs. */
+const filesMs = 5_000;
 
 /**
  * A restart for want of memory is allowed once in 24 hours: the second time it is a leak or a heap that is too small, and
  * that is for people. By wall time, in a file beside the evidence; a clock that was set back makes it the more careful.
  */
-export function memoryVerdict(target: string, evidenceDir: string | undefined, nowWallMs: number): Verdict {
+export async function memoryVerdict(
+  target: string,
+  evidenceDir: string | undefined,
+  nowWallMs: number,
+  read: (file: string) => Promise<string> = (file) => readFile(file, 'utf8'),
+  timeoutMs = filesMs,
+): Promise<Verdict> {
   if (evidenceDir === undefined) return unsure('memory_unknown', 'there is no folder to note it in');
   let lastMs: number | undefined;
   try {
-    lastMs = Number(readFileSync(markOf(evidenceDir, target), 'utf8'));
+    lastMs = Number(await inFolder(evidenceDir, timeoutMs, () => read(markOf(evidenceDir, target))));
   } catch (error) {
     if (codeOf(error) !== 'ENOENT') return unsure('memory_unknown', messageOf(error));
   }
@@ -59,22 +59,20 @@ function markOf(evidenceDir: string, target: string): string {
 }
 
 /** Durable before anything is changed: a crash in between counts as a restart. */
-function mark(evidenceDir: string, target: string, wallMs: number): void {
+async function mark(evidenceDir: string, target: string, wallMs: number, run: AbortSignal): Promise<void> {
   const file = markOf(evidenceDir, target);
-  const fd = openSync(`${file}.new`, 'w', 0o600);
-  try {
-    writeFileSync(fd, String(wallMs));
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
-  renameSync(`${file}.new`, file);
-  const folder = openSync(evidenceDir, 'r');
-  try {
-    fsyncSync(folder);
-  } finally {
-    closeSync(folder);
-  }
+  const write = async (signal: AbortSignal): Promise<void> => {
+    {
+      await using fresh = await open(`${file}.new`, 'w', 0o600);
+      await fresh.writeFile(String(wallMs));
+      await fresh.sync();
+    }
+    signal.throwIfAborted();
+    await rename(`${file}.new`, file);
+    await using folder = await open(evidenceDir, 'r');
+    await folder.sync();
+  };
+  await inFolder(evidenceDir, filesMs, write, run);
 }
 
 export function capture<B extends ServiceBefore>(target: string, params: CaptureParams, world: World): Step<B> {
@@ -89,7 +87,7 @@ export function capture<B extends ServiceBefore>(target: string, params: Capture
       const { evidenceDir } = world;
       if (evidenceDir === undefined) return { is: 'no', because: 'there is no folder to note it in' };
       try {
-        mark(evidenceDir, target, world.clock.wallMs());
+        await mark(evidenceDir, target, world.clock.wallMs(), run.signal);
       } catch (error) {
         return { is: 'no', because: `that it is restarted for its memory cannot be noted: ${messageOf(error)}` };
       }
@@ -129,7 +127,7 @@ export async function captureJvm(
     return { threads: why, heap: why };
   }
   try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    await inFolder(dirname(folder), filesMs, () => mkdir(folder, { recursive: true, mode: 0o700 }), signal);
   } catch (error) {
     const why = `left out: ${messageOf(error)}`;
     return { threads: why, heap: why };
@@ -143,7 +141,8 @@ async function threadDump(pid: number, folder: string, signal: AbortSignal): Pro
   const said = await jcmd(pid, ['Thread.print'], within(threadsMs, signal));
   if ('why' in said) return said.why;
   try {
-    writeFileSync(join(folder, 'threads.txt'), said.text, { mode: 0o600 });
+    const write = (): Promise<void> => writeFile(join(folder, 'threads.txt'), said.text, { mode: 0o600 });
+    await inFolder(dirname(folder), filesMs, write, signal);
     return 'threads.txt';
   } catch (error) {
     return `left out: ${messageOf(error)}`;
@@ -161,7 +160,7 @@ async function heapDump(pid: number, folder: string, signal: AbortSignal): Promi
   const maxBytes = Number(/-XX:MaxHeapSize=(\d+)/.exec(flags.text)?.[1] ?? 'none');
   if (!Number.isFinite(maxBytes)) return 'left out: the size of its heap is not known';
   try {
-    const { bavail, bsize } = statfsSync(folder);
+    const { bavail, bsize } = await inFolder(dirname(folder), filesMs, () => statfs(folder), signal);
     if (bavail * bsize <= 2 * maxBytes) return `left out: less than twice its heap of ${maxBytes} bytes is free`;
   } catch (error) {
     return `left out: ${messageOf(error)}`;

@@ -95,22 +95,22 @@ test('threads and heap are in the folder of the run before anything is stopped',
 test('once: a second time within 24 hours is for people, also after a crash right behind the note', async () => {
   const evidence = join(dir, 'evidence');
   const now = Date.now();
-  assert.equal(memoryVerdict('cdc1', evidence, now).is, 'allow');
+  assert.equal((await memoryVerdict('cdc1', evidence, now)).is, 'allow');
   await captured({ running: null, last: 'x', memory: true });
-  assert.equal(memoryVerdict('cdc1', evidence, Date.now()).is, 'deny');
-  assert.equal(memoryVerdict('cdc1', evidence, now + 23 * 3_600_000).is, 'deny');
-  assert.equal(memoryVerdict('cdc1', evidence, now + 25 * 3_600_000).is, 'allow');
-  assert.equal(memoryVerdict('cdc1', evidence, now - 3_600_000).is, 'deny', 'a clock that was set back');
-  assert.equal(memoryVerdict('other', evidence, now).is, 'allow');
+  assert.equal((await memoryVerdict('cdc1', evidence, Date.now())).is, 'deny');
+  assert.equal((await memoryVerdict('cdc1', evidence, now + 23 * 3_600_000)).is, 'deny');
+  assert.equal((await memoryVerdict('cdc1', evidence, now + 25 * 3_600_000)).is, 'allow');
+  assert.equal((await memoryVerdict('cdc1', evidence, now - 3_600_000)).is, 'deny', 'a clock that was set back');
+  assert.equal((await memoryVerdict('other', evidence, now)).is, 'allow');
 });
 
-test('what was noted and cannot be read is not "never"', () => {
+test('what was noted and cannot be read is not "never"', async () => {
   const evidence = join(dir, 'evidence');
-  assert.equal(memoryVerdict('cdc1', undefined, 1).is, 'unknown');
-  assert.equal(memoryVerdict('cdc1', join(dir, 'jcmd'), 1).is, 'unknown');
+  assert.equal((await memoryVerdict('cdc1', undefined, 1)).is, 'unknown');
+  assert.equal((await memoryVerdict('cdc1', join(dir, 'jcmd'), 1)).is, 'unknown');
   rmSync(evidence, { recursive: true });
   mkdirSync(evidence);
-  assert.equal(memoryVerdict('cdc1', evidence, 1).is, 'allow');
+  assert.equal((await memoryVerdict('cdc1', evidence, 1)).is, 'allow');
 });
 
 test('nothing is asked of a JVM whose memory is not what is wrong, and nothing is noted', async () => {
