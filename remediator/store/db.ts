@@ -9,8 +9,8 @@ export interface Tx {
   readonly all: (sql: string, ...values: readonly Value[]) => Promise<readonly Row[]>;
   /** Number of rows matched, also those that were as wanted already. */
   readonly run: (sql: string, ...values: readonly Value[]) => Promise<number>;
-  /** The same statement for each; the ids that were given, in order. */
-  readonly insertAll: (sql: string, rows: readonly (readonly Value[])[]) => Promise<readonly number[]>;
+  /** The same statement for each, in order; of an INSERT the ids that were given. */
+  readonly runAll: (sql: string, rows: readonly (readonly Value[])[]) => Promise<readonly number[]>;
   /**
    * Ends a SELECT whose rows nobody else may change until the end of the transaction. Needed where SQLite's BEGIN
    * IMMEDIATE does not lock the whole file.

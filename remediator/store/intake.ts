@@ -1,7 +1,7 @@
 // Webhooks and episodes.
 import { bytes, episodeOf, int, text } from './rows.ts';
 import type { Db } from './db.ts';
-import { insertEpisode, openOf, processAll } from './episodes.ts';
+import { insertEpisodes, newEpisode, openOf, processAll } from './episodes.ts';
 import { packed, unpacked } from './packed.ts';
 import { endEscalationsIn } from './people.ts';
 import { StoreError, type NewWebhook, type Store } from './store.ts';
@@ -141,11 +141,13 @@ export function intakeOf({ db, wallMs, relapseMs, webhookCapBytes }: Context): I
         const row = await db.get(`SELECT * FROM episode WHERE id = ? AND state = 'closed'`, episodeId);
         if (row === undefined) return undefined;
         const closed = episodeOf(row);
-        if ((await openOf(db, closed.ident)) !== undefined) return undefined;
-        return await insertEpisode(db, {
+        if ((await openOf(db, new Set([closed.ident]))).size > 0) return undefined;
+        const opened = newEpisode({
           ...closed,
           ...{ startsWallMs, nowMs, receivedMs: nowMs, truncated: false, relapseOf: closed.id },
         });
+        await insertEpisodes(db, [opened]);
+        return opened.id;
       }),
     closeEpisode: async (episodeId, version, outcome, nowMs) =>
       await db.transact(async (tx) => {
@@ -207,14 +209,12 @@ function groupCommit(db: Db): (hook: NewWebhook, bodyGz: Uint8Array) => Promise<
   let busy = false;
   const commit = async (group: readonly Waiting[]): Promise<void> => {
     try {
-      const ids = await db.transact((tx) =>
-        tx.insertAll(
-          `INSERT INTO webhook(source, received_ms, received_by, body_gz, alert_count, truncated_count)
-           VALUES(?, ?, ?, ?, ?, ?)`,
-          group.map(({ hook, bodyGz }) => [
-            ...[hook.source, hook.receivedMs, hook.receivedBy, bodyGz, hook.alertCount, hook.truncatedCount],
-          ]),
-        ),
+      const ids = await db.runAll(
+        `INSERT INTO webhook(source, received_ms, received_by, body_gz, alert_count, truncated_count)
+         VALUES(?, ?, ?, ?, ?, ?)`,
+        group.map(({ hook, bodyGz }) => [
+          ...[hook.source, hook.receivedMs, hook.receivedBy, bodyGz, hook.alertCount, hook.truncatedCount],
+        ]),
       );
       for (const [i, one] of group.entries()) {
         const id = ids[i];

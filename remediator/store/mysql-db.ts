@@ -94,7 +94,7 @@ export async function openMysqlDb(options: MysqlOptions): Promise<MysqlDb> {
     get: async (sql, ...values) => (await session.all(sql, values))[0],
     all: (sql, ...values) => session.all(sql, values),
     run: async (sql, ...values) => (await session.write(sql, values)).affectedRows,
-    insertAll: async (sql, rows) => {
+    runAll: async (sql, rows) => {
       const ids: number[] = [];
       for (const values of rows) ids.push((await session.write(sql, values)).insertId);
       return ids;
@@ -166,7 +166,7 @@ export async function openMysqlDb(options: MysqlOptions): Promise<MysqlDb> {
     get: async (sql, ...values) => (await read(sql, values))[0],
     all: (sql, ...values) => read(sql, values),
     run: (sql, ...values) => transact((tx) => tx.run(sql, ...values)),
-    insertAll: (sql, rows) => transact((tx) => tx.insertAll(sql, rows)),
+    runAll: (sql, rows) => transact((tx) => tx.runAll(sql, rows)),
     forUpdate: ' FOR UPDATE',
     now: (callers) =>
       options.clock === 'caller' ? Promise.resolve(callers()) : withSession((s) => ledgerMs(s, callers)),

@@ -16,7 +16,7 @@ export function openDb(opening: SqliteOpening, where: 'here' | 'thread' = 'here'
     get: (sql, ...values) => calls.get(sql, values),
     all: (sql, ...values) => calls.all(sql, values),
     run: (sql, ...values) => calls.run(sql, values),
-    insertAll: (sql, rows) => calls.insertAll(sql, rows),
+    runAll: (sql, rows) => calls.runAll(sql, rows),
     forUpdate: '', // BEGIN IMMEDIATE has locked everything
     now: (callers) => Promise.resolve(callers()),
   };
@@ -26,7 +26,7 @@ export function openDb(opening: SqliteOpening, where: 'here' | 'thread' = 'here'
     get: (sql, ...values) => queue(() => calls.get(sql, values)),
     all: (sql, ...values) => queue(() => calls.all(sql, values)),
     run: (sql, ...values) => queue(() => calls.run(sql, values)),
-    insertAll: (sql, rows) => queue(() => calls.insertAll(sql, rows)),
+    runAll: (sql, rows) => queue(() => calls.transactAll(sql, rows)),
     transact: (work) =>
       queue(async () => {
         await calls.begin();
@@ -76,7 +76,8 @@ function callsHere(opening: SqliteOpening): SqliteCalls {
     get: (sql, values) => settled(() => raw.get(sql, values)),
     all: (sql, values) => settled(() => raw.all(sql, values)),
     run: (sql, values) => settled(() => raw.run(sql, values)),
-    insertAll: (sql, rows) => settled(() => raw.insertAll(sql, rows)),
+    runAll: (sql, rows) => settled(() => raw.runAll(sql, rows)),
+    transactAll: (sql, rows) => settled(() => raw.transactAll(sql, rows)),
     begin: () => settled(raw.begin),
     commit: () => settled(raw.commit),
     rollback: () => settled(raw.rollback),

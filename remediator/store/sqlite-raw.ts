@@ -24,7 +24,8 @@ export interface SqliteCalls extends AsyncDisposable {
   readonly get: (sql: string, values: readonly Value[]) => Promise<Row | undefined>;
   readonly all: (sql: string, values: readonly Value[]) => Promise<readonly Row[]>;
   readonly run: (sql: string, values: readonly Value[]) => Promise<number>;
-  readonly insertAll: (sql: string, rows: readonly (readonly Value[])[]) => Promise<readonly number[]>;
+  readonly runAll: (sql: string, rows: readonly (readonly Value[])[]) => Promise<readonly number[]>;
+  readonly transactAll: (sql: string, rows: readonly (readonly Value[])[]) => Promise<readonly number[]>;
   readonly begin: () => Promise<void>;
   readonly commit: () => Promise<void>;
   readonly rollback: () => Promise<void>;
@@ -35,7 +36,9 @@ export interface SqliteRaw extends Disposable {
   readonly all: (sql: string, values: readonly Value[]) => readonly Row[];
   /** Number of rows matched. */
   readonly run: (sql: string, values: readonly Value[]) => number;
-  readonly insertAll: (sql: string, rows: readonly (readonly Value[])[]) => readonly number[];
+  readonly runAll: (sql: string, rows: readonly (readonly Value[])[]) => readonly number[];
+  /** The same as a transaction of its own. */
+  readonly transactAll: (sql: string, rows: readonly (readonly Value[])[]) => readonly number[];
   /**
    * BEGIN IMMEDIATE: a transaction that reads first and writes later would fail with SQLITE_BUSY at once, whatever the
    * timeout.
@@ -64,11 +67,22 @@ export function openRaw({ file, readOnly, timeoutMs }: SqliteOpening): SqliteRaw
     get: (sql, values) => guarded(() => prepare(sql).get(...values)),
     all: (sql, values) => guarded(() => prepare(sql).all(...values)),
     run: (sql, values) => guarded(() => Number(prepare(sql).run(...values).changes)),
-    insertAll: (sql, rows) =>
+    runAll: (sql, rows) =>
       guarded(() => {
         const statement = prepare(sql);
         return rows.map((values) => Number(statement.run(...values).lastInsertRowid));
       }),
+    transactAll: (sql, rows) => {
+      raw.begin();
+      try {
+        const ids = raw.runAll(sql, rows);
+        raw.commit();
+        return ids;
+      } catch (error) {
+        raw.rollback();
+        throw error;
+      }
+    },
     begin: () => {
       // one whose ROLLBACK failed would stand in the way of every later one
       if (base.isTransaction) raw.run('ROLLBACK', []);

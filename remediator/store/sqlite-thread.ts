@@ -58,7 +58,8 @@ export function openThread(opening: SqliteOpening): SqliteCalls {
     get: async (sql, values) => (await call('get', sql, values)) as Row | undefined,
     all: async (sql, values) => (await call('all', sql, values)) as readonly Row[],
     run: async (sql, values) => (await call('run', sql, values)) as number,
-    insertAll: async (sql, rows) => (await call('insertAll', sql, rows)) as readonly number[],
+    runAll: async (sql, rows) => (await call('runAll', sql, rows)) as readonly number[],
+    transactAll: async (sql, rows) => (await call('transactAll', sql, rows)) as readonly number[],
     begin: async () => {
       await call('begin', '', []);
     },

@@ -7,9 +7,9 @@ import { StoreError } from './store.ts';
 
 export interface Call {
   readonly n: number;
-  readonly what: 'get' | 'all' | 'run' | 'insertAll' | 'begin' | 'commit' | 'rollback' | 'close';
+  readonly what: 'get' | 'all' | 'run' | 'runAll' | 'transactAll' | 'begin' | 'commit' | 'rollback' | 'close';
   readonly sql: string;
-  /** Of insertAll: rows of them. */
+  /** Of runAll and transactAll: rows of them. */
   readonly values: readonly (Value | readonly Value[])[];
 }
 
@@ -43,8 +43,9 @@ function serve(port: NonNullable<typeof parentPort>, raw: SqliteRaw): void {
 
 function answer(raw: SqliteRaw, { what, sql, values }: Call): unknown {
   switch (what) {
-    case 'insertAll':
-      return raw.insertAll(sql, values as readonly (readonly Value[])[]);
+    case 'runAll':
+    case 'transactAll':
+      return raw[what](sql, values as readonly (readonly Value[])[]);
     case 'begin':
     case 'commit':
     case 'rollback':

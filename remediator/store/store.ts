@@ -275,7 +275,8 @@ export interface LateCopy {
 
 export interface EpisodeChange {
   readonly episodeId: string;
-  readonly change: 'opened' | 'refreshed' | 'resolved_hint' | 'late_copy';
+  /** `altered`: refreshed, with something new in it, so that it is due. */
+  readonly change: 'opened' | 'refreshed' | 'altered' | 'resolved_hint' | 'late_copy';
 }
 
 export interface Claim {

@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { suite, test } from 'node:test';
 import { refused, failed } from '../../../remediator/escalate.ts';
 import { newHolder } from '../../../remediator/holder.ts';
-import { alertStates, type Decision } from '../../../remediator/model.ts';
+import { alertStates, type Decision, type IncomingAlert } from '../../../remediator/model.ts';
 import { StoreError, type Store } from '../../../remediator/store/store.ts';
 import { startRacers } from './store-barrier.ts';
 import {
@@ -75,6 +75,22 @@ export function storeSuite(name: string, make: () => Promise<StoreUnderTest>): v
       }
     });
 
+    it('one that cannot be stored turns nobody away who came with it, and nobody is stored twice', async (store) => {
+      const answers = await Promise.allSettled(
+        Array.from({ length: 50 }, (_, i) =>
+          store.appendWebhook({
+            ...{ source: i === 40 ? (null as unknown as string) : 'main', receivedMs: t0, receivedBy: 'p' },
+            ...{ body: Buffer.from(String(i)), alertCount: 0, truncatedCount: 0 },
+          }),
+        ),
+      );
+      assert.deepEqual(
+        answers.flatMap(({ status }, i) => (status === 'rejected' ? [i] : [])),
+        [40],
+      );
+      assert.equal((await store.pendingWebhooks(1000)).length, 49);
+    });
+
     it('webhooks processed together: in their order, in one transaction, each once', async (store) => {
       const append = (): Promise<number> =>
         store.appendWebhook({
@@ -106,6 +122,59 @@ export function storeSuite(name: string, make: () => Promise<StoreUnderTest>): v
         (await store.webhooksOf(episode?.id ?? '')).map((w) => w.id),
         [first, second],
       );
+    });
+
+    test('webhooks processed together leave what they leave one by one', async () => {
+      const other = { alertname: 'Other', target: 'maxwell1' };
+      const bodies: readonly (readonly [readonly IncomingAlert[], boolean])[] = [
+        [[firing(labels, 5000), firing(other)], false],
+        [[firing(labels, 4000)], true],
+        [[resolved(labels), firing(other), resolved(other)], true],
+        [[firing({ ...labels, replica: 'b' }, 6000), resolved(other)], false],
+        [[resolved({ alertname: 'Never' }), firing({ alertname: 'Late' })], false],
+      ];
+      const left = async (together: boolean): Promise<unknown> => {
+        await using under = await make();
+        await using store = await under.open();
+        const hooks = [];
+        for (const [i, [alerts, truncated]] of bodies.entries()) {
+          const hook = { source: 'main', receivedMs: t0 + i, receivedBy: 'p', body: Buffer.from('x') };
+          const id = await store.appendWebhook({ ...hook, alertCount: alerts.length, truncatedCount: 0 });
+          hooks.push({ id, alerts, truncated });
+        }
+        const changes = [];
+        if (together) changes.push(...(await store.processWebhooks(hooks, t0 + 9)));
+        else for (const h of hooks) changes.push(await store.processWebhook(h.id, h.alerts, h.truncated, t0 + 9));
+        const open = (await store.openEpisodes()).toSorted((a, b) => (a.ident < b.ident ? -1 : 1));
+        const names = new Map(open.map((e) => [e.id, e.labels['alertname']]));
+        const links = [];
+        for (const e of open)
+          links.push((await store.webhooksOf(e.id)).map((w) => [hooks.findIndex((h) => h.id === w.id), w.status]));
+        return {
+          changes: changes.map((of) => of.map((c) => [names.get(c.episodeId), c.change])),
+          open: open.map((e) => ({ ...e, id: '' })),
+          links,
+        };
+      };
+      const [together, apart] = [await left(true), await left(false)];
+      assert.deepEqual(together, apart);
+      assert.deepEqual((together as { changes: unknown }).changes, [
+        [
+          ['MaxwellDown', 'opened'],
+          ['Other', 'opened'],
+        ],
+        [['MaxwellDown', 'altered']],
+        [
+          ['MaxwellDown', 'resolved_hint'],
+          ['Other', 'resolved_hint'],
+          ['Other', 'altered'],
+        ],
+        [
+          ['Other', 'resolved_hint'],
+          ['MaxwellDown', 'altered'],
+        ],
+        [['Late', 'opened']],
+      ]);
     });
 
     it('a poison body is marked and does not come again', async (store) => {
