@@ -145,7 +145,8 @@ export async function serve(options: ServeOptions): Promise<Serving> {
       ...{ store, clock, metrics, log },
       changed: (source, changes) => {
         poller.poke(source, changes);
-        if (changes.length > 0) evaluation.soon();
+        // An alert that goes on firing as it did before brings nothing to decide: only its time of sight has moved.
+        if (changes.some((c) => c.change === 'opened' || c.change === 'altered')) evaluation.soon();
       },
     });
   });
