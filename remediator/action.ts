@@ -84,7 +84,8 @@ export interface Step<B> {
   /**
    * Opens the session that `apply` uses, or names the one that the lock holds (then its dispose does nothing). Read-only.
    * Called before the intent is written, which carries its identity; disposed after the call. What it throws ends the
-   * step with nothing done. For fencing `session` it is required, together with the action's `fence`: without both the
+   * step with nothing done; where an earlier step has left the target half done it is called again for `verifyMs`. For
+   * fencing `session` it is required, together with the action's `fence`: without both the
    * step is treated as `once`.
    */
   readonly session?: (run: StepRun<B>) => Promise<StepSession>;

@@ -45,6 +45,8 @@ export async function conduct<W>(ctx: RunContext<W>, options: ConductOptions): P
       if (result.is === 'over') return result.end;
       if (result.is === 'failed') return await fail(ctx, before, result.because, result.never);
     }
+    const unknown = leftUnknown(ctx);
+    if (unknown !== undefined) return unknown;
     await append(ctx, { kind: 'verified', step: '', attempt: 1, data: {} });
   }
   return await soak(ctx, before, options.soakMs);
@@ -64,8 +66,12 @@ async function freeze<W>(ctx: RunContext<W>, options: ConductOptions): Promise<{
   const look = await limited(looking, lookMs, 'the facts', lost);
   leaveIfLost(ctx);
   if (look.alreadyFixed.is === 'deny') return { outcome: 'already_fixed', because: look.alreadyFixed.because };
-  const against = [look.alreadyFixed, ...Object.values(look.preconditions)].find((v) => v.is !== 'allow');
+  const { alreadyFixed, preconditions, owner, observers = [] } = look;
+  const asked = [alreadyFixed, ...Object.values(preconditions), ...(owner === undefined ? [] : [owner])];
+  const against = asked.find((v) => v.is !== 'allow');
   if (against !== undefined) return refused(`${against.code}: ${against.because}`);
+  const doubting = observers.find((o) => o.says === 'healthy');
+  if (doubting !== undefined) return refused(`${doubting.by} sees nothing wrong`);
   if (look.before === undefined) return refused('a fact that the steps need is unknown');
   if (options.evidenceHash !== undefined && hashOf(look.evidence) !== options.evidenceHash) {
     return refused('the facts are no longer those of the decision');
@@ -147,11 +153,12 @@ async function compensate<W>(
   before: unknown,
   { because, never }: { readonly because: string; readonly never: string | undefined },
 ): Promise<Ending> {
+  const unknown = leftUnknown(ctx, because);
+  if (unknown !== undefined) return unknown;
   if (never !== undefined) return { outcome: 'failed', because, latch: never };
   const names = mutatedSteps(ctx.entries);
   for (const step of ctx.steps.toReversed()) {
     if (step.compensate === 'none' || !names.includes(step.name)) continue;
-    if (phaseOf(ctx.entries, step.name).is === 'open') continue; // its outcome was left unknown: not undone blindly
     const result = await conductStep(ctx, step.compensate, before, 'reach');
     if (result.is === 'over') return result.end;
     if (result.is === 'failed') {
@@ -160,6 +167,19 @@ async function compensate<W>(
     }
   }
   return { outcome: 'failed', because };
+}
+
+/**
+ * A call without an outcome is looked at when its step's turn comes. One that has no turn is of another plan: the run was
+ * left by another version of the action. Nothing is undone around what cannot be known.
+ */
+function leftUnknown<W>(ctx: RunContext<W>, because?: string): Ending | undefined {
+  const undoing = ctx.steps.flatMap((s) => (s.compensate === 'none' ? [] : [s.compensate.name]));
+  const open = mutatedSteps(ctx.entries).filter((name) => phaseOf(ctx.entries, name).is === 'open');
+  const names = open.filter((name) => !undoing.includes(name));
+  if (names.length === 0) return undefined;
+  const latch = `what ${names.join(', ')} did cannot be known: the plan has changed since`;
+  return { outcome: 'outcome_unknown', because: because === undefined ? latch : `${because}; ${latch}`, latch };
 }
 
 /** Watched for the time of the soak; a no ends it, and it ends well only with a yes. */

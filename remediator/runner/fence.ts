@@ -51,7 +51,8 @@ export async function endFormerSessions<W>(ctx: RunContext<W>, timeoutMs: number
   return seen;
 }
 
-async function retakeLock<W>(ctx: RunContext<W>, timeoutMs: number): Promise<void> {
+/** The session that held it is of no use any more. Where it cannot be had, there is none: see obstacle.ts. */
+export async function retakeLock<W>(ctx: RunContext<W>, timeoutMs: number): Promise<void> {
   const old = ctx.lock;
   ctx.lock = undefined;
   await close(old, 'the lock', ctx.log);

@@ -6,6 +6,7 @@ import { close, limited } from '../limited.ts';
 import { Abandoned, append, entryData, leaveIfLost, stepRun, type RunContext, type StepResult } from './context.ts';
 import { endFormerSessions, fencingOf } from './fence.ts';
 import { mutated, mutatedSteps, phaseOf, type StepPhase } from './journal.ts';
+import { openSession } from './session.ts';
 
 type Pending = Extract<StepPhase, { is: 'pending' }>;
 type Open = Extract<StepPhase, { is: 'open' }>;
@@ -96,12 +97,10 @@ async function attempt<W>(
       never: 'the plan changed while the run was under way',
     };
   }
-  if (how === 'forward' && safe) {
-    const why = (await ctx.obstacle()) ?? (mutated(ctx.entries) ? undefined : await ctx.withdrawn());
-    leaveIfLost(ctx);
-    if (why !== undefined) {
-      return { is: 'over', end: { outcome: mutated(ctx.entries) ? 'failed' : 'refused', because: why } };
-    }
+  const begins = how === 'forward' && safe;
+  if (begins && step.session !== undefined) {
+    const hindered = await hindrance(ctx);
+    if (hindered !== undefined) return hindered;
   }
   if (ctx.byItself && fencing === 'once' && step.lateCopy === 'harmful') {
     const because = `nothing fences a late call of ${step.name}, and it would do harm: a person must allow it`;
@@ -110,7 +109,7 @@ async function attempt<W>(
   const number = phase.intents + 1;
   let session: StepSession | undefined;
   try {
-    session = await openSession(ctx, step, before, number);
+    session = await openSession(ctx, step, before, number, begins);
   } catch (error) {
     leaveIfLost(ctx);
     return { is: 'failed', because: `${step.name}: no session of its own: ${messageOf(error)}` };
@@ -119,6 +118,11 @@ async function attempt<W>(
   if (!(await ctx.lease.renew())) {
     leaveIfLost(ctx);
     throw new Abandoned('the lease could not be renewed before a step');
+  }
+  // A session and a lease may have taken their time: a pause that was answered since then counts.
+  if (begins) {
+    const hindered = await hindrance(ctx);
+    if (hindered !== undefined) return hindered;
   }
   const { deadlineMs, settleMs } = step;
   await append(ctx, {
@@ -138,21 +142,12 @@ async function attempt<W>(
   return undefined;
 }
 
-async function openSession<W>(
-  ctx: RunContext<W>,
-  step: Step<unknown>,
-  before: unknown,
-  number: number,
-): Promise<StepSession | undefined> {
-  const run = stepRun(ctx, step.name, before, number, within(step.deadlineMs));
-  const opening = step.session?.(run);
-  try {
-    return await limited(opening ?? Promise.resolve(undefined), step.deadlineMs, 'the session', ctx.lease.lost);
-  } catch (error) {
-    // one that is open too late is closed, not left behind
-    opening?.then((late) => close(late, 'the session of a step', ctx.log)).catch(() => undefined);
-    throw error;
-  }
+/** Why nothing may be begun now: then the run is over. */
+async function hindrance<W>(ctx: RunContext<W>): Promise<StepResult | undefined> {
+  const isBegun = mutated(ctx.entries);
+  const because = (await ctx.obstacle()) ?? (isBegun ? undefined : await ctx.withdrawn());
+  leaveIfLost(ctx);
+  return because === undefined ? undefined : { is: 'over', end: { outcome: isBegun ? 'failed' : 'refused', because } };
 }
 
 /** The one external call. The last look at the lease and the call are in one turn: nothing can come between them. */

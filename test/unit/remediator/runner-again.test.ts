@@ -1,0 +1,120 @@
+// What is asked again between the claim and the first call, and again when a step cannot begin.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Action, Look, StepSession } from '../../../remediator/action.ts';
+import { allow, deny, unsure } from '../../../remediator/guard.ts';
+import { FakeService, fakeAction } from './fake-service.ts';
+import { harness, story } from './run-harness.ts';
+import { stepAction, Target } from './step-action.ts';
+
+/** As the action looks under the claim; what the decision rested on was without fault. */
+function laterSeeing(action: Action<unknown>, change: Partial<Look<unknown>>): Action<unknown> {
+  let looks = 0;
+  return {
+    ...action,
+    look: async (...args) => {
+      const seen = await action.look(...args);
+      looks += 1;
+      return looks === 1 ? seen : { ...seen, ...change };
+    },
+  };
+}
+
+for (const [what, change, because] of [
+  ['its owner is at work now', { owner: deny('failover', 'Sentinel fails over') }, /failover: Sentinel/],
+  ['whether its owner is at work is unknown now', { owner: unsure('owner_busy', 'it restarts it') }, /owner_busy/],
+  [
+    'one who looks in another way sees it well now',
+    { observers: [{ by: 'the source', says: 'healthy' }] },
+    /the source sees nothing wrong/,
+  ],
+] as const) {
+  test(`${what}: refused under the claim, nothing is called`, async () => {
+    await using h = await harness();
+    const target = new Target();
+    const action = laterSeeing(stepAction(target, {}), change);
+    const { run, hold, evidenceHash } = await h.claim(action);
+    const runner = h.runner(action);
+    runner.begin(run, hold, evidenceHash);
+    await runner.idle();
+    const ended = await h.onlyRun();
+    assert.equal(ended.outcome, 'refused', story(await h.journal()));
+    assert.match(ended.because ?? '', because);
+    assert.equal(target.calls, 0);
+  });
+}
+
+test('an owner that allows it, and observers that see it broken, are in nobody’s way', async () => {
+  await using h = await harness();
+  const target = new Target();
+  const action = laterSeeing(stepAction(target, {}), {
+    owner: allow('none', 'nobody'),
+    observers: [
+      { by: 'a', says: 'broken' },
+      { by: 'b', says: 'unknown' },
+    ],
+  });
+  const { run, hold, evidenceHash } = await h.claim(action);
+  const runner = h.runner(action);
+  runner.begin(run, hold, evidenceHash);
+  await runner.idle();
+  assert.equal((await h.onlyRun()).outcome, 'verified');
+});
+
+test('a pause while the session of the first step is opened: nothing is called', async () => {
+  await using h = await harness();
+  const target = new Target();
+  let paused: string | undefined;
+  const session = (): Promise<StepSession> => {
+    paused = 'paused by ann'; // answered: from now on nothing may begin
+    return Promise.resolve({
+      identity: { id: target.connect() },
+      [Symbol.asyncDispose]: () => Promise.resolve(void target.witness.push('close')),
+    });
+  };
+  const action = stepAction(target, {
+    step: { fencing: 'session', session },
+    fence: () => Promise.resolve({ is: 'yes', because: 'gone' }),
+  });
+  const { run, hold, evidenceHash } = await h.claim(action);
+  const runner = h.runner(action, { paused: () => Promise.resolve(paused) });
+  runner.begin(run, hold, evidenceHash);
+  await runner.idle();
+  assert.deepEqual(target.witness, ['close']);
+  const ended = await h.onlyRun();
+  assert.deepEqual([ended.outcome, ended.because], ['refused', 'paused by ann']);
+  assert.equal(ended.firstMutationMs, undefined);
+});
+
+test('a service that was stopped is started although the session for that is refused at first', async () => {
+  await using h = await harness();
+  const service = new FakeService();
+  const base = fakeAction(service);
+  let refusals = 0;
+  const action: Action<unknown> = {
+    ...base,
+    steps: (...args) =>
+      base.steps(...args).map((step) =>
+        step.name === 'start'
+          ? {
+              ...step,
+              session: () => {
+                refusals += 1;
+                if (refusals <= 1) return Promise.reject(new Error('the session that holds the lock is gone'));
+                return Promise.resolve({ identity: {}, [Symbol.asyncDispose]: () => Promise.resolve() });
+              },
+            }
+          : step,
+      ),
+  };
+  const { run, hold, evidenceHash } = await h.claim(action);
+  const runner = h.runner(action);
+  runner.begin(run, hold, evidenceHash);
+  await runner.idle();
+  assert.equal((await h.onlyRun()).outcome, 'verified', story(await h.journal()));
+  assert.deepEqual(
+    service.witness.filter((line) => line !== 'unlock'),
+    ['stop 1', 'start 2'],
+  );
+  assert.equal(service.count('unlock'), 2, 'the lock was taken anew');
+});
