@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { catalogue, openCatalogue } from './catalogue.ts';
 import type { Inventory } from './config/inventory.ts';
@@ -147,6 +148,7 @@ async function serveCommand(options: Options, signals: EarlySignals): Promise<vo
   };
   onShutdown(stop, graceMs, log, process, signals);
   try {
+    await nextTurn(); // loading code leaves no turn of the event loop in which a signal could have been told
     if (stopping.signal.aborted) return;
     const serving = await start(file, options, log);
     reload = serving.reload;

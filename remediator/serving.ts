@@ -2,6 +2,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Inventory } from '../exporter/config/inventory.ts';
 import { loadInventory } from '../exporter/config/loader.ts';
 import { missingSecrets } from '../exporter/config/secrets.ts';
@@ -96,6 +97,7 @@ export async function serveCommand(options: ServeCommand): Promise<void> {
     started.promise.then((serving) => serving?.reload()).catch(() => undefined);
   });
   try {
+    await nextTurn(); // loading code leaves no turn of the event loop in which a signal could have been told
     if (!stopping.signal.aborted) started.resolve(await start(options, loaded, { log, stopping: stopping.signal }));
   } finally {
     started.resolve(undefined); // as long as nothing was started
