@@ -1,7 +1,8 @@
 // One request, one answer over the unix socket of a container engine. No retries, no connection that is kept.
 import { request, type IncomingMessage } from 'node:http';
-import { connect, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { codeOf, messageOf } from '../../exporter/runtime/errors.ts';
+import { openUnixSocket } from './unix-socket.ts';
 
 export type EngineAnswer =
   /** Not a byte of it was written. */
@@ -26,7 +27,7 @@ export interface EngineRequest {
 export async function engineRequest(wanted: EngineRequest, signal: AbortSignal): Promise<EngineAnswer> {
   let socket: Socket;
   try {
-    socket = await open(wanted.socket, signal);
+    socket = await openUnixSocket(wanted.socket, signal);
   } catch (error) {
     return { is: 'not_sent', code: codeOf(error) ?? 'not_sent', message: `no connection: ${messageOf(error)}` };
   }
@@ -35,33 +36,6 @@ export async function engineRequest(wanted: EngineRequest, signal: AbortSignal):
   } finally {
     socket.destroy();
   }
-}
-
-function open(path: string, signal: AbortSignal): Promise<Socket> {
-  return new Promise((resolve, reject) => {
-    if (signal.aborted) {
-      reject(new Error('the deadline was over before the request was sent'));
-      return;
-    }
-    const socket = connect(path);
-    const onAbort = (): void => {
-      socket.destroy(new Error('the deadline was over before the request was sent'));
-    };
-    const done = (): void => {
-      signal.removeEventListener('abort', onAbort);
-      socket.removeListener('error', onError);
-    };
-    const onError = (error: Error): void => {
-      done();
-      reject(error);
-    };
-    signal.addEventListener('abort', onAbort, { once: true });
-    socket.once('error', onError);
-    socket.once('connect', () => {
-      done();
-      resolve(socket);
-    });
-  });
 }
 
 function exchange(socket: Socket, wanted: EngineRequest, signal: AbortSignal): Promise<EngineAnswer> {

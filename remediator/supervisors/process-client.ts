@@ -1,6 +1,6 @@
 /** The remediator's side of the process supervisor: one connection, one request, one answer. No retries, no reconnect. */
 import { randomUUID } from 'node:crypto';
-import { connect, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { codeOf, messageOf } from '../../exporter/runtime/errors.ts';
 import { known, unknown, type Known } from '../../exporter/runtime/known.ts';
 import {
@@ -14,6 +14,7 @@ import {
   type Request,
 } from './process-wire.ts';
 import type { Outcome, ServiceEnd, ServiceIncarnation, ServiceState, Supervisor } from './supervisor.ts';
+import { openUnixSocket } from './unix-socket.ts';
 
 type Op = Request['op'];
 type RequestOf<O extends Op> = DistributiveOmit<Extract<Request, { op: O }>, 'id'>;
@@ -36,7 +37,7 @@ export async function ask<O extends Op>(
   if (line.length > maxRequestBytes) return refused('not_sent', 'the request is too long');
   let socket: Socket;
   try {
-    socket = await open(path, signal);
+    socket = await openUnixSocket(path, signal);
   } catch (error) {
     // whatever it was, not a byte was written
     return refused(codeOf(error) ?? 'not_sent', `no connection to the supervisor: ${messageOf(error)}`);
@@ -48,30 +49,6 @@ export async function ask<O extends Op>(
   } finally {
     socket.destroy();
   }
-}
-
-function open(path: string, signal: AbortSignal): Promise<Socket> {
-  return new Promise((resolve, reject) => {
-    if (signal.aborted) {
-      reject(new Error('the deadline was over before the request was sent'));
-      return;
-    }
-    const socket = connect(path);
-    const onAbort = (): void => {
-      socket.destroy(new Error('the deadline was over before the request was sent'));
-    };
-    signal.addEventListener('abort', onAbort, { once: true });
-    socket.once('connect', () => {
-      signal.removeEventListener('abort', onAbort);
-      socket.removeListener('error', onError);
-      resolve(socket);
-    });
-    const onError = (error: Error): void => {
-      signal.removeEventListener('abort', onAbort);
-      reject(error);
-    };
-    socket.once('error', onError);
-  });
 }
 
 /** From here on the request may be on its way: every failure leaves open whether it was carried out. */

@@ -3,6 +3,7 @@
 import { allow, deny, unsure, type Verdict } from '../../guard.ts';
 import type { Known } from '../../../exporter/runtime/known.ts';
 import type { ServiceEnd, ServiceLog, ServiceState } from '../../supervisors/supervisor.ts';
+import { endVerdict } from '../service/verdicts.ts';
 
 /** Codes of classes that no restart can mend, now or later. */
 export const neverCodes: ReadonlySet<string> = new Set([
@@ -31,15 +32,9 @@ export function classify(service: Known<ServiceState>, log: Known<ServiceLog>): 
 }
 
 export function classifyEnd(last: ServiceEnd, log: Known<ServiceLog>): Verdict {
-  const { exit, asked, oomKilled } = last;
-  if (asked !== null && !asked.by.startsWith('run:')) {
-    return deny('stopped_on_purpose', `${asked.by} has stopped it`, { by: asked.by });
-  }
-  if (asked !== null) return allow('stopped_by_us', `an earlier run has stopped it (${asked.by})`, { by: asked.by });
-  if (!exit.known) return unsure('exit_unknown', `how it ended is not known: ${exit.why}`);
-  const { exitCode, signal } = exit.value;
-  const inputs = { exitCode, signal };
-  if (oomKilled === true) return deny('memory', 'the kernel has ended it for want of memory', inputs);
+  const end = endVerdict(last);
+  if (end.is !== 'exited') return end;
+  const { exitCode, signal, inputs } = end;
   if (exitCode === 143 || signal === 'SIGTERM' || exitCode === 130 || signal === 'SIGINT') {
     return deny('stopped_on_purpose', 'somebody has told it to end', inputs);
   }

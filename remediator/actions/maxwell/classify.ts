@@ -2,6 +2,7 @@
 import type { Known } from '../../../exporter/runtime/known.ts';
 import { allow, deny, unsure, type Verdict } from '../../guard.ts';
 import type { ServiceEnd, ServiceIncarnation, ServiceLog, ServiceState } from '../../supervisors/supervisor.ts';
+import { endVerdict } from '../service/verdicts.ts';
 
 export interface Surroundings {
   /** How long the source has been up. */
@@ -31,15 +32,9 @@ export function classify(service: Known<ServiceState>, log: Known<ServiceLog>, a
 
 /** How a life ended. */
 export function classifyEnd(last: ServiceEnd, log: Known<ServiceLog>, around: Surroundings): Verdict {
-  const { exit, asked, oomKilled } = last;
-  if (asked !== null && !asked.by.startsWith('run:')) {
-    return deny('stopped_on_purpose', `${asked.by} has stopped it`, { by: asked.by });
-  }
-  if (asked !== null) return allow('stopped_by_us', `an earlier run has stopped it (${asked.by})`, { by: asked.by });
-  if (!exit.known) return unsure('exit_unknown', `how it ended is not known: ${exit.why}`);
-  const { exitCode, signal } = exit.value;
-  const inputs = { exitCode, signal };
-  if (oomKilled === true) return deny('memory', 'the kernel has ended it for want of memory', inputs);
+  const end = endVerdict(last);
+  if (end.is !== 'exited') return end;
+  const { exitCode, signal, inputs } = end;
   // The JVM's exit code after SIGTERM is 143; the marker says that it has ended in order.
   if (exitCode === 143 || signal === 'SIGTERM') {
     return deny('stopped_on_purpose', 'somebody has stopped it with SIGTERM', inputs);
