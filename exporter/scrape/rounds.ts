@@ -22,8 +22,10 @@ export class Rounds {
   #graph: readonly Block[];
   readonly #facts = new SharedFacts();
   #sources: ReadonlyMap<string, readonly string[]>;
-  #retiring = new Set<Promise<void>>();
+  /** Those that are no more in the inventory, until they have ended. */
+  readonly #retiring = new Map<Sweeper, Promise<void>>();
   #settled = false;
+  #isClosed = false;
 
   constructor(inventory: Inventory, deps: RoundsDeps) {
     this.#deps = {
@@ -102,6 +104,7 @@ export class Rounds {
 
   /** A target whose connection and collectors are configured as before keeps them, with what they remember. */
   replace(inventory: Inventory): void {
+    if (this.#isClosed) return; // it was still being read when the program was told to end
     const before = new Map(this.#sweepers.map((s) => [s.state.target.name, s]));
     this.#sweepers = [...inventory.targets.values()].map((target) => {
       const kept = before.get(target.name);
@@ -120,14 +123,20 @@ export class Rounds {
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.#sweepers.map((s) => s.close({ abort: true })), ...this.#retiring]);
+    this.#isClosed = true;
+    await Promise.all([...this.#sweepers, ...this.#retiring.keys()].map((s) => s.close({ abort: true })));
+    await Promise.all(this.#retiring.values());
   }
 
   /** Scrapes that run still want its result. */
   #retire(sweeper: Sweeper): Promise<void> {
-    this.#facts.forget(sweeper.state.target.name);
-    const end = sweeper.close({ abort: false }).finally(() => this.#retiring.delete(end));
-    this.#retiring.add(end);
+    const { name } = sweeper.state.target;
+    this.#facts.forget(name);
+    const end = sweeper.close({ abort: false }).finally(() => {
+      this.#facts.forget(name); // what its last sweep found; another one of this name has waited for the end
+      this.#retiring.delete(sweeper);
+    });
+    this.#retiring.set(sweeper, end);
     return end;
   }
 

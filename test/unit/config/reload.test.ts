@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { waitFor } from '../../../deploy/lab/ready.ts';
+import type { CollectorCall } from '../../../exporter/collector.ts';
 import { loadInventory } from '../../../exporter/config/loader.ts';
 import { systemClock } from '../../../exporter/runtime/clock.ts';
 import { createLog } from '../../../exporter/runtime/log.ts';
@@ -12,7 +13,7 @@ import { defaultDeadline } from '../../../exporter/scrape/deadline.ts';
 import { Rounds } from '../../../exporter/scrape/rounds.ts';
 import { serve } from '../../../exporter/serve.ts';
 import { parseExposition, valueOf } from '../../support/exposition-parser.ts';
-import { fakeInventory, fakeSystem, roundsDeps, script, type Script } from '../../support/fake-system.ts';
+import { fakeFact, fakeInventory, fakeSystem, roundsDeps, script, type Script } from '../../support/fake-system.ts';
 import { portOf } from '../../support/serving-port.ts';
 
 type Samples = ReturnType<typeof parseExposition>;
@@ -186,4 +187,62 @@ test('a probe that waits for another one while its target is taken away leaves n
   assert.ok((await second)?.some(({ header }) => header.name === 'fake_other'));
   await rounds.close();
   assert.equal(slow.script.connections, 0);
+});
+
+/** A target whose collector never ends. */
+function hanging(): { readonly script: Script; readonly begun: Promise<void> } {
+  const begun = Promise.withResolvers<undefined>();
+  const collect = (): Promise<void> => {
+    begun.resolve(undefined);
+    return new Promise(() => undefined);
+  };
+  return { script: script({ collect }), begun: begun.promise };
+}
+
+test(
+  'the end of the program does not wait for a target that hangs and was taken away',
+  { timeout: 30_000 },
+  async () => {
+    const { script: old, begun } = hanging();
+    const rounds = new Rounds(fakeInventory({ old }), roundsDeps());
+    const asked = rounds.probe('old', 600_000);
+    await begun;
+    rounds.replace(fakeInventory({ next: script() }));
+    await rounds.close();
+    assert.ok((await asked)?.some(({ header }) => header.name === 'pipemedic_target_up'));
+    assert.equal(old.connections, 0);
+  },
+);
+
+test('an inventory that was read while the program ended begins nothing', async () => {
+  const begun: string[] = [];
+  const withWork = (name: string): Script => script({ background: () => Promise.resolve(void begun.push(name)) });
+  const rounds = new Rounds(fakeInventory({ old: withWork('old') }), roundsDeps());
+  await rounds.close();
+  begun.length = 0;
+  rounds.replace(fakeInventory({ next: withWork('next') }));
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual(begun, []);
+  assert.deepEqual([...rounds.inventory.targets.keys()], ['old']);
+});
+
+test('what a target says after it was taken away is known to nobody', async () => {
+  const slow = held();
+  let known: boolean | undefined;
+  const next = script({
+    collect: async (emit, call) => {
+      known = (await (call as CollectorCall).peers?.fact('old', fakeFact, 0))?.known;
+      emit(1, { key: 'next' });
+    },
+  });
+  const rounds = new Rounds(fakeInventory({ old: slow.script, next }), roundsDeps());
+  const first = rounds.probe('old', 60_000);
+  await slow.begun;
+  rounds.replace(fakeInventory({ next }));
+  slow.letGo();
+  await first;
+  await waitFor(() => slow.script.connections === 0, { what: 'what is gone to end' });
+  await rounds.probe('next', 60_000);
+  assert.equal(known, false);
+  await rounds.close();
 });
