@@ -13,6 +13,8 @@ export interface Result {
   readonly columns: readonly string[];
   readonly rows: readonly (readonly Cell[])[];
   readonly type?: ColumnType;
+  /** Number of a collation, as the definitions of the columns name it. */
+  readonly collation?: number;
 }
 
 /** What the stand-in may do instead of an answer: it writes what it likes. */
@@ -150,11 +152,12 @@ function eof(sequence: number, status = 2): Buffer {
   return packet(sequence, Buffer.from([0xfe, 0, 0, status, 0]));
 }
 
-export function resultPackets({ columns, rows, type = 'text' }: Result, endStatus = 2): Buffer[] {
+export function resultPackets({ columns, rows, type = 'text', collation }: Result, endStatus = 2): Buffer[] {
   let sequence = 0;
   const next = (body: Buffer): Buffer => packet((sequence += 1), body);
   const text = (value: string): Buffer => lengthCoded(Buffer.from(value));
-  const charset = type === 'blob' ? 63 : type === 'text' ? 45 : 63;
+  const charset = Buffer.alloc(2);
+  charset.writeUInt16LE(collation ?? (type === 'text' ? 45 : 63));
   return [
     next(Buffer.from([columns.length])),
     ...columns.map((name) =>
@@ -166,7 +169,7 @@ export function resultPackets({ columns, rows, type = 'text' }: Result, endStatu
           text(''),
           text(name),
           text(name),
-          Buffer.from([0x0c, charset, 0, 0, 4, 0, 0, columnTypes[type], 0, 0, 0, 0, 0]),
+          Buffer.from([0x0c, ...charset, 0, 4, 0, 0, columnTypes[type], 0, 0, 0, 0, 0]),
         ]),
       ),
     ),

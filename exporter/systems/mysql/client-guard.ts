@@ -10,6 +10,13 @@ const maxAnswerBytes = 32 * 1024 * 1024;
  * the greeting in CESU-8, takes 0.12 s and 35 MB for each MiB (seen on 3.24).
  */
 const maxPacketBytes = 4 * 1024 * 1024;
+/**
+ * Of an answer with text that Node does not decode itself. Servers give us utf8mb4, as we ask for; a proxy in between, or
+ * one that is told not to listen (skip-character-set-client-handshake), may give another.
+ */
+const maxForeignBytes = 1024 * 1024;
+/** Names have 256 characters at most, and there are five of them. */
+const maxDefinitionBytes = 16 * 1024;
 /** Of all that a server says until it has let us in. */
 const maxLoginBytes = 64 * 1024;
 const maxColumns = 250;
@@ -22,7 +29,12 @@ interface Internals {
   /** Another one once TLS has begun. */
   readonly stream: Duplex;
   readonly sequenceId: number;
-  readonly _command: object | null | undefined;
+  readonly _command: Command | null | undefined;
+}
+
+interface Command {
+  /** The columns of each answer. */
+  readonly _fields?: readonly (readonly { readonly encoding?: string }[])[];
 }
 
 interface Packet {
@@ -57,6 +69,7 @@ export function guardConnection(connection: Connection, doing: string, fail: (wh
   let bytes = 0;
   let packets = 0;
   let columns = 0;
+  let foreign = false;
   let watched: Duplex | undefined;
 
   const refuse = (what: string, cause?: unknown): false => {
@@ -72,6 +85,8 @@ export function guardConnection(connection: Connection, doing: string, fail: (wh
     // A greeting has number 0 behind its three bytes of length; the banner of another service has a letter there.
     if (!greeted && bytes === chunk.length && chunk.length > 3 && chunk[3] !== 0) refuse('this is no MySQL server');
   };
+
+  const isDefinition = (): boolean => columns > 0 && columns !== 255 && packets > 1 && packets <= columns + 1;
 
   // A TLS connection begins as a plain one: the stream is another one from then on.
   const watchStream = (): void => {
@@ -97,9 +112,10 @@ export function guardConnection(connection: Connection, doing: string, fail: (wh
     if (columns === 255) return true; // an error
     if (columns > maxColumns) return refuse('an answer with too many columns, or a request for a local file');
     // The catalogue is "def" in every definition: mysql2 writes a stack trace to stderr for what it cannot read there.
-    const isDefinition = columns > 0 && packets > 1 && packets <= columns + 1;
-    if (isDefinition && first !== 0xff && !startsWith(packet, '\x03def'))
-      return refuse('a column without a definition');
+    const isDefined = startsWith(packet, '\x03def') && packet.length() <= maxDefinitionBytes;
+    if (isDefinition() && first !== 0xff && !isDefined) return refuse('a column without a definition');
+    if (foreign && bytes > maxForeignBytes)
+      return refuse(`more than ${maxForeignBytes / 1024 / 1024} MiB in a foreign character set`);
     return packets * columns <= maxCells || refuse(`an answer of more than ${maxCells} values`);
   };
 
@@ -108,9 +124,14 @@ export function guardConnection(connection: Connection, doing: string, fail: (wh
     try {
       if (packet === undefined) {
         loggedIn = true; // the first command, the log-in, had begun before this guard was there
-        [bytes, packets, columns] = [0, 0, 0];
+        [bytes, packets, columns, foreign] = [0, 0, 0, false];
       } else if (inner._command && !sane(packet)) return;
+      const command = inner._command;
       handle(packet);
+      if (packet !== undefined && loggedIn && isDefinition()) {
+        const encoding = command?._fields?.[0]?.at(-1)?.encoding;
+        foreign ||= encoding === undefined || !Buffer.isEncoding(encoding);
+      }
       watchStream();
     } catch (error) {
       refuse('an answer that makes no sense', error); // would be an uncaught exception, the end of this process

@@ -273,6 +273,38 @@ test('one row that is too large is refused before it is decoded', async () => {
   assert.match(why, /a row of more than 4 MiB/);
 });
 
+test('text in a character set that is decoded slowly is refused beyond what an answer of ours has', async () => {
+  const utf8mb3 = 33; // decoded as CESU-8
+  const cells = (bytes: number): string[][] => Array.from({ length: 4 }, () => ['x'.repeat(bytes / 4)]);
+  for (const [collation, bytes, expected] of [
+    [utf8mb3, 512 * 1024, undefined],
+    [utf8mb3, 1536 * 1024, /more than 1 MiB in a foreign character set/],
+    [255, 1536 * 1024, undefined],
+    [3, 1024, /Encoding not recognized: 'dec8'/],
+  ] as const) {
+    const reply = { columns: ['Slave_IO_State'], rows: cells(bytes), collation };
+    await using server = await hostileMysql({
+      reply: (sql, index) => (index < 2 ? saneServer('mariadb').reply(sql) : reply),
+    });
+    const address = { host: '127.0.0.1', port: server.port };
+    const client = await openMysql({ address, auth: { user: 'x' }, tls: undefined }, call(eternityMs));
+    const answer = client.query('SELECT 1', [], call(eternityMs));
+    if (expected === undefined) assert.equal((await answer).length, 4, `${collation}: ${bytes}`);
+    else await assert.rejects(answer, expected);
+    await client[Symbol.asyncDispose]();
+  }
+});
+
+test('the definition of a column has no megabytes of name', async () => {
+  const reply = { columns: ['n'.repeat(100_000)], rows: [], collation: 33 };
+  await using server = await hostileMysql({
+    reply: (sql, index) => (index < 2 ? saneServer('mariadb').reply(sql) : reply),
+  });
+  const { code, why } = await collectFrom(server.port, 'replication');
+  assert.equal(code, 'protocol');
+  assert.match(why, /a column without a definition/);
+});
+
 test('log-in: banners of other services, cut and wrong greetings, refusals, and a server that wants the password', async () => {
   const attempt = async (behaviour: Partial<Parameters<typeof hostileMysql>[0]>): Promise<string> => {
     await using server = await hostileMysql({ reply: saneServer('mysql').reply, ...behaviour });
