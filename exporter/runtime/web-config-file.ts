@@ -1,5 +1,6 @@
 // Reading the web configuration file and the files that it names. By synchronous calls: a new connection's handshake begins
 // in the turn of the event loop in which it is accepted, and what it may do has to be known then.
+import { X509Certificate } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { load } from 'js-yaml';
@@ -57,11 +58,25 @@ export function readPems(file: string, tls: WebTls): Pems {
     }
   };
   const ca = read('client_ca_file', tls.client_ca_file, tls.client_ca);
+  const isNamed = tls.client_ca_file !== undefined || tls.client_ca !== undefined;
+  if (isNamed && !holdsCertificate(ca)) {
+    const key = tls.client_ca_file === undefined ? 'client_ca' : 'client_ca_file';
+    throw new ConfigError(file, [`tls_server_config.${key}: it holds no certificate`]);
+  }
   return {
     cert: read('cert_file', tls.cert_file, tls.cert),
     key: read('key_file', tls.key_file, tls.key),
-    ca: ca === '' ? undefined : ca,
+    ca: isNamed ? ca : undefined,
   };
+}
+
+/** Without any, Node would take the public authorities in their place (nodejs.org/api/tls.html, tls.createSecureContext, ca). */
+function holdsCertificate(pem: string): boolean {
+  try {
+    return new X509Certificate(pem).serialNumber !== '';
+  } catch {
+    return false;
+  }
 }
 
 /** A file changed this lately may change again within one tick of the file system's clock. */

@@ -14,14 +14,22 @@ export function makeAuthority(dir: string, name: string): void {
   openssl(dir, ['req', '-x509', ...curve, '-keyout', `${name}.key`, '-out', `${name}.pem`, '-subj', `/CN=${name}`]);
 }
 
-/** Writes NAME.pem and NAME.key, signed by the authority. @param names such as `DNS:a.test,URI:spiffe://x/y` */
-export function makeCertificate(
-  dir: string,
-  name: string,
-  { authority, names, usage }: { readonly authority: string; readonly names: string; readonly usage: string },
-): void {
+interface Wanted {
+  readonly authority: string;
+  /** Such as `DNS:a.test,URI:spiffe://x/y`. */
+  readonly names: string;
+  /** Of extendedKeyUsage; none: it is an authority itself. */
+  readonly usage?: string;
+  /** From now on; negative: it has expired. */
+  readonly days?: number;
+}
+
+/** Writes NAME.pem and NAME.key, signed by the authority. */
+export function makeCertificate(dir: string, name: string, { authority, names, usage, days = 30 }: Wanted): void {
   openssl(dir, ['req', ...curve, '-keyout', `${name}.key`, '-out', `${name}.csr`, '-subj', `/CN=${name}`]);
-  writeFileSync(join(dir, `${name}.ext`), `subjectAltName=${names}\nextendedKeyUsage=${usage}\n`);
+  const use = usage === undefined ? 'basicConstraints=critical,CA:TRUE' : `extendedKeyUsage=${usage}`;
+  writeFileSync(join(dir, `${name}.ext`), `subjectAltName=${names}\n${use}\n`);
   const ca = ['-CA', `${authority}.pem`, '-CAkey', `${authority}.key`, '-CAcreateserial'];
-  openssl(dir, ['x509', '-req', '-in', `${name}.csr`, ...ca, '-out', `${name}.pem`, '-extfile', `${name}.ext`]);
+  const out = ['-out', `${name}.pem`, '-extfile', `${name}.ext`, '-days', String(days)];
+  openssl(dir, ['x509', '-req', '-in', `${name}.csr`, ...ca, ...out]);
 }

@@ -28,6 +28,11 @@ before(() => {
   makeCertificate(dir, 'client', client);
   makeCertificate(dir, 'stranger', { ...client, authority: 'otherca' });
   makeCertificate(dir, 'wronguse', { ...client, usage: 'serverAuth' });
+  makeCertificate(dir, 'expired', { ...client, days: -1 });
+  makeCertificate(dir, 'between', { authority: 'ca', names: 'DNS:between.test' });
+  makeCertificate(dir, 'leaf', { ...client, authority: 'between' });
+  writeFileSync(at('chain.pem'), read('leaf.pem') + read('between.pem'));
+  copyFileSync(at('leaf.key'), at('chain.key'));
 });
 after(() => {
   rmSync(dir, { recursive: true });
@@ -134,6 +139,41 @@ test('only names that are allowed come in, and a change of the list counts for t
   await assert.rejects(it.get({ as: 'client' }));
   writeFileSync(at('web.yml'), config('am.test'));
   assert.equal((await it.get({ as: 'client' })).status, 200);
+});
+
+// As crypto/tls verifies for exporter-toolkit: the time, and a chain up to an authority of client_ca_file.
+for (const type of ['VerifyClientCertIfGiven', 'RequireAndVerifyClientCert', 'RequireAnyClientCert']) {
+  test(`${type}: an expired certificate, and one of an authority in between, with and without that`, async () => {
+    await using it = await serving(tls(`client_auth_type: ${type}\nclient_ca_file: ca.pem\n`));
+    const found: Outcome[] = [];
+    for (const as of ['expired', 'leaf', 'chain']) {
+      found.push(
+        await it.get({ as }).then(
+          () => 'in' as const,
+          () => 'out' as const,
+        ),
+      );
+    }
+    assert.deepEqual(found, type === 'RequireAnyClientCert' ? ['in', 'in', 'in'] : ['out', 'out', 'in']);
+  });
+}
+
+test('another authority in client_ca_file counts for the next connection; a file without one, not', async () => {
+  copyFileSync(at('ca.pem'), at('clients.pem'));
+  await using it = await serving(tls('client_auth_type: RequireAndVerifyClientCert\nclient_ca_file: clients.pem\n'));
+  assert.equal((await it.get({ as: 'client' })).status, 200);
+  copyFileSync(at('otherca.pem'), at('clients.pem'));
+  await assert.rejects(it.get({ as: 'client' }));
+  assert.equal((await it.get({ as: 'stranger' })).status, 200);
+  writeFileSync(at('clients.pem'), read('ca.pem') + read('otherca.pem'));
+  for (const as of ['client', 'stranger']) assert.equal((await it.get({ as })).status, 200, as);
+  for (const half of ['', read('otherca.pem').slice(0, 100)]) {
+    writeFileSync(at('clients.pem'), half);
+    assert.equal((await it.get({ as: 'client' })).status, 200, 'half written: those before stay in use');
+    assert.match(it.log.at(-1) ?? '', /client_ca_file: it holds no certificate/);
+  }
+  writeFileSync(at('clients.pem'), read('otherca.pem'));
+  await assert.rejects(it.get({ as: 'client' }));
 });
 
 /** What a handshake ends with: protocol, cipher, the server's serial number, or the error. */
