@@ -97,6 +97,22 @@ export function mutatedSteps(entries: readonly JournalEntry[]): readonly string[
   return [...steps].filter(([, yes]) => yes).map(([step]) => step);
 }
 
+/**
+ * The step that the target's state is of: the last one that changed something, or that, after one had, was found done by
+ * somebody else and seen to hold. undefined: nothing was changed.
+ */
+export function lastReached(entries: readonly JournalEntry[]): string | undefined {
+  const changed = mutatedSteps(entries);
+  const isChange = ({ kind, step }: JournalEntry): boolean => kind === 'intent' && changed.includes(step);
+  const isFoundDone = ({ kind, step, outcome, n }: JournalEntry): boolean =>
+    kind === 'verify' &&
+    outcome === 'yes' &&
+    entries.findLast((e) => e.step === step && e.kind === 'result' && e.n < n)?.outcome === 'skipped';
+  const from = entries.findIndex(isChange);
+  if (from < 0) return undefined;
+  return entries.slice(from).findLast((e) => isChange(e) || isFoundDone(e))?.step;
+}
+
 function effective(entries: readonly JournalEntry[], step: string): boolean {
   return entries.some(
     (e) => e.step === step && e.kind === 'result' && ['done', 'recovered', 'partial'].includes(e.outcome ?? ''),

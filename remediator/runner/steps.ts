@@ -5,7 +5,7 @@ import type { Applied, Checked, Probe, Step, StepSession } from '../action.ts';
 import { close, limited } from '../limited.ts';
 import { Abandoned, append, entryData, leaveIfLost, stepRun, type RunContext, type StepResult } from './context.ts';
 import { endFormerSessions, fencingOf } from './fence.ts';
-import { mutated, mutatedSteps, phaseOf, type StepPhase } from './journal.ts';
+import { lastReached, mutated, phaseOf, type StepPhase } from './journal.ts';
 import { openSession } from './session.ts';
 
 type Pending = Extract<StepPhase, { is: 'pending' }>;
@@ -294,9 +294,9 @@ async function check<W>(
   return undefined; // another attempt, if one is left
 }
 
-/** Nothing was changed yet, or the last change left the target in a state that may stay. */
+/** Nothing was changed yet, or what was reached last left the target in a state that may stay. */
 export function atSafePoint<W>(ctx: RunContext<W>): boolean {
-  const last = mutatedSteps(ctx.entries).at(-1);
+  const last = lastReached(ctx.entries);
   if (last === undefined) return true;
   const step = allSteps(ctx.steps).find((s) => s.name === last);
   return step?.safePointAfter ?? false;

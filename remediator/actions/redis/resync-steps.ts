@@ -4,13 +4,14 @@
 import { messageOf } from '../../../exporter/runtime/errors.ts';
 import type { Applied, Checked, Probe, Step, StepRun, StepSession } from '../../action.ts';
 import type { Json } from '../../model.ts';
+import { looking } from '../looking.ts';
 import { changedSince, sameReplica, type Before } from './before.ts';
 import { failureOf, openingOf, type RedisWorld } from './connection.ts';
 import { replicaofCalls } from './facts.ts';
 import { lookAtData } from './resync-look.ts';
 import type { ResyncParams } from './resync-verdicts.ts';
 import { openSession, ReplicaSession } from './session.ts';
-import { looking, readReplica, watchLink } from './verify.ts';
+import { readReplica, watchLink } from './verify.ts';
 import { plainHost } from './verdicts.ts';
 
 export interface ResyncStepParams extends ResyncParams {
@@ -47,7 +48,8 @@ function forget(target: string, params: ResyncParams, world: RedisWorld): Step<B
     ...changing(target, world),
     name: 'full_copy',
     help: 'In one transaction: ends the replication and begins it anew, from the same primary and from nothing.',
-    safePointAfter: true,
+    // where the second half was refused it is a primary that takes writes: no pause keeps it so
+    safePointAfter: false,
     probe: (run) => probeForgotten(target, world, run),
     apply: (run, session) => applyForget(target, params, world, run, session),
     verify: async (run): Promise<Checked> => {

@@ -129,6 +129,18 @@ test('the shipped users have what the actions need, and nothing else', () => {
   }
 });
 
+test('a replica that was cut off and not pointed back takes writes: a pause does not keep it so', () => {
+  const steps = redisReplicaFullResync.steps('r1', {}, {} as World);
+  assert.deepEqual(
+    steps.map((s) => [s.name, s.safePointAfter]),
+    [
+      ['full_copy', false],
+      ['point_back', true],
+      ['verify_copy', true],
+    ],
+  );
+});
+
 test('classes and modes are what they must be', () => {
   assert.equal(redisReplicaReconnect.highestMode, 'auto');
   assert.equal(redisReplicaFullResync.highestMode, 'approve');

@@ -1,6 +1,7 @@
 // What is asked again between the claim and the first call, and again when a step cannot begin.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { waitFor } from '../../../deploy/lab/ready.ts';
 import type { Action, Look, StepSession } from '../../../remediator/action.ts';
 import { allow, deny, unsure } from '../../../remediator/guard.ts';
 import { FakeService, fakeAction } from './fake-service.ts';
@@ -117,4 +118,39 @@ test('a service that was stopped is started although the session for that is ref
     ['stop 1', 'start 2'],
   );
   assert.equal(service.count('unlock'), 2, 'the lock was taken anew');
+});
+
+test('drain: what somebody else has done in place of a step is a point where a run may be left', async () => {
+  await using h = await harness();
+  const service = new FakeService();
+  service.dataMoves = 'unknown';
+  const base = fakeAction(service);
+  const action: Action<unknown> = {
+    ...base,
+    steps: (...args) =>
+      base.steps(...args).map((step) =>
+        step.name === 'start'
+          ? {
+              ...step,
+              probe: (run) => {
+                service.running ??= 9; // a person was faster
+                return step.probe(run);
+              },
+            }
+          : { ...step, verifyMs: step.name === 'verify_data' ? 20_000 : step.verifyMs },
+      ),
+  };
+  const { run, hold, evidenceHash } = await h.claim(action);
+  const runner = h.runner(action);
+  runner.begin(run, hold, evidenceHash);
+  await waitFor(async () => story(await h.journal()).endsWith('start:result=skipped start:verify=yes'), {
+    what: 'the start is found done',
+  });
+  await runner.drain(AbortSignal.timeout(5_000));
+  assert.equal(runner.busy(), false, 'it was left, not waited for');
+  assert.equal((await h.onlyRun()).state, 'running', story(await h.journal()));
+  assert.deepEqual(
+    service.witness.filter((line) => line !== 'unlock'),
+    ['stop 1'],
+  );
 });
