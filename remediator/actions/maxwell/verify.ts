@@ -4,7 +4,7 @@ import type { Checked, Step, StepRun } from '../../action.ts';
 import type { World } from '../../world.ts';
 import type { CaptureParams } from '../service/capture.ts';
 import { startedOf } from '../service/started.ts';
-import { looking } from '../service/steps.ts';
+import { looking } from '../looking.ts';
 import { endOf, type JudgeEnd } from '../service/verify.ts';
 import type { Before } from './before.ts';
 import { classifyEnd, neverCodes } from './classify.ts';

@@ -6,8 +6,9 @@ import type { MysqlClient } from '../../../exporter/systems/mysql/client.ts';
 import { comparePositions, readBinlogs, type BinlogPosition } from '../../../exporter/systems/mysql/facts-binlogs.ts';
 import type { ReplicaChannel } from '../../../exporter/systems/mysql/facts-replication.ts';
 import { readDumpThreads } from '../../../exporter/systems/mysql/facts-threads.ts';
-import type { Checked, Probe, Step, StepRun } from '../../action.ts';
+import type { Checked, Step, StepRun } from '../../action.ts';
 import { attempt, type World } from '../../world.ts';
+import { looking } from '../looking.ts';
 import type { Before } from './before.ts';
 import { ioClass, sqlClass } from './errors.ts';
 import { openTarget, readChannels, type WatchedChannel } from './facts.ts';
@@ -19,16 +20,6 @@ export interface VerifyParams {
 }
 
 type Run = StepRun<Before>;
-
-/** Of a step that only looks. */
-const looking = {
-  fencing: 'read',
-  deadlineMs: 0,
-  settleMs: 0,
-  maxAttempts: 1,
-  lateCopy: 'harmless',
-  probe: (): Promise<Probe> => Promise.resolve({ is: 'absent', because: 'this step only looks' }),
-} as const;
 
 const startLimitSeconds = 30;
 const pollMs = 300;

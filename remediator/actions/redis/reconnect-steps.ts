@@ -4,12 +4,13 @@
 import { messageOf } from '../../../exporter/runtime/errors.ts';
 import { readRedisReplication } from '../../../exporter/systems/redis/facts-replication.ts';
 import type { Applied, Checked, Probe, Step, StepRun } from '../../action.ts';
+import { looking } from '../looking.ts';
 import { changedSince, sameReplica, type Before } from './before.ts';
 import { isAddress, listClients } from './clients.ts';
 import { failureOf, openingOf, withRedis, type RedisWorld } from './connection.ts';
 import { lookAtLink } from './reconnect-look.ts';
 import type { ReconnectParams } from './reconnect-verdicts.ts';
-import { looking, watchLink } from './verify.ts';
+import { watchLink } from './verify.ts';
 
 export interface ReconnectStepParams extends ReconnectParams {
   readonly verifySeconds: number;

@@ -2,23 +2,13 @@
 import { pause } from '../../../exporter/runtime/deadline.ts';
 import { messageOf } from '../../../exporter/runtime/errors.ts';
 import { readRedisReplication, type RedisReplication } from '../../../exporter/systems/redis/facts-replication.ts';
-import type { Checked, Probe } from '../../action.ts';
+import type { Checked } from '../../action.ts';
 import { sameReplica, type Before } from './before.ts';
 import { withRedis, type RedisWorld } from './connection.ts';
 import { judgeLink, type LinkSample } from './movement.ts';
 import type { Pair } from './verdicts.ts';
 
 const sampleMs = 500;
-
-/** Of a step that only looks. */
-export const looking = {
-  fencing: 'read',
-  deadlineMs: 0,
-  settleMs: 0,
-  maxAttempts: 1,
-  lateCopy: 'harmless',
-  probe: (): Promise<Probe> => Promise.resolve({ is: 'absent', because: 'this step only looks' }),
-} as const;
 
 interface Asked {
   readonly before: Before;

@@ -12,8 +12,9 @@ import { runArgv } from '../../supervisors/argv.ts';
 import { processStateOf } from '../../supervisors/process-state.ts';
 import type { ServiceIncarnation } from '../../supervisors/supervisor.ts';
 import type { World } from '../../world.ts';
+import { looking } from '../looking.ts';
 import type { ServiceBefore } from './started.ts';
-import { looking, stateOf } from './steps.ts';
+import { stateOf } from './steps.ts';
 
 export interface CaptureParams {
   readonly threadDump: boolean;

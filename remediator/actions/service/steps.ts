@@ -15,16 +15,6 @@ import { byRun, startedOf, type ServiceBefore } from './started.ts';
 
 type Run = StepRun<ServiceBefore>;
 
-/** Of a step that only looks. */
-export const looking = {
-  fencing: 'read',
-  deadlineMs: 0,
-  settleMs: 0,
-  maxAttempts: 1,
-  lateCopy: 'harmless',
-  probe: (): Promise<Probe> => Promise.resolve({ is: 'absent', because: 'this step only looks' }),
-} as const;
-
 export async function stateOf(target: string, world: World, run: Run): ReturnType<Supervisor['state']> {
   return (await world.supervisor(target)?.state(run.signal)) ?? { known: false, why: 'no supervisor is configured' };
 }

@@ -4,7 +4,8 @@ import type { Known } from '../../../exporter/runtime/known.ts';
 import type { Checked, Step } from '../../action.ts';
 import type { ServiceEnd, ServiceLog, ServiceState } from '../../supervisors/supervisor.ts';
 import type { World } from '../../world.ts';
-import { looking, stateOf } from './steps.ts';
+import { looking } from '../looking.ts';
+import { stateOf } from './steps.ts';
 import { startedOf, type ServiceBefore } from './started.ts';
 
 /** What an end after our start says: `never` when no later try can change it. */
