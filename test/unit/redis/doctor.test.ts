@@ -28,6 +28,22 @@ test('doctor: a user without INFO is told what to grant, and nothing else', asyn
   );
 });
 
+/** Nothing but what INFO says. */
+function serverThatSays(info: string): RedisClient {
+  return {
+    host: '127.0.0.1',
+    logFile: undefined,
+    logTail: (open) => open(),
+    user: undefined,
+    info: () => Promise.resolve(info),
+    commands: new Map(),
+    send: () => Promise.reject(new TargetError('denied', 'not asked here')),
+    ping: () => Promise.resolve(),
+    usable: () => true,
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  };
+}
+
 for (const [what, aheadMs, ok] of [
   ['right', 0, true],
   ['a minute ahead', 60_000, false],
@@ -37,18 +53,7 @@ for (const [what, aheadMs, ok] of [
   test(`doctor: the server's clock is ${what}`, async () => {
     const time = aheadMs === undefined ? '' : `server_time_usec:${String((Date.now() + aheadMs) * 1000)}\r\n`;
     const info = `# Server\r\nredis_version:7.0.15\r\nrun_id:${'a'.repeat(40)}\r\n${time}# Replication\r\nrole:master\r\nconnected_slaves:0\r\nmaster_replid:${'b'.repeat(40)}\r\nmaster_repl_offset:0\r\nrepl_backlog_active:0\r\n`;
-    const client: RedisClient = {
-      host: '127.0.0.1',
-      logFile: undefined,
-      logTail: (open) => open(),
-      user: undefined,
-      info: () => Promise.resolve(info),
-      commands: new Map(),
-      send: () => Promise.reject(new TargetError('denied', 'not asked here')),
-      ping: () => Promise.resolve(),
-      usable: () => true,
-      [Symbol.asyncDispose]: () => Promise.resolve(),
-    };
+    const client = serverThatSays(info);
     const call = { clock: systemClock, signal: new AbortController().signal };
     const clock = (await examineRedis(client, call, false)).find(({ check }) => check === 'redis_clock');
     assert.equal(clock?.ok, ok);
@@ -63,18 +68,7 @@ for (const [link, ok, fix] of [
 ] as const) {
   test(`doctor: a replica whose link is ${link.replaceAll('\r\n', ', ')}`, async () => {
     const info = `# Server\r\nredis_version:7.0.15\r\nrun_id:${'a'.repeat(40)}\r\n# Replication\r\nrole:slave\r\nmaster_host:10.0.0.1\r\nmaster_port:6379\r\nmaster_link_status:${link}\r\nmaster_sync_in_progress:0\r\nslave_repl_offset:1\r\nconnected_slaves:0\r\nmaster_replid:${'b'.repeat(40)}\r\nmaster_repl_offset:1\r\nrepl_backlog_active:1\r\n`;
-    const client: RedisClient = {
-      host: '127.0.0.1',
-      logFile: undefined,
-      logTail: (open) => open(),
-      user: undefined,
-      info: () => Promise.resolve(info),
-      commands: new Map(),
-      send: () => Promise.reject(new TargetError('denied', 'not asked here')),
-      ping: () => Promise.resolve(),
-      usable: () => true,
-      [Symbol.asyncDispose]: () => Promise.resolve(),
-    };
+    const client = serverThatSays(info);
     const call = { clock: systemClock, signal: new AbortController().signal };
     const role = (await examineRedis(client, call, false)).find(({ check }) => check === 'redis_role');
     assert.equal(role?.ok, ok);
