@@ -5,7 +5,6 @@ import { messageOf } from '../../../exporter/runtime/errors.ts';
 import type { Applied, Checked, Probe, Step, StepRun, StepSession } from '../../action.ts';
 import type { Json } from '../../model.ts';
 import { looking } from '../looking.ts';
-import { looking } from '../looking.ts';
 import { changedSince, sameReplica, type Before } from './before.ts';
 import { failureOf, openingOf, type RedisWorld } from './connection.ts';
 import { replicaofCalls } from './facts.ts';
