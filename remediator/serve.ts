@@ -232,7 +232,13 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   loops.push(loop('clock', 5000, signal, log, () => clock.persist()).run());
   loops.push(
     loop('retention', 600_000, signal, log, () =>
-      prune(store, { ...settings.retention, longestWindowMs: Math.max(longestMs, demotionWindowMs) }, clock, signal),
+      // of the policies of now: what a window that was made longer counts must still be there
+      prune(
+        store,
+        { ...settings.retention, longestWindowMs: Math.max(longestWindowMs(policies, limits), demotionWindowMs) },
+        clock,
+        signal,
+      ),
     ).run(),
   );
   if (options.stopping?.aborted !== true) {
