@@ -114,9 +114,9 @@ export class Sweep {
     return this.#parts.target;
   }
 
-  /** Of the collectors that were to run. */
-  get collected(): readonly Outcome[] {
-    return [...this.#outcomes.values()];
+  /** The collectors that it runs; all when undefined. */
+  get only(): ReadonlySet<string> | undefined {
+    return this.#parts.only;
   }
 
   /** From its start; the longest that was allowed. */

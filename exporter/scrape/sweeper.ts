@@ -31,7 +31,7 @@ const mostFamilies = 100;
 /** How the target was when it was asked last, for people. */
 export interface TargetState {
   readonly target: Target;
-  /** Undefined before the first scrape. */
+  /** Undefined before the end of the first look. */
   readonly seen:
     { readonly atMs: number; readonly down: Failure | undefined; readonly failed: readonly string[] } | undefined;
 }
@@ -51,7 +51,7 @@ export class Sweeper {
   readonly #waiting = new Set<{ readonly only: ReadonlySet<string> | undefined }>();
   readonly #droppedTotal = new Map<string, number>();
   #seen: TargetState['seen'];
-  /** Families that were too large at the last scrape of all collectors. */
+  /** Families that were too large in the last sweep of all collectors. */
   #tooLarge: readonly string[] = [];
 
   /** @param after the end of the sweeper that this one replaces */
@@ -116,8 +116,6 @@ export class Sweeper {
     }
     const { down, outcomes } = sweep.look(only);
     const served = cutOf(target, outcomes);
-    // What a part of the collectors yields says nothing of the others.
-    if (!sweep.isResting) this.#note(down, only === undefined ? { outcomes, served } : undefined);
     const { last } = this.#backoff;
     const nowMs = this.#deps.clock.monoMs();
     const own = targetBlocks(target, {
@@ -175,11 +173,17 @@ export class Sweeper {
     return sweep;
   }
 
-  #ended({ target, reached, unreached: failure, startedAtMs, budgetMs, collected }: Sweep): void {
+  /** Told once, when all is known: who leaves before that knows only that he is early. */
+  #ended(sweep: Sweep): void {
+    const { target, reached, unreached: failure, startedAtMs, budgetMs, only } = sweep;
+    const { down, outcomes } = sweep.look(only);
+    const served = cutOf(target, outcomes);
+    // What a part of the collectors yields says nothing of the others, and an end by order nothing of the target.
+    if (!this.#isAborted) this.#note(down, only === undefined ? { outcomes, served } : undefined);
     const endedAtMs = this.#deps.clock.monoMs();
     if (reached) this.#backoff.forget();
     else if (failure !== undefined) this.#backoff.failed({ failure, startedAtMs, endedAtMs, budgetMs });
-    for (const ofCollector of cutOf(target, collected).dropped.values()) {
+    for (const ofCollector of served.dropped.values()) {
       for (const [name, count] of ofCollector) {
         const known = this.#droppedTotal.has(name) || this.#droppedTotal.size < mostFamilies;
         const family = known ? name : 'other';
@@ -213,7 +217,7 @@ export class Sweeper {
   }
 }
 
-/** Of a scrape that wanted all collectors. */
+/** Of a sweep of all collectors. */
 interface Whole {
   readonly outcomes: readonly Outcome[];
   readonly served: Cut;

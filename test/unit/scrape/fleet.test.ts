@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { pino } from 'pino';
 import { inventoryOf } from '../../../exporter/config/inventory.ts';
 import { pause, until } from '../../../exporter/runtime/deadline.ts';
 import { systemClock } from '../../../exporter/runtime/clock.ts';
@@ -57,9 +58,35 @@ test('60 targets, a third of them hanging, 64 and 8 at a time: in time, and the 
   await Promise.all([fleetInTime(64), fleetInTime(8)]);
 });
 
+test('who leaves early is told that it is late; for people and the log the look counts that goes on', async () => {
+  const gate = Promise.withResolvers<undefined>();
+  const a = script({ ping: () => gate.promise });
+  const lines: string[] = [];
+  const log = pino({ level: 'info' }, { write: (line: string) => void lines.push(line) });
+  const rounds = new Rounds(
+    fakeInventory({ a }),
+    roundsDeps({ log, limits: { ...defaultLimits, leastSweepMs: 60_000 } }),
+  );
+  for (let i = 0; i < 3; i++) {
+    const found = await read(await rounds.probe('a', 10));
+    assert.equal(valueOf(found, 'pipemedic_target_error_info', { class: 'deadline' }), 1);
+  }
+  assert.equal(rounds.states[0]?.seen, undefined, 'nothing is known yet');
+  gate.resolve(undefined);
+  assert.equal(valueOf(await read(await rounds.probe('a', 20_000)), 'pipemedic_target_up'), 1);
+  assert.deepEqual(rounds.states[0]?.seen?.down, undefined);
+  assert.notEqual(rounds.states[0]?.seen, undefined);
+  assert.deepEqual(lines, [], 'it was never down');
+  assert.equal(a.opens, 1);
+  await rounds.close();
+});
+
 test('what was not asked because others were before it says so, and is not called down for its own fault', async () => {
   const scripts = { a: script({ open: (call) => until(call.signal, 'open', never()) }), c: script() };
-  const rounds = new Rounds(fakeInventory(scripts), roundsDeps({ limits: { ...defaultLimits, maxSweeps: 1 } }));
+  const rounds = new Rounds(
+    fakeInventory(scripts),
+    roundsDeps({ limits: { ...defaultLimits, maxSweeps: 1, leastSweepMs: 0 } }),
+  );
   const hanging = rounds.probe('a', 20_000);
   // Shorter than the shortest share that a sweep has: its place is not given on
   const found = await read(await rounds.probe('c', 30));
