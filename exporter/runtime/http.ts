@@ -1,7 +1,10 @@
-import { createServer, type RequestListener, type Server, type ServerOptions } from 'node:http';
+import type { RequestListener, Server, ServerOptions } from 'node:http';
 import type { Server as TlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { Shares, sharerOf } from './shares.ts';
+
+// An import of it would read all that it exports, and with WebSocket load undici: a tenth of the start (seen on Node 24.21).
+const { createServer } = process.getBuiltinModule('node:http');
 
 /** A host and a port to listen on; without a host, all addresses of this machine. */
 export interface TcpAddress {

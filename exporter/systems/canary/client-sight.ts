@@ -3,6 +3,7 @@ import type { Call } from '../../collector.ts';
 import { messageOf, TargetError } from '../../runtime/errors.ts';
 import type { Referenced } from '../../system.ts';
 import { kafkaAddress } from '../kafka/address.ts';
+import { loadKafkaLibrary } from '../kafka/client-library.ts';
 import { wireOptionsOf } from '../kafka/client.ts';
 import { mysqlAddress } from '../mysql/address.ts';
 import { openMysql } from '../mysql/client.ts';
@@ -110,7 +111,8 @@ export async function openKafkaSight(
   call: Call,
 ): Promise<CanarySight> {
   const options = await wireOptionsOf({ address: kafkaAddress.parse(address), auth, tls });
-  // The library takes a third of a second to load
+  // The library takes nearly half a second to load
+  await loadKafkaLibrary();
   const { openKafkaTail } = await import('../kafka/client-tail.ts');
   const tail = await openKafkaTail(options, topic, call);
   return {
