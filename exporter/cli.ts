@@ -1,14 +1,10 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { catalogue, openCatalogue } from './catalogue.ts';
 import type { Inventory } from './config/inventory.ts';
 import { loadInventory } from './config/loader.ts';
 import { missingSecrets } from './config/secrets.ts';
 import { summaryOf } from './config/summary.ts';
-import { examineAll } from './doctor.ts';
 import { passwordVariable, prometheusAddress, tokenVariable, userVariable } from './doctor/prometheus-config.ts';
-import { doctorText, isHealthy } from './doctor/report.ts';
-import { rulesFolder } from './doctor/shipped-rules.ts';
 import { systemClock } from './runtime/clock.ts';
 import { holdSignals, type EarlySignals } from './runtime/early-signals.ts';
 import { codeOf, ConfigError, messageOf } from './runtime/errors.ts';
@@ -22,7 +18,6 @@ import { serve, type Serving } from './serve.ts';
 import { collectPipelines } from './systems/pipeline/collector-pipeline.ts';
 import { FlowMemory } from './systems/pipeline/facts-flow.ts';
 import { gapIn } from './systems/pipeline/facts-gaps.ts';
-import { backupText, isComplete, verifyBackup } from './verify-backup.ts';
 
 const usage = `Usage: pipemedic-exporter COMMAND [OPTIONS]
 
@@ -82,6 +77,7 @@ export async function run(args: readonly string[], signals = holdSignals([])): P
   }
 }
 
+/** What `serve` does not need is loaded by the command that does: it would be a part of each start. */
 async function command(args: readonly string[], signals: EarlySignals): Promise<void> {
   const { values, positionals } = parse(args);
   const [name, ...more] = positionals;
@@ -96,7 +92,7 @@ async function command(args: readonly string[], signals: EarlySignals): Promise<
   else if (name === 'serve') await serveCommand(values, signals);
   else if (name === 'check') print(summaryOf(await loadWithSecrets(fileOf(values)), gapIn));
   else if (name === 'doctor') await doctorCommand(values);
-  else if (name === 'catalogue') print(`${JSON.stringify([...catalogue.values(), ...openCatalogue], undefined, 2)}\n`);
+  else if (name === 'catalogue') await catalogueCommand();
   else
     throw new UsageError(
       `${name} is no command: serve, check, doctor, adopt, verify-backup or catalogue; --help shows more`,
@@ -182,6 +178,10 @@ function start(file: string, options: Options, log: Log): Promise<Serving> {
 
 /** A secret that is missing is told for its target, beside what is right with the others. */
 async function doctorCommand(options: Options): Promise<void> {
+  const { examineAll } = await import('./doctor.ts');
+  const { examinePrometheus } = await import('./doctor/prometheus.ts');
+  const { doctorText, isHealthy } = await import('./doctor/report.ts');
+  const { rulesFolder } = await import('./doctor/shipped-rules.ts');
   const inventory = await loadInventory(fileOf(options));
   const url = options['prometheus.url'];
   const login = options['prometheus.config.file'];
@@ -190,7 +190,6 @@ async function doctorCommand(options: Options): Promise<void> {
   const address = url === undefined ? undefined : await prometheusAddress(url, login);
   const how = { clock: systemClock, deadlineMs: doctorDeadlineMs };
   const about = { ...how, version: packageVersion(), rulesFolder: rulesFolder() };
-  const { examinePrometheus } = await import('./doctor/prometheus.ts'); // no other command needs what it brings
   const [targets, ...prometheus] = await Promise.all([
     examineAll(inventory, how),
     ...(address === undefined ? [] : [examinePrometheus(address, inventory, about)]),
@@ -204,7 +203,6 @@ async function adoptCommand(names: readonly string[], options: Options): Promise
   if (names.length === 0) throw new UsageError('adopt wants files: rules, dashboards, a Prometheus configuration');
   const config = options['config.file'];
   const inventory = config === undefined ? undefined : await loadInventory(config);
-  // the grammar of PromQL is nothing that `serve` should wait for
   const { adopt, exitStatusOf } = await import('./adopt/adopt.ts');
   const { adoptText } = await import('./adopt/text.ts');
   const report = await adopt(names, { inventory });
@@ -216,11 +214,17 @@ async function verifyCommand([what, ...more]: readonly string[], options: Option
   if (what === undefined || more.length > 0) throw new UsageError('verify-backup wants one file, folder or target');
   const config = options['config.file'];
   const inventory = config === undefined ? undefined : await loadInventory(config);
+  const { backupText, isComplete, verifyBackup } = await import('./verify-backup.ts');
   const { signal } = new AbortController(); // until it is read, or Ctrl-C
   const report = await verifyBackup(what, { clock: systemClock, signal, inventory });
   if (typeof report === 'string') throw new UsageError(report);
   print(options.json ? `${JSON.stringify(report, undefined, 2)}\n` : backupText(report));
   if (!isComplete(report)) process.exitCode = 1;
+}
+
+async function catalogueCommand(): Promise<void> {
+  const { catalogue, openCatalogue } = await import('./catalogue.ts');
+  print(`${JSON.stringify([...catalogue.values(), ...openCatalogue], undefined, 2)}\n`);
 }
 
 /** @throws ConfigError also for a secret that is not there: better now than at the first login */
