@@ -13,8 +13,13 @@ const [newline, quote, backslash] = [0x0a, 0x22, 0x5c];
 export const defaultSeriesLimit = 10_000;
 /** A hash, and how many of its highest bits are zero: the more, the sooner it stays. */
 const bits = 32;
-/** Longer values are left out with their series: nothing that we read has them, and a server may send megabytes. */
-const longestLabelChars = 4096;
+/**
+ * Longer values are left out with their series: nothing that we read has them, and a server may send megabytes. The name of
+ * a family and those of its labels, which stand on each line, are together no longer either.
+ */
+const longestChars = 4096;
+/** Of a name that is told of. */
+const shownChars = 200;
 /** Lines that a collector may write, in limits of its target: what lies between is sorted out afterwards. */
 const mostLimits = 32;
 /** A family of so few is written all the same, whatever the others have: they are told by what is said of one object. */
@@ -89,6 +94,8 @@ function hashText(text: string, before: number): number {
 interface Seen {
   readonly name: string;
   readonly isState: boolean;
+  /** Its names. */
+  readonly isTooLong: boolean;
   count: number;
   /** From now on only objects whose hash begins with so many zeros are written. */
   level: number;
@@ -136,7 +143,7 @@ export class SeriesGuard {
     seen.count += 1;
     this.#total += 1;
     if (this.#total > this.#nextLook) this.#look();
-    if (isTooLong(sample) || this.#isTooMany(seen, sample)) {
+    if (seen.isTooLong || isTooLong(sample) || this.#isTooMany(seen, sample)) {
       this.#refused.set(seen.name, (this.#refused.get(seen.name) ?? 0) + 1);
       return;
     }
@@ -145,8 +152,17 @@ export class SeriesGuard {
   }
 
   #begin(family: Family): Seen {
-    const { name } = family;
-    const seen: Seen = { name, isState: isState(family), count: 0, level: 0, byZeros: undefined, beyond: 0 };
+    const { name, labels } = family;
+    const chars = labels.reduce((sum, label) => sum + label.length, name.length);
+    const seen: Seen = {
+      name: name.slice(0, shownChars),
+      isState: isState(family),
+      isTooLong: chars > longestChars,
+      count: 0,
+      level: 0,
+      byZeros: undefined,
+      beyond: 0,
+    };
     this.#families.set(family, seen);
     return seen;
   }
@@ -177,6 +193,6 @@ export class SeriesGuard {
 }
 
 function isTooLong({ family, labels }: Sample): boolean {
-  for (const name of family.labels) if ((labels[name]?.length ?? 0) > longestLabelChars) return true;
+  for (const name of family.labels) if ((labels[name]?.length ?? 0) > longestChars) return true;
   return false;
 }

@@ -8,6 +8,7 @@ export { shareSeries, type Block, type Header } from './family-writer.ts';
 
 /** Below it growing costs nothing, and names that a target invents are not remembered. */
 const largeBytes = 64 * 1024;
+const mostSizes = 500;
 
 interface WriterOptions {
   readonly level: Level;
@@ -55,7 +56,9 @@ export class SampleWriter {
     if (this.#fault !== undefined) throw this.#fault;
     const blocks = [...this.#families.values()].map((f) => f.block());
     for (const { header, bytes } of blocks) {
-      if (bytes.length >= largeBytes) this.#sizes.set(header.name, bytes.length);
+      if (bytes.length < largeBytes) continue;
+      if (this.#sizes.size >= mostSizes) this.#sizes.clear(); // a target may invent large ones too
+      this.#sizes.set(header.name, bytes.length);
     }
     return blocks;
   }

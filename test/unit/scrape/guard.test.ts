@@ -63,6 +63,35 @@ test('how many each may have: the largest are cut first', () => {
   assert.equal(capOf([], 2), Infinity);
 });
 
+test('names that a target makes long are not repeated on each line; of them little is told', () => {
+  const labels = Array.from({ length: 64 }, (_, i) => `l${String(i)}_${'x'.repeat(1000)}`);
+  const of = (family: Family): Outcome =>
+    outcomeOf(
+      samplesOf(
+        family,
+        objects(50).map(({ partition, topic }) =>
+          Object.fromEntries(family.labels.map((label, i) => [label, i === 0 ? topic + partition : ''])),
+        ),
+      ),
+      1000,
+    );
+  const long = of(gauge('many', 'With long labels.', labels));
+  assert.deepEqual([long.blocks.length, [...long.refused]], [0, [['many', 50]]]);
+  const named = of(gauge('n'.repeat(5000), 'With a long name.', ['a']));
+  assert.deepEqual([named.blocks.length, [...named.refused]], [0, [['n'.repeat(200), 50]]]);
+  const usual = of(gauge('usual', 'With labels.', labels.slice(0, 3)));
+  assert.deepEqual([usual.blocks.length, usual.refused.size], [1, 0]);
+});
+
+test('a target that invents another large family in each sweep is not remembered for ever', () => {
+  const sizes = new Map(Array.from({ length: 500 }, (_, i) => [`invented_${String(i)}`, 70_000]));
+  const writer = new SampleWriter({ level: 'target', constant, sizes });
+  for (let i = 0; i < 20; i++) writer.put({ family: small, value: 1, labels: { of: String(i).repeat(4000) } });
+  writer.finish();
+  assert.ok(sizes.has('small'));
+  assert.ok(sizes.size <= 500, `${sizes.size} names`);
+});
+
 test('within the limit nothing is touched', async () => {
   const outcome = outcomeOf(samplesOf(offset, objects(50)), 100);
   const found = cutOf([outcome], 100);
