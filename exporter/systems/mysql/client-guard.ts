@@ -12,9 +12,9 @@ const maxAnswerBytes = 32 * 1024 * 1024;
 const maxPacketBytes = 4 * 1024 * 1024;
 /**
  * Of an answer with text that Node does not decode itself. Servers give us utf8mb4, as we ask for; a proxy in between, or
- * one that is told not to listen (skip-character-set-client-handshake), may give another.
+ * one that is told not to listen (skip-character-set-client-handshake), may give another. All variables are 60 kB.
  */
-const maxForeignBytes = 1024 * 1024;
+const maxForeignBytes = 256 * 1024;
 /** Names have 256 characters at most, and there are five of them. */
 const maxDefinitionBytes = 16 * 1024;
 /** Of all that a server says until it has let us in. */
@@ -115,7 +115,7 @@ export function guardConnection(connection: Connection, doing: string, fail: (wh
     const isDefined = startsWith(packet, '\x03def') && packet.length() <= maxDefinitionBytes;
     if (isDefinition() && first !== 0xff && !isDefined) return refuse('a column without a definition');
     if (foreign && bytes > maxForeignBytes)
-      return refuse(`more than ${maxForeignBytes / 1024 / 1024} MiB in a foreign character set`);
+      return refuse(`more than ${maxForeignBytes / 1024} KiB in a foreign character set`);
     return packets * columns <= maxCells || refuse(`an answer of more than ${maxCells} values`);
   };
 

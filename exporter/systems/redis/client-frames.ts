@@ -22,6 +22,12 @@ export class ReplyFrames {
   #bytes = 0;
   #values = 0;
   #nested = 0;
+  #whole = 0;
+
+  /** Replies that have ended, with all that is in them. */
+  get whole(): number {
+    return this.#whole;
+  }
 
   /** @returns what is wrong with what comes next; nothing may be looked at after that */
   look(chunk: Uint8Array): string | undefined {
@@ -77,13 +83,13 @@ export class ReplyFrames {
   #lineEnd(): string | undefined {
     this.#step = 'type';
     if (this.#type === text || this.#type === error) {
-      this.#nested = 0;
+      this.#valueEnd();
       return undefined;
     }
     if (!/^[+-]?\d+$/.test(this.#number)) return 'a reply with a length that is no number';
     const count = Number(this.#number);
     if (this.#type === integer || count < 0 || (this.#type === array && count === 0)) {
-      this.#nested = 0;
+      this.#valueEnd();
       return undefined;
     }
     if (this.#type === bulk) {
@@ -95,5 +101,10 @@ export class ReplyFrames {
     this.#values += count;
     if (this.#nested > mostNested) return `a reply of more than ${String(mostNested)} lists in one another`;
     return this.#values > mostValues ? `replies of more than ${String(mostValues)} values` : undefined;
+  }
+
+  #valueEnd(): void {
+    this.#nested = 0;
+    if (this.#values === 0) this.#whole += 1;
   }
 }

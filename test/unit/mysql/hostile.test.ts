@@ -277,9 +277,9 @@ test('text in a character set that is decoded slowly is refused beyond what an a
   const utf8mb3 = 33; // decoded as CESU-8
   const cells = (bytes: number): string[][] => Array.from({ length: 4 }, () => ['x'.repeat(bytes / 4)]);
   for (const [collation, bytes, expected] of [
-    [utf8mb3, 512 * 1024, undefined],
-    [utf8mb3, 1536 * 1024, /more than 1 MiB in a foreign character set/],
-    [255, 1536 * 1024, undefined],
+    [utf8mb3, 200 * 1024, undefined],
+    [utf8mb3, 300 * 1024, /more than 256 KiB in a foreign character set/],
+    [255, 300 * 1024, undefined],
     [3, 1024, /Encoding not recognized: 'dec8'/],
   ] as const) {
     const reply = { columns: ['Slave_IO_State'], rows: cells(bytes), collation };

@@ -63,3 +63,26 @@ test('what is refused is seen by nobody else, nor what comes after it', async ()
   assert.equal(seen, '+OK\r\n');
   assert.deepEqual(told, ['protocol: replies of more than 4000000 values']);
 });
+
+test('replies that nobody asked for: some words at the door, and no flood of them', async () => {
+  const stream = new PassThrough();
+  const told: string[] = [];
+  let seen = 0;
+  const limit = limitReplies(stream, (why) => told.push(why.message));
+  stream.on('data', (chunk: Buffer) => (seen += chunk.length));
+  const receive = async (text: string): Promise<void> => {
+    stream.write(text);
+    await new Promise(setImmediate);
+  };
+  await receive('-DENIED Redis is running in protected mode\r\n'.repeat(2));
+  const asked = 500;
+  for (let i = 0; i < asked; i++) limit.sent();
+  // each is one reply, whatever lies in it
+  await receive('*3\r\n:1\r\n*2\r\n$1\r\na\r\n*0\r\n$-1\r\n'.repeat(asked));
+  await receive(':1\r\n'.repeat(14));
+  assert.deepEqual(told, []);
+  const before = seen;
+  await receive(':1\r\n'.repeat(1000));
+  assert.deepEqual(told, ['replies to nothing that was asked']);
+  assert.equal(seen, before, 'the library sees none of it');
+});
