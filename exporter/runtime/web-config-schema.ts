@@ -116,6 +116,11 @@ const bcryptHash = z.string().superRefine((text, context) => {
   else if (Number(cost) < 4 || Number(cost) > mostCost) context.addIssue(`has a cost of ${cost}; 10 to 12 are usual`);
 });
 
+/** A record of zod leaves this key out unsaid: where it is the only one, nobody would be asked for a password. */
+function hasProto(users: unknown): boolean {
+  return typeof users === 'object' && users !== null && Object.hasOwn(users, '__proto__');
+}
+
 export const webConfigSchema = z.strictObject({
   tls_server_config: tls.optional(),
   http_server_config: z
@@ -128,8 +133,10 @@ export const webConfigSchema = z.strictObject({
     })
     .optional(),
   basic_auth_users: z
-    .record(z.string().regex(/^[^:]+$/, 'a name without a colon'), bcryptHash)
-    .nullish()
+    .unknown()
+    .optional()
+    .refine((users) => !hasProto(users), 'nobody can have the name __proto__')
+    .pipe(z.record(z.string().regex(/^[^:]+$/, 'a name without a colon'), bcryptHash).nullish())
     .transform((users) => users ?? {}),
   rate_limit: z
     .strictObject({ interval: interval.default(0), burst: z.int().min(0).default(0) })

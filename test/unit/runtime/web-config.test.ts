@@ -88,6 +88,7 @@ const mistakes: readonly (readonly [text: string, said: RegExp])[] = [
   ['basic_auth_users: {alice: plain-secret}', /basic_auth_users\.alice: is no bcrypt hash/],
   [`basic_auth_users: {alice: "${hash.replace('$04$', '$31$')}"}`, /alice: has a cost of 31/],
   [`basic_auth_users: {"a:b": "${hash}"}`, /basic_auth_users/],
+  [`basic_auth_users: {__proto__: "${hash}"}`, /basic_auth_users: nobody can have the name __proto__/],
   ['rate_limit: {interval: 1s}', /rate_limit: burst: 0 would refuse every request/],
   ['rate_limit: {interval: soon, burst: 1}', /rate_limit\.interval: a duration such as/],
   ['users: {}', /Unrecognized key: "users"/],
