@@ -10,7 +10,7 @@ import type { EvidencePlace } from './evidence.ts';
 import { alertIsActive } from './guards/alert.ts';
 import { close } from './limited.ts';
 import type { Json, Run } from './model.ts';
-import { conduct } from './runner/conduct.ts';
+import { conduct, frozenFacts } from './runner/conduct.ts';
 import { Abandoned, type Ending, type RunContext } from './runner/context.ts';
 import { takeLock } from './runner/fence.ts';
 import { entryOf, mutated, phaseOf } from './runner/journal.ts';
@@ -163,7 +163,7 @@ export function createRunner<W>(deps: RunnerDeps<W>): Runner {
         (s) => s.apply !== undefined && s.deadlineMs + timing.marginMs >= timing.ttlMs,
       );
       if (tooLong !== undefined) throw new Error(`step ${tooLong.name} takes longer than a lease lasts`);
-      if (entryOf(ctx.entries, 'facts') !== undefined) await takeLock(ctx, lookMs); // without it: see obstacle.ts
+      if (frozenFacts(ctx) !== undefined) await takeLock(ctx, lookMs); // without it: see obstacle.ts
       const { evidenceDir, evidencePlace } = deps;
       return await conduct(ctx, { soakMs: policy.soakMs, evidenceDir, evidencePlace, lookMs, evidenceHash });
     } catch (error) {

@@ -4,8 +4,9 @@ import { messageOf } from '../../exporter/runtime/errors.ts';
 import type { Look } from '../action.ts';
 import { asJson, hashOf } from '../canonical.ts';
 import { writeEvidence, type Evidence, type EvidencePlace } from '../evidence.ts';
+import type { Verdict } from '../guard.ts';
 import { limited } from '../limited.ts';
-import type { Advice, Json } from '../model.ts';
+import type { Advice, JournalEntry, Json } from '../model.ts';
 import { Abandoned, append, leaveIfLost, stepRun, type Ending, type RunContext } from './context.ts';
 import { takeLock } from './fence.ts';
 import { entryOf, field, mutated, mutatedSteps, phaseOf, textField } from './journal.ts';
@@ -22,12 +23,14 @@ export interface ConductOptions {
   readonly evidenceHash: string | undefined;
 }
 
+/** Between two looks under the claim. */
+const lookAgainMs = 500;
 /** How long one look in the soak may take. */
 const soakLookMs = 30_000;
 
 /** Conducts the run to its end. @throws Abandoned, StoreError: the run stays open and is taken up again later */
 export async function conduct<W>(ctx: RunContext<W>, options: ConductOptions): Promise<Ending> {
-  const facts = entryOf(ctx.entries, 'facts');
+  const facts = frozenFacts(ctx);
   const frozen = facts === undefined ? await freeze(ctx, options) : { before: field(facts.data, 'before') };
   if ('outcome' in frozen) return frozen;
   const { before } = frozen;
@@ -52,6 +55,16 @@ export async function conduct<W>(ctx: RunContext<W>, options: ConductOptions): P
   return await soak(ctx, before, options.soakMs);
 }
 
+/**
+ * What the steps are relative to. Facts of a former life that has begun nothing are only old: a person may have been there
+ * since, so they are read again.
+ */
+export function frozenFacts<W>({ entries, hold }: Pick<RunContext<W>, 'entries' | 'hold'>): JournalEntry | undefined {
+  const facts = entryOf(entries, 'facts');
+  const isBegun = mutated(entries) || entries.some(({ kind }) => kind === 'verified' || kind === 'compensate');
+  return isBegun || facts?.fence === hold.fence ? facts : undefined;
+}
+
 /** Under the claim: the lock that others see, the facts again, and both on the disk before anything is changed. */
 async function freeze<W>(ctx: RunContext<W>, options: ConductOptions): Promise<{ before: unknown } | Ending> {
   const { action, run, world } = ctx;
@@ -60,16 +73,12 @@ async function freeze<W>(ctx: RunContext<W>, options: ConductOptions): Promise<{
   if (noLock !== undefined) return refused(noLock);
   if (!ctx.samePlan) return refused('the plan has changed since the claim');
 
-  const { lookMs } = options;
   const { lost } = ctx.lease;
-  const looking = action.look(run.target, run.params, world, within(lookMs, lost));
-  const look = await limited(looking, lookMs, 'the facts', lost);
-  leaveIfLost(ctx);
+  const look = await lookUnderClaim(ctx, options.lookMs);
   if (look.alreadyFixed.is === 'deny') return { outcome: 'already_fixed', because: look.alreadyFixed.because };
-  const { alreadyFixed, preconditions, owner, observers = [] } = look;
-  const asked = [alreadyFixed, ...Object.values(preconditions), ...(owner === undefined ? [] : [owner])];
-  const against = asked.find((v) => v.is !== 'allow');
+  const against = verdictsOf(look).find((v) => v.is !== 'allow');
   if (against !== undefined) return refused(`${against.code}: ${against.because}`);
+  const { observers = [] } = look;
   const doubting = observers.find((o) => o.says === 'healthy');
   if (doubting !== undefined) return refused(`${doubting.by} sees nothing wrong`);
   if (look.before === undefined) return refused('a fact that the steps need is unknown');
@@ -96,6 +105,29 @@ async function freeze<W>(ctx: RunContext<W>, options: ConductOptions): Promise<{
   await append(ctx, { kind: 'evidence', step: '', attempt: 1, data: { path: evidence.path, sha256: evidence.sha256 } });
   await append(ctx, { kind: 'facts', step: '', attempt: 1, data: { before, evidence: look.evidence } });
   return { before };
+}
+
+function verdictsOf({ alreadyFixed, preconditions, owner }: Look<unknown>): readonly Verdict[] {
+  return [alreadyFixed, ...Object.values(preconditions), ...(owner === undefined ? [] : [owner])];
+}
+
+/**
+ * Once. Of a run that was taken up again, for a while: a process that has just begun has seen nothing stand still yet, and
+ * what is unknown to it now may be known after some looks.
+ */
+async function lookUnderClaim<W>(ctx: RunContext<W>, lookMs: number): Promise<Look<unknown>> {
+  const { action, run, world, lease, clock } = ctx;
+  const endMs = entryOf(ctx.entries, 'facts') === undefined ? -Infinity : clock.monoMs() + lookMs;
+  for (;;) {
+    const looking = action.look(run.target, run.params, world, within(lookMs, lease.lost));
+    const look = await limited(looking, lookMs, 'the facts', lease.lost);
+    leaveIfLost(ctx);
+    leaveIfDraining(ctx);
+    const verdicts = verdictsOf(look).map((v) => v.is);
+    const isOpen = verdicts.includes('unknown') && !verdicts.includes('deny');
+    if (!isOpen || clock.monoMs() + lookAgainMs > endMs) return look;
+    await pause(lookAgainMs, AbortSignal.any([lease.lost, ctx.draining])).catch(() => undefined);
+  }
 }
 
 function evidenceOf<W>(ctx: RunContext<W>, look: Look<unknown>): Json {

@@ -4,8 +4,9 @@ import { test } from 'node:test';
 import { waitFor } from '../../../deploy/lab/ready.ts';
 import type { Action, Look, StepSession } from '../../../remediator/action.ts';
 import { allow, deny, unsure } from '../../../remediator/guard.ts';
+import { StoreError, type Store } from '../../../remediator/store/store.ts';
 import { FakeService, fakeAction } from './fake-service.ts';
-import { harness, story } from './run-harness.ts';
+import { harness, story, type Harness } from './run-harness.ts';
 import { stepAction, Target } from './step-action.ts';
 
 /** As the action looks under the claim; what the decision rested on was without fault. */
@@ -153,4 +154,83 @@ test('drain: what somebody else has done in place of a step is a point where a r
     service.witness.filter((line) => line !== 'unlock'),
     ['stop 1'],
   );
+});
+
+async function leftBeforeItBegan(h: Harness, action: Action<unknown>): Promise<void> {
+  const { run, hold, evidenceHash } = await h.claim(action);
+  const crash = (): Promise<never> => Promise.reject(new StoreError('broken', 'crash'));
+  const { appendJournal } = h.store;
+  const store: Store = {
+    ...h.store,
+    appendJournal: (of, entry, now) => (entry.kind === 'intent' ? crash() : appendJournal(of, entry, now)),
+  };
+  const first = h.runner(action, { store });
+  first.begin(run, hold, evidenceHash);
+  await first.idle();
+  assert.match(story(await h.journal()), /facts$/);
+}
+
+/** Facts and evidence are on record, and the process ended before it began anything; a person has been there since. */
+for (const [what, change, outcome, because] of [
+  [
+    'stopped on purpose',
+    (s: FakeService) => void (s.precondition = deny('on_purpose', 'ann')),
+    'refused',
+    /on_purpose/,
+  ],
+  ['mended', (s: FakeService) => void (s.isSick = false), 'already_fixed', /healthy/],
+  ['replaced', (s: FakeService) => void (s.running = 7), 'refused', /no longer those of the decision/],
+] as const) {
+  test(`taken up again before anything was begun, and it was ${what} meanwhile: ${outcome}`, async () => {
+    await using h = await harness();
+    const service = new FakeService();
+    const action = fakeAction(service);
+    await leftBeforeItBegan(h, action);
+    change(service);
+    const second = h.runner(action);
+    await second.resume();
+    await second.idle();
+    const ended = await h.onlyRun();
+    assert.equal(ended.outcome, outcome, story(await h.journal()));
+    assert.match(ended.because ?? '', because);
+    assert.deepEqual(
+      service.witness.filter((line) => line !== 'unlock'),
+      [],
+    );
+  });
+}
+
+test('taken up again by a process that cannot tell at once: it looks on, and goes on when it can', async () => {
+  await using h = await harness();
+  const service = new FakeService();
+  const base = fakeAction(service);
+  await leftBeforeItBegan(h, base);
+  let looks = 0;
+  const action: Action<unknown> = {
+    ...base,
+    look: async (...args) => {
+      looks += 1;
+      const seen = await base.look(...args);
+      return looks > 2 ? seen : { ...seen, alreadyFixed: unsure('settling', 'it was looked at only now') };
+    },
+  };
+  const second = h.runner(action);
+  await second.resume();
+  await second.idle();
+  assert.equal((await h.onlyRun()).outcome, 'verified', story(await h.journal()));
+  assert.equal(looks, 3);
+});
+
+test('taken up again by a process that can never tell: refused after a while, nothing is called', async () => {
+  await using h = await harness();
+  const service = new FakeService();
+  const action = fakeAction(service);
+  await leftBeforeItBegan(h, action);
+  service.precondition = unsure('rows_unknown', 'no grant');
+  const second = h.runner(action, { lookMs: 600 });
+  await second.resume();
+  await second.idle();
+  const ended = await h.onlyRun();
+  assert.deepEqual([ended.outcome, ended.because], ['refused', 'rows_unknown: no grant']);
+  assert.equal(service.count('stop'), 0);
 });
