@@ -27,8 +27,11 @@ export function contentOf({ text, documents }: Opened, depth = 0): Content | und
   if (depth === 0) found.push(textsIn(unfolded));
   const all = merged(found);
   if (all !== undefined || depth > 0) return all;
-  const inner = unfolded.flatMap(partsWithin);
-  return inner.length === 0 ? undefined : contentOf({ text, documents: inner }, 1);
+  const inner = unfolded.map(partsWithin);
+  const content = contentOf({ text, documents: inner.flatMap(({ found: of }) => of) }, 1);
+  if (content === undefined || !inner.some(({ isCut }) => isCut)) return content;
+  const note = `looked through to ${maxNodes} lists and mappings, ${maxDepth} levels deep: name what is beyond that by itself`;
+  return { ...content, parts: [...content.parts, { expressions: [], problems: [], notes: [note] }] };
 }
 
 function merged(found: readonly (Content | undefined)[]): Content | undefined {
@@ -113,12 +116,16 @@ const maxDepth = 8;
 const maxNodes = 20_000;
 
 /** Values of a chart, variables of a playbook, an agent's file: rules and scrape configurations under whatever keys. */
-function partsWithin(document: unknown): readonly Json[] {
+function partsWithin(document: unknown): { readonly found: readonly Json[]; readonly isCut: boolean } {
   const found: Json[] = [];
   const seen = new Set<unknown>();
+  let isCut = false;
   const walk = (value: unknown, depth: number): void => {
-    if (typeof value !== 'object' || value === null || depth > maxDepth || seen.has(value)) return;
-    if (seen.size >= maxNodes) return;
+    if (typeof value !== 'object' || value === null || seen.has(value)) return;
+    if (depth > maxDepth || seen.size >= maxNodes) {
+      isCut = true;
+      return;
+    }
     seen.add(value);
     if (Array.isArray(value)) {
       const items = value.filter(isObject);
@@ -131,5 +138,5 @@ function partsWithin(document: unknown): readonly Json[] {
     } else for (const inner of Object.values(value)) walk(inner, depth + 1);
   };
   walk(document, 0);
-  return found;
+  return { found, isCut };
 }

@@ -268,6 +268,17 @@ test('hostile files end in a sentence, and soon', async () => {
   assert.match(problemsOf(big).join(), /more than 33554432 are not read/);
 });
 
+test('a file of values that is too large to be looked through says so beside what was found', async () => {
+  const rulesOf = (name: string): string => `${name}:\n  rules:\n  - {alert: ${name}, expr: mysql_up}\n`;
+  const filler = Array.from({ length: 25_000 }, (_, i) => `  k${String(i)}: {v: 1}\n`).join('');
+  const notesOf = (report: AdoptReport): string[] => report.files.flatMap((f) => f.notes);
+  const all = await adopt([await file('values.yaml', `${rulesOf('a')}other:\n  k: {v: 1}\n${rulesOf('b')}`)]);
+  assert.deepEqual([placesOf(all).length, notesOf(all)], [2, []]);
+  const cut = await adopt([await file('values.yaml', `${rulesOf('a')}other:\n${filler}${rulesOf('b')}`)]);
+  assert.equal(placesOf(cut).length, 1);
+  assert.match(notesOf(cut).join(), /looked through to 20000 lists/);
+});
+
 test('nothing of a file reaches the terminal as a command', async () => {
   const report = await adopt([
     await file(
