@@ -23,6 +23,9 @@ const firstRetryMs = 5000;
 /** An alert that could not be ended has ended by itself long since. */
 const giveUpEndingAfter = 20;
 
+/** What is told as its episode ends (a run that failed) is ended by nobody else: people have had so long to see it. */
+const leftAfterEndMs = 3_600_000;
+
 /** In one request; far below what Alertmanager takes, and a lost one is soon sent again. */
 const mostInOne = 100;
 
@@ -46,12 +49,18 @@ interface Destined {
   readonly escalations: readonly StoredEscalation[];
 }
 
-async function bySource({ store, peers }: Context, due: readonly StoredEscalation[]): Promise<readonly Destined[]> {
+async function bySource(
+  { store, peers, clock }: Context,
+  due: readonly StoredEscalation[],
+): Promise<readonly Destined[]> {
   const all = [...peers.values()].flat();
   const found = new Map<string, StoredEscalation[]>();
   for (const escalation of due) {
-    const source = (await store.episode(escalation.episodeId))?.source ?? '';
-    found.set(source, [...(found.get(source) ?? []), escalation]);
+    const episode = await store.episode(escalation.episodeId);
+    const source = episode?.source ?? '';
+    const sinceMs = Math.max(episode?.closedMs ?? Infinity, escalation.firstMs);
+    const isLeft = clock.nowMs() - sinceMs >= leftAfterEndMs;
+    found.set(source, [...(found.get(source) ?? []), isLeft ? { ...escalation, state: 'ending' } : escalation]);
   }
   // The source may have been taken out of the configuration, and a storm has none: then all of them are told.
   return [...found].map(([source, escalations]) => ({ peers: peers.get(source) ?? all, escalations }));

@@ -4,8 +4,10 @@ import { test } from 'node:test';
 import { TargetError } from '../../../exporter/runtime/errors.ts';
 import { createLog } from '../../../exporter/runtime/log.ts';
 import type { PostedAlert } from '../../../remediator/alertmanager.ts';
+import type { Episode } from '../../../remediator/model.ts';
 import { batchesOf, sendDue } from '../../../remediator/outbox.ts';
 import type { StoredEscalation } from '../../../remediator/store/store.ts';
+import { episode } from './scenario.ts';
 
 function due(name: string, change: Partial<StoredEscalation> = {}): StoredEscalation {
   return {
@@ -26,19 +28,20 @@ function due(name: string, change: Partial<StoredEscalation> = {}): StoredEscala
 async function send(
   escalations: readonly StoredEscalation[],
   second: (alerts: readonly PostedAlert[]) => void,
+  episode?: Episode,
 ): Promise<{
   readonly first: readonly (readonly string[])[];
   readonly second: readonly (readonly string[])[];
-  readonly marks: ReadonlyMap<string, { readonly okMs?: number; readonly error?: string }>;
+  readonly marks: ReadonlyMap<string, { readonly okMs?: number; readonly error?: string; readonly state?: string }>;
 }> {
-  const marks = new Map<string, { readonly okMs?: number; readonly error?: string }>();
+  const marks = new Map<string, { readonly okMs?: number; readonly error?: string; readonly state?: string }>();
   const asked = { first: [] as string[][], second: [] as string[][] };
   const names = (alerts: readonly PostedAlert[]): string[] => alerts.map((a) => a.labels['episode'] ?? '');
   await sendDue(
     {
       store: {
         dueEscalations: () => Promise.resolve(escalations),
-        episode: () => Promise.resolve(undefined),
+        episode: () => Promise.resolve(episode),
         markEscalation: (key, change) => {
           marks.set(key, change);
           return Promise.resolve();
@@ -124,4 +127,22 @@ test('the same labels never share a request, and keep their order; a request has
     many.map((b) => b.length),
     [100, 100, 50],
   );
+});
+
+test('what was told of an episode just after its end stays for an hour, and is ended then', async () => {
+  for (const [closedMs, firstMs, state] of [
+    [1_000_000 - 3_599_000, 0, 'open'],
+    [1_000_000 - 3_600_000, 1_000_000 - 1, 'open'],
+    [1_000_000 - 3_600_000, 1_000_000 - 3_600_000, 'done'],
+  ] as const) {
+    const endings: string[] = [];
+    const sent = await send([due('late', { firstMs })], (alerts) => endings.push(...alerts.map((a) => a.endsAt)), {
+      ...episode,
+      state: 'closed',
+      closedMs,
+    });
+    assert.equal(sent.marks.get('late')?.state, state);
+    const isOver = endings[0] === new Date(1_800_000_000_000).toISOString();
+    assert.equal(isOver, state === 'done');
+  }
 });
