@@ -67,7 +67,7 @@ export function frozenFacts<W>({ entries, hold }: Pick<RunContext<W>, 'entries' 
 
 /** Under the claim: the lock that others see, the facts again, and both on the disk before anything is changed. */
 async function freeze<W>(ctx: RunContext<W>, options: ConductOptions): Promise<{ before: unknown } | Ending> {
-  const { action, run, world } = ctx;
+  const { action, run } = ctx;
   const refused = (because: string): Ending => ({ outcome: 'refused', because });
   const noLock = await takeLock(ctx, options.lookMs);
   if (noLock !== undefined) return refused(noLock);
