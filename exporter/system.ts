@@ -91,13 +91,14 @@ interface SystemSpec<Client extends TargetClient, T extends z.ZodType> {
   readonly collectors: readonly Collector<Client>[];
   /**
    * What `doctor` says of a target beyond its collectors: versions, settings, grants. `collectors` holds their options as
-   * written, by name. @throws TargetError
+   * written, by name; `on` has the names of those that are on. @throws TargetError
    */
   readonly examine?: (
     client: Client,
     call: Call,
     collectors: Readonly<Record<string, unknown>>,
     place: Place | undefined,
+    on: ReadonlySet<string>,
   ) => Promise<readonly Finding[]>;
 }
 
@@ -171,6 +172,9 @@ export function defineSystem<Client extends TargetClient, T extends z.ZodType>(s
     bind: (raw, resolve) => {
       const target = schema.parse(raw);
       const written = (raw as { collectors?: Record<string, unknown> }).collectors ?? {};
+      const on = spec.collectors.filter(
+        (c) => written[c.name] !== false && (c.defaultOn || written[c.name] !== undefined),
+      );
       const opening: Opening<z.output<T>> = {
         target: target.name,
         address: addressOf(raw),
@@ -180,23 +184,22 @@ export function defineSystem<Client extends TargetClient, T extends z.ZodType>(s
       };
       return {
         open: (call) => spec.open(opening, call),
-        examine: async (client, call, place) => (await spec.examine?.(client as Client, call, written, place)) ?? [],
-        collectors: spec.collectors
-          .filter((c) => written[c.name] !== false && (c.defaultOn || written[c.name] !== undefined))
-          .map((c) => {
-            const prepared = c.prepare(written[c.name] ?? {});
-            const { background } = prepared;
-            return {
-              background:
-                background === undefined
-                  ? undefined
-                  : (work) => background({ ...work, open: (call) => spec.open(opening, call) }),
-              name: c.name,
-              // The sweep hands back the client that this target's own `open` made.
-              collect: (client, put, call) => prepared.collect(client as Client, put, call),
-              unknown: prepared.unknown,
-            };
-          }),
+        examine: async (client, call, place) =>
+          (await spec.examine?.(client as Client, call, written, place, new Set(on.map(({ name }) => name)))) ?? [],
+        collectors: on.map((c) => {
+          const prepared = c.prepare(written[c.name] ?? {});
+          const { background } = prepared;
+          return {
+            background:
+              background === undefined
+                ? undefined
+                : (work) => background({ ...work, open: (call) => spec.open(opening, call) }),
+            name: c.name,
+            // The sweep hands back the client that this target's own `open` made.
+            collect: (client, put, call) => prepared.collect(client as Client, put, call),
+            unknown: prepared.unknown,
+          };
+        }),
       };
     },
   };

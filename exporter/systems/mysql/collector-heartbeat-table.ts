@@ -28,6 +28,11 @@ const config = z.strictObject({
   server_id: z.union([serverId, z.array(serverId).min(1).max(100)]).optional(),
 });
 
+/** @param written the options of the collector as they stand in the inventory; `false` where it is switched off */
+export function heartbeatTableOf(written: unknown): { readonly database: string; readonly table: string } {
+  return config.parse(written === false ? {} : (written ?? {}));
+}
+
 interface State {
   /** Server ids of the last answer. */
   seen: readonly string[];

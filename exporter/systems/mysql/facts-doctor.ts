@@ -7,7 +7,16 @@ import type { Place } from '../../system.ts';
 import type { MysqlClient } from './client.ts';
 import { positionStatement } from './facts-binlogs.ts';
 import { cdcFindings, defaultNeeds, readBinlogFilters, readReaderGrants, type CdcNeeds } from './facts-cdc.ts';
-import { grantFor, holds, needsOf, readOwnGrants, type Grants, type Need } from './facts-grants.ts';
+import {
+  defaultAsking,
+  grantFor,
+  holds,
+  needsOf,
+  readOwnGrants,
+  type Asking,
+  type Grants,
+  type Need,
+} from './facts-grants.ts';
 import { readReplication, statusStatement, type ReplicaChannel } from './facts-replication.ts';
 import { isSupported, readClockOffset, readServer, type ClockOffset } from './facts-server.ts';
 import { threadTable } from './facts-threads.ts';
@@ -23,6 +32,7 @@ export async function examineMysql(
   call: Call,
   needs: CdcNeeds = defaultNeeds,
   place?: Place,
+  asking: Asking = defaultAsking,
 ): Promise<readonly Finding[]> {
   const server = await readServer(client, call);
   const grants = await readOwnGrants(client, call);
@@ -39,7 +49,7 @@ export async function examineMysql(
     ...statementFindings(client),
     await encryption(client, call),
     ...replicationFindings(channels),
-    ...grantFindings(client, grants),
+    ...grantFindings(client, grants, asking),
     clockFinding(await readClockOffset(client, call)),
     ...cdcFindings(source, needs).map((finding) => placed(finding, place)),
   ];
@@ -104,9 +114,9 @@ async function encryption(client: MysqlClient, call: Call): Promise<Finding> {
 }
 
 /** One finding per privilege and place, with the collectors that are silent without it. */
-export function grantFindings(client: MysqlClient, grants: Grants): readonly Finding[] {
+export function grantFindings(client: MysqlClient, grants: Grants, asking = defaultAsking): readonly Finding[] {
   const needs = new Map<string, Need[]>();
-  for (const need of needsOf(client)) {
+  for (const need of needsOf(client, asking)) {
     const key = [need.privilege, need.database, need.table].filter((part) => part !== undefined).join(' ');
     needs.set(key, [...(needs.get(key) ?? []), need]);
   }

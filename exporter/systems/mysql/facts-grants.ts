@@ -140,7 +140,7 @@ export function readOwnGrants(client: MysqlClient, call: Call): Promise<Grants> 
  * @throws TargetError `denied` when ours may not see them; `failed` with error 1141 when there is no such account
  */
 export async function readGrantsOf(client: MysqlClient, account: string, call: Call): Promise<Grants> {
-  const wanted = account.includes('@') ? account : `${account}@%`;
+  const wanted = accountOf(account);
   const mine = await readOwnGrants(client, call);
   if (wanted === client.account) return mine;
   if (!holds(mine, 'SELECT', 'mysql')) {
@@ -152,6 +152,10 @@ export async function readGrantsOf(client: MysqlClient, account: string, call: C
     );
   }
   return readLines(client, `SHOW GRANTS FOR ${accountText(wanted)}`, call);
+}
+
+function accountOf(text: string): string {
+  return text.includes('@') ? text : `${text}@%`;
 }
 
 async function readLines(client: MysqlClient, statement: string, call: Call): Promise<Grants> {
@@ -185,36 +189,84 @@ export function binlogPrivilege(client: Kind): string {
   return client.flavour === 'mariadb' && atLeast(client, 10, 5, 2) ? 'BINLOG MONITOR' : 'REPLICATION CLIENT';
 }
 
-/** What the collectors need that are on by default. */
-export function needsOf(client: Kind): readonly Need[] {
-  return [
-    { collector: 'replication', privilege: replicaStatusPrivilege(client), gives: 'the status of a replica' },
-    { collector: 'binlog', privilege: binlogPrivilege(client), gives: 'the binary logs and the position in them' },
-    { collector: 'dump_threads', privilege: 'PROCESS', gives: 'who reads the binary log' },
-    { collector: 'activity', privilege: 'PROCESS', gives: 'transactions and lock waits of other accounts' },
-    ...performanceNeeds(client),
-  ];
+/** MariaDB split REPLICATION SLAVE as well: https://mariadb.com/kb/en/grant/#replication-master-admin */
+export function replicasPrivilege(client: Kind): string {
+  return client.flavour === 'mariadb' && atLeast(client, 10, 5, 2) ? 'REPLICATION MASTER ADMIN' : 'REPLICATION SLAVE';
 }
 
-/** MySQL only; the status of the group's members since 5.7 as well. */
+/** What is asked of a server, as far as privileges depend on it. */
+export interface Asking {
+  /** That are on. */
+  readonly collectors: ReadonlySet<string>;
+  /** Of the collector `heartbeat`. */
+  readonly heartbeat?: { readonly database: string; readonly table: string } | undefined;
+  /** Of the collector `cdc_ready`: `name@host`. */
+  readonly cdcUser?: string | undefined;
+}
+
+/** Without options: of the collectors that are on by default, those that need something. */
+export const defaultAsking: Asking = {
+  collectors: new Set(['replication', 'perf_schema_replication', 'binlog', 'cdc_ready', 'dump_threads', 'activity']),
+};
+
+/** What the collectors need that are on, and nothing beyond it. */
+export function needsOf(
+  client: Pick<MysqlClient, 'flavour' | 'version' | 'logBin' | 'account'>,
+  { collectors, heartbeat, cdcUser }: Asking,
+): readonly Need[] {
+  const status = replicaStatusPrivilege(client);
+  const binlog = binlogPrivilege(client);
+  const isOthers = cdcUser !== undefined && accountOf(cdcUser) !== client.account;
+  const all: readonly Need[] = [
+    { collector: 'replication', privilege: status, gives: 'the status of a replica' },
+    ...performanceNeeds(client),
+    ...(heartbeat === undefined
+      ? []
+      : [
+          { collector: 'heartbeat', privilege: 'SELECT', ...heartbeat, gives: 'the heartbeats of the source' },
+          { collector: 'heartbeat', privilege: status, gives: 'which channel a heartbeat came by' },
+        ]),
+    { collector: 'slave_hosts', privilege: replicasPrivilege(client), gives: 'the replicas that have registered' },
+    ...(client.logBin
+      ? [
+          { collector: 'binlog', privilege: binlog, gives: 'the binary logs and the position in them' },
+          { collector: 'cdc_ready', privilege: binlog, gives: 'what is left out of the binary logs' },
+        ]
+      : []),
+    ...(isOthers
+      ? [{ collector: 'cdc_ready', privilege: 'SELECT', database: 'mysql', gives: `the grants of ${cdcUser}` }]
+      : []),
+    { collector: 'dump_threads', privilege: 'PROCESS', gives: 'who reads the binary log' },
+    { collector: 'activity', privilege: 'PROCESS', gives: 'transactions and lock waits of other accounts' },
+  ];
+  return all.filter(({ collector }) => collectors.has(collector));
+}
+
+const performanceTables: Readonly<Record<string, string>> = {
+  replication_connection_status: 'when the source was last heard of',
+  replication_connection_configuration: 'how often it should be heard of',
+  replication_applier_status_by_coordinator: 'what the coordinator of appliers has done',
+  replication_applier_status_by_worker: 'when the last transactions were committed',
+  replication_group_members: 'the members of the group',
+  replication_group_member_stats: 'the queues of the group',
+};
+
+/** MySQL only. Before 8.0.1 the tables have no times that could be read, so only the first two are asked. */
 function performanceNeeds(client: Kind): readonly Need[] {
-  if (client.flavour === 'mariadb') return [];
-  const collector = 'perf_schema_replication';
-  const tables = {
-    replication_connection_status: 'when the source was last heard of',
-    replication_connection_configuration: 'how often it should be heard of',
-    replication_applier_status_by_coordinator: 'what the coordinator of appliers has done',
-    replication_applier_status_by_worker: 'when the last transactions were committed',
-    replication_group_members: 'the members of the group',
-    replication_group_member_stats: 'the queues of the group',
-  };
-  return Object.entries(tables).map(([table, gives]) => ({
-    collector,
-    privilege: 'SELECT',
-    database: 'performance_schema',
-    table,
-    gives,
-  }));
+  if (client.flavour === 'mariadb' || !atLeast(client, 5, 7, 6)) return [];
+  const modern = atLeast(client, 8, 0, 1);
+  const needs = (collector: string, count: number, gives?: string): readonly Need[] =>
+    Object.entries(performanceTables)
+      .slice(0, count)
+      .map(([table, told]) => ({
+        ...{ collector, privilege: 'SELECT', database: 'performance_schema', table },
+        gives: gives ?? told,
+      }));
+  return [
+    ...needs('perf_schema_replication', modern ? 6 : 2),
+    // The lag by commit times; without them it is by the status alone.
+    ...(modern ? needs('replication', 4, 'its lag by commit times') : []),
+  ];
 }
 
 export function grantFor(privileges: readonly string[], account: string, on = '*.*'): string {

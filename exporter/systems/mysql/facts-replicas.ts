@@ -3,6 +3,7 @@ import type { Call } from '../../collector.ts';
 import { TargetError } from '../../runtime/errors.ts';
 import type { MysqlClient, Row } from './client.ts';
 import { withGrant } from './facts-errors.ts';
+import { replicasPrivilege } from './facts-grants.ts';
 import { atLeast } from './facts-version.ts';
 
 export interface RegisteredReplica {
@@ -25,9 +26,7 @@ export async function readReplicas(client: MysqlClient, call: Call): Promise<rea
   try {
     return (await client.query(replicasStatement(client), [], call)).map(replicaOf);
   } catch (error) {
-    const privilege =
-      client.flavour === 'mariadb' && atLeast(client, 10, 5, 2) ? 'REPLICATION MASTER ADMIN' : 'REPLICATION SLAVE';
-    throw withGrant(error, client.account, privilege);
+    throw withGrant(error, client.account, replicasPrivilege(client));
   }
 }
 

@@ -21,7 +21,7 @@ export interface DumpThread {
 export const dumpThreadsFact = factKey<readonly DumpThread[]>('mysql.dump_threads');
 
 /** More readers than this on one source is no sane set-up; the bound keeps the answer small. */
-const maxRows = 1000;
+const maxThreads = 1000;
 
 /**
  * The connections that read the binary log of this server. A thread can outlive its reader: seen for 32 s after kill -9.
@@ -33,10 +33,14 @@ export async function readDumpThreads(client: MysqlClient, call: Call): Promise<
   const table = threadTable(client);
   const rows = await client.query(
     `SELECT ID, USER, HOST, COMMAND, TIME, STATE, ID = CONNECTION_ID() AS own FROM ${table}
-      WHERE COMMAND IN ('Binlog Dump', 'Binlog Dump GTID') OR ID = CONNECTION_ID() LIMIT ${maxRows}`,
+      WHERE COMMAND IN ('Binlog Dump', 'Binlog Dump GTID') OR ID = CONNECTION_ID() LIMIT ${maxThreads + 2}`,
     [],
     call,
   );
+  // With our own connection. A part of them would be a wrong number, and one that looks right.
+  if (rows.length > maxThreads + 1) {
+    throw new TargetError('failed', `mysql ${client.at}: more than ${maxThreads} connections read its binary log`);
+  }
   if (!rows.some((row) => Number(row['own']) === 1)) {
     throw new TargetError('unsupported', `mysql ${client.at}: ${table} is empty: set performance_schema=ON`);
   }

@@ -5,7 +5,7 @@ import { binlogCollector } from './collector-binlog.ts';
 import { distanceCollector } from './collector-distance.ts';
 import { dumpThreadsCollector } from './collector-dump-threads.ts';
 import { gtidCollector } from './collector-gtid.ts';
-import { heartbeatTableCollector } from './collector-heartbeat-table.ts';
+import { heartbeatTableCollector, heartbeatTableOf } from './collector-heartbeat-table.ts';
 import { performanceCollector } from './collector-performance.ts';
 import { replicasCollector } from './collector-replicas.ts';
 import { replicationCollector } from './collector-replication.ts';
@@ -21,8 +21,11 @@ export const mysql = defineSystem({
   thresholds: { mysql_replication_lag_seconds: 'lag of a replica, in seconds' },
   up: mysqlUp,
   open: async (opening, call) => (await import('./client.ts')).openMysql(opening, call),
-  examine: async (client, call, { cdc_ready: written }, place) =>
-    (await import('./facts-doctor.ts')).examineMysql(client, call, cdcNeedsOf(written), place),
+  examine: async (client, call, { cdc_ready: cdc, heartbeat }, place, collectors) => {
+    const needs = cdcNeedsOf(cdc);
+    const asking = { collectors, heartbeat: heartbeatTableOf(heartbeat), cdcUser: needs.user };
+    return (await import('./facts-doctor.ts')).examineMysql(client, call, needs, place, asking);
+  },
   collectors: [
     replicationCollector,
     performanceCollector,

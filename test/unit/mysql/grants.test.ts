@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { known, unknown } from '../../../exporter/runtime/known.ts';
 import {
@@ -11,7 +12,8 @@ import {
 } from '../../../exporter/systems/mysql/facts-cdc.ts';
 import type { Place } from '../../../exporter/system.ts';
 import { clockFinding, examineMysql, grantFindings } from '../../../exporter/systems/mysql/facts-doctor.ts';
-import { grantsOf, holds, needsOf } from '../../../exporter/systems/mysql/facts-grants.ts';
+import { defaultAsking, grantsOf, holds, needsOf } from '../../../exporter/systems/mysql/facts-grants.ts';
+import { mysql } from '../../../exporter/systems/mysql/index.ts';
 import { serverOf } from '../../../exporter/systems/mysql/facts-server.ts';
 import { parseVersion } from '../../../exporter/systems/mysql/facts-version.ts';
 import { fakeClient, testCall } from './fake-client.ts';
@@ -93,11 +95,11 @@ test('grants: a server that makes lines of megabytes or patterns of wildcards co
 });
 
 test('what is needed follows flavour and version, and a missing one is told with the exact GRANT', () => {
-  const of = (version: string): string[] => needsOf(fakeClient(version, {})).map((n) => n.privilege);
-  assert.deepEqual(of('9.7.4').slice(0, 2), ['REPLICATION CLIENT', 'REPLICATION CLIENT']);
-  assert.deepEqual(of('10.4.1-MariaDB').slice(0, 2), ['REPLICATION CLIENT', 'REPLICATION CLIENT']);
-  assert.deepEqual(of('10.5.2-MariaDB').slice(0, 2), ['REPLICATION SLAVE ADMIN', 'BINLOG MONITOR']);
-  assert.deepEqual(of('10.11.19-MariaDB').slice(0, 2), ['REPLICA MONITOR', 'BINLOG MONITOR']);
+  const of = (version: string): string[] => needsOf(fakeClient(version, {}), { collectors: new Set(['replication', 'binlog']) }).filter((n) => n.database === undefined).map((n) => n.privilege); // prettier-ignore
+  assert.deepEqual(of('9.7.4'), ['REPLICATION CLIENT', 'REPLICATION CLIENT']);
+  assert.deepEqual(of('10.4.1-MariaDB'), ['REPLICATION CLIENT', 'REPLICATION CLIENT']);
+  assert.deepEqual(of('10.5.2-MariaDB'), ['REPLICATION SLAVE ADMIN', 'BINLOG MONITOR']);
+  assert.deepEqual(of('10.11.19-MariaDB'), ['REPLICA MONITOR', 'BINLOG MONITOR']);
   const client = fakeClient('10.11.19-MariaDB', {});
   const findings = grantFindings(client, grantsOf(['GRANT BINLOG MONITOR ON *.* TO `exporter`@`%`']));
   assert.deepEqual(
@@ -108,6 +110,60 @@ test('what is needed follows flavour and version, and a missing one is told with
       ['grant_process', false, "GRANT PROCESS ON *.* TO 'exporter'@'%'"],
     ],
   );
+});
+
+test('the GRANT lines are those of the collectors that are on, with their options', async () => {
+  const fixes = async (version: string, collectors: object, logBin = true): Promise<readonly string[]> => {
+    const client = fakeClient(
+      version,
+      {
+        'SHOW GLOBAL VARIABLES': Object.entries({ ...good, version, read_only: 'OFF' }).map(
+          ([Variable_name, Value]) => ({ Variable_name, Value }),
+        ),
+        'SHOW GRANTS': [{ g: 'GRANT USAGE ON *.* TO `exporter`@`%`' }],
+        'SHOW REPLICA STATUS': [],
+        'SHOW ALL SLAVES STATUS': [],
+        'SHOW SLAVE STATUS': [],
+        'SHOW SESSION STATUS': [{ Variable_name: 'Ssl_cipher', Value: 'x' }],
+        'SELECT UNIX_TIMESTAMP': [{ now_ms: '1700000000000.000' }],
+      },
+      { logBin },
+    );
+    const target = { name: 'db', kind: 'mysql', address: { host: '127.0.0.1', port: 1 }, collectors };
+    const bound = mysql.bind(target, () => assert.fail('no reference'));
+    const found = await bound.examine(client, testCall());
+    return found.filter((f) => f.check.startsWith('grant_')).map((f) => f.fix?.replace(" TO 'exporter'@'%'", '') ?? '');
+  };
+  const none = Object.fromEntries(mysql.collectors.map(({ name }) => [name, false as const]));
+  assert.deepEqual(await fixes('10.11.19-MariaDB', none), []);
+  const some = { ...none, heartbeat: { database: 'shop', table: 'beats' }, slave_hosts: {} };
+  assert.deepEqual(await fixes('10.11.19-MariaDB', some), [
+    'GRANT SELECT ON shop.beats',
+    'GRANT REPLICA MONITOR ON *.*',
+    'GRANT REPLICATION MASTER ADMIN ON *.*',
+  ]);
+  assert.deepEqual(await fixes('9.7.4', some), [
+    'GRANT SELECT ON shop.beats',
+    'GRANT REPLICATION CLIENT ON *.*',
+    'GRANT REPLICATION SLAVE ON *.*',
+  ]);
+  const reader = { ...none, cdc_ready: { cdc_user: 'maxwell@%' } };
+  assert.deepEqual(await fixes('9.7.4', reader), ['GRANT REPLICATION CLIENT ON *.*', 'GRANT SELECT ON mysql.*']);
+  assert.deepEqual(await fixes('9.7.4', { ...none, cdc_ready: { cdc_user: 'exporter' } }, false), []);
+  assert.deepEqual(await fixes('10.11.19-MariaDB', { ...none, binlog: {} }), ['GRANT BINLOG MONITOR ON *.*']);
+  assert.deepEqual(await fixes('10.11.19-MariaDB', { ...none, binlog: {} }, false), [], 'there are none to look at');
+  const old = await fixes('5.7.44', { ...none, perf_schema_replication: {} });
+  assert.deepEqual(old, [
+    'GRANT SELECT ON performance_schema.replication_connection_status',
+    'GRANT SELECT ON performance_schema.replication_connection_configuration',
+  ]);
+  // by default, as deploy/sql/exporter-mysql.sql has them
+  const byDefault = await fixes('8.4.9', {});
+  const file = readFileSync(new URL('../../../deploy/sql/exporter-mysql.sql', import.meta.url), 'utf8');
+  for (const fix of byDefault) assert.ok(file.includes(`${fix} TO `), fix);
+  assert.equal(byDefault.length, 8);
+  for (const name of defaultAsking.collectors)
+    assert.equal(mysql.collectors.find((c) => c.name === name)?.defaultOn, true, name);
 });
 
 const good = {

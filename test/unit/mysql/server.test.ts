@@ -198,6 +198,17 @@ test('without PROCESS the list holds only own threads: denied, not 0', async () 
   });
 });
 
+test('more readers than are listed: nothing is counted, and that is said', async () => {
+  const rows = Array.from({ length: 1002 }, (_, ID) => ({ ...own, ID, COMMAND: 'Binlog Dump', own: 0 }));
+  const answers = { 'SHOW GRANTS': grants('GRANT PROCESS ON *.* TO `exporter`@`%`') };
+  await assert.rejects(readDumpThreads(fakeClient('9.7.4', { ...answers, 'SELECT ID': rows }), testCall()), {
+    code: 'failed',
+    message: /more than 1000 connections read its binary log/,
+  });
+  const just = fakeClient('9.7.4', { ...answers, 'SELECT ID': [...rows.slice(0, 1000), own] });
+  assert.equal((await readDumpThreads(just, testCall())).length, 1000);
+});
+
 test('doctor asks what the collector asks: by the options in the inventory, or their defaults', () => {
   const day = 86_400;
   const defaults = { rowMetadata: 'any', gtid: false, minRetentionSeconds: day, allowFilters: false, user: undefined };
