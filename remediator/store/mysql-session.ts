@@ -112,8 +112,15 @@ export async function openSession(place: MysqlPlace): Promise<Session> {
       begin((error, value) => {
         clearTimeout(timer);
         if (!waiting.delete(reject)) return; // rejected before
-        if (error === null || error === undefined) resolve(value);
-        else reject(storeErrorOf(error, at));
+        if (error === null || error === undefined) {
+          resolve(value);
+          return;
+        }
+        const failure = storeErrorOf(error, at);
+        reject(failure);
+        // Now: a reset that a write has met is told here before any event of the connection (seen on mysql2 3.24), and
+        // whoever tries the next session of the pool would be given this one again, without a turn for the event between.
+        if (failure instanceof LostSessionError) close();
       });
     });
   const query = <T>(sql: string, values: readonly Value[]): Promise<T> =>
