@@ -3,6 +3,7 @@ import { constants } from 'node:fs';
 import { access, readFile, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Inventory } from '../exporter/config/inventory.ts';
+import type { Path, Problem } from '../exporter/config/places.ts';
 import { messageOf } from '../exporter/runtime/errors.ts';
 import type { Policy } from './guard.ts';
 import type { KnownAction } from './policies.ts';
@@ -11,21 +12,32 @@ import type { Settings } from './settings.ts';
 /** Kinds of targets whose repair ends and starts a process. */
 const supervisedKinds: ReadonlySet<string> = new Set(['maxwell', 'cdc-service', 'jvm']);
 
-/** One line for each thing that would keep it from working: where, what, and the fix. */
+export interface Problems {
+  /** In pipemedic.yml: the path, the reason, the fix. */
+  readonly settings: readonly string[];
+  readonly policies: readonly Problem[];
+}
+
+/** Each thing that would keep it from working. */
 export async function problemsOf(
   inventory: Inventory,
   settings: Settings,
   policies: readonly Policy[],
   actions: readonly KnownAction[],
-): Promise<readonly string[]> {
-  return [
-    ...(await unusablePaths(settings)),
-    ...(await unreadableSecrets(settings)),
-    ...unsupervised(inventory, settings, policies, actions),
-    ...unreachableTargets(inventory, policies, actions),
-    ...unknowable(inventory, settings, policies, actions),
-    ...unapprovable(settings, policies),
-  ];
+): Promise<Problems> {
+  return {
+    settings: [...(await unusablePaths(settings)), ...(await unreadableSecrets(settings))],
+    policies: [
+      ...unsupervised(inventory, settings, policies, actions),
+      ...unreachableTargets(inventory, policies, actions),
+      ...unknowable(inventory, settings, policies, actions),
+      ...unapprovable(settings, policies),
+    ],
+  };
+}
+
+function ofPolicy(index: number, path: Path, reason: string): Problem {
+  return { path: ['policies', index, ...path], reason };
 }
 
 /** A guard that could never tell would hold up every repair: `auto` would promise what it cannot do. */
@@ -34,16 +46,19 @@ function unknowable(
   settings: Settings,
   policies: readonly Policy[],
   actions: readonly KnownAction[],
-): string[] {
+): Problem[] {
   return policies.flatMap((policy, i) => {
     if (policy.mode !== 'auto') return [];
     const kinds = actions.find((a) => a.name === policy.action)?.kinds ?? [];
     return targetsOf(inventory, policy, kinds)
       .filter((name) => needsLogin.has(inventory.targets.get(name)?.kind ?? ''))
       .filter((name) => settings.auth.get(name) === undefined && inventory.targets.get(name)?.auth === undefined)
-      .map(
-        (name) =>
-          `policies[${i}].mode: auto is not possible on ${name}: nobody may log in there, and every guard that looks at it would be unknown. Add remediation.auth.${name}, or write mode: observe`,
+      .map((name) =>
+        ofPolicy(
+          i,
+          ['mode'],
+          `auto is not possible on ${name}: nobody may log in there, and every guard that looks at it would be unknown. Add remediation.auth.${name}, or write mode: observe`,
+        ),
       );
   });
 }
@@ -52,7 +67,7 @@ function unknowable(
 const needsLogin: ReadonlySet<string> = new Set(['mysql']);
 
 /** As soon as people have names, somebody must have the role that a policy asks for. */
-function unapprovable(settings: Settings, policies: readonly Policy[]): string[] {
+function unapprovable(settings: Settings, policies: readonly Policy[]): Problem[] {
   if (settings.apiTokens.length === 0) return [];
   const roles = new Set(settings.apiTokens.flatMap((t) => t.roles));
   return policies.flatMap((policy, i) => {
@@ -60,7 +75,11 @@ function unapprovable(settings: Settings, policies: readonly Policy[]): string[]
     // an auto policy asks too: outside of its hours, and after it was demoted
     if (policy.mode === 'observe' || roles.has(role) || roles.has('*')) return [];
     return [
-      `policies[${i}].approval.role: nobody in remediation.api.tokens has the role ${role}. Add it to the roles of a token, or name another role`,
+      ofPolicy(
+        i,
+        ['approval', 'role'],
+        `nobody in remediation.api.tokens has the role ${role}. Add it to the roles of a token, or name another role`,
+      ),
     ];
   });
 }
@@ -129,14 +148,17 @@ function unsupervised(
   settings: Settings,
   policies: readonly Policy[],
   actions: readonly KnownAction[],
-): string[] {
+): Problem[] {
   return policies.flatMap((policy, i) => {
     const kinds = (actions.find((a) => a.name === policy.action)?.kinds ?? []).filter((k) => supervisedKinds.has(k));
     return targetsOf(inventory, policy, kinds)
       .filter((name) => !settings.supervisors.has(name))
-      .map(
-        (name) =>
-          `policies[${i}].action: ${policy.action} may be wanted for ${name}, but remediation.supervisors.${name} is missing. Name the supervisor of ${name}, or add target: to the match`,
+      .map((name) =>
+        ofPolicy(
+          i,
+          ['action'],
+          `${policy.action} may be wanted for ${name}, but remediation.supervisors.${name} is missing. Name the supervisor of ${name}, or add target: to the match`,
+        ),
       );
   });
 }
@@ -145,25 +167,37 @@ function unreachableTargets(
   inventory: Inventory,
   policies: readonly Policy[],
   actions: readonly KnownAction[],
-): string[] {
+): Problem[] {
   return policies.flatMap((policy, i) => {
     const named = policy.match['target'];
     const kinds = actions.find((a) => a.name === policy.action)?.kinds ?? [];
     if (named === undefined || named === '') {
       if (targetsOf(inventory, policy, kinds).length > 0) return [];
       return [
-        `policies[${i}].action: ${policy.action} works on ${kinds.join(', ')}, and the inventory has none. Take the policy out`,
+        ofPolicy(
+          i,
+          ['action'],
+          `${policy.action} works on ${kinds.join(', ')}, and the inventory has none. Take the policy out`,
+        ),
       ];
     }
     const target = inventory.targets.get(named);
     if (target === undefined) {
       return [
-        `policies[${i}].match.target: there is no target ${named}. Name one of: ${[...inventory.targets.keys()].join(', ')}`,
+        ofPolicy(
+          i,
+          ['match', 'target'],
+          `there is no target ${named}. Name one of: ${[...inventory.targets.keys()].join(', ')}`,
+        ),
       ];
     }
     if (kinds.includes(target.kind)) return [];
     return [
-      `policies[${i}].match.target: ${named} is of kind ${target.kind}, and ${policy.action} works on ${kinds.join(', ')}. Name another target`,
+      ofPolicy(
+        i,
+        ['match', 'target'],
+        `${named} is of kind ${target.kind}, and ${policy.action} works on ${kinds.join(', ')}. Name another target`,
+      ),
     ];
   });
 }

@@ -1,9 +1,10 @@
 // policies.yml: which alert may be answered by which action, how far and how often, and what holds for all of them.
 import { dirname, resolve } from 'node:path';
-import { z } from 'zod';
+import type { z } from 'zod';
 import type { Inventory } from '../exporter/config/inventory.ts';
-import { readYaml } from '../exporter/config/loader.ts';
-import { problemsOf } from '../exporter/config/problems.ts';
+import { readPlacedYaml } from '../exporter/config/loader.ts';
+import { nowhere, placeText, type Path, type Places, type Problem } from '../exporter/config/places.ts';
+import { issuesOf } from '../exporter/config/problems.ts';
 import { ConfigError } from '../exporter/runtime/errors.ts';
 import type { Limits, Policy, PolicyFile } from './guard.ts';
 import { lowerMode } from './guards/mode.ts';
@@ -21,7 +22,12 @@ export interface KnownAction {
   readonly objectLabels?: Readonly<Record<string, string>>;
 }
 
-type Places = Pick<Inventory, 'targets' | 'pipelines'>;
+type Scopes = Pick<Inventory, 'targets' | 'pipelines'>;
+
+export interface PlacedPolicies extends PolicyFile {
+  /** What is found later, with the file and the line. */
+  readonly located: (problem: Problem) => string;
+}
 
 /** What holds when policies.yml says nothing of it. */
 export const defaultLimits: Limits = limitsOf(
@@ -35,9 +41,10 @@ export const defaultLimits: Limits = limitsOf(
 export async function loadPolicies(
   file: string,
   actions: readonly KnownAction[],
-  inventory?: Places,
-): Promise<PolicyFile> {
-  return policyFileOf(await readYaml(file), file, actions, inventory);
+  inventory?: Scopes,
+): Promise<PlacedPolicies> {
+  const { document, places } = await readPlacedYaml(file);
+  return policyFileOf(document, file, actions, inventory, places);
 }
 
 /** @throws ConfigError with every problem found */
@@ -50,20 +57,26 @@ export function policyFileOf(
   document: unknown,
   file: string,
   actions: readonly KnownAction[],
-  inventory?: Places,
-): PolicyFile {
+  inventory?: Scopes,
+  places: Places = nowhere,
+): PlacedPolicies {
+  const located = ({ path, reason }: Problem): string => `${placeText(path, document, places)}: ${reason}`;
+  const refuse = (problems: readonly Problem[]): never => {
+    throw new ConfigError(file, problems.map(located));
+  };
   const parsed = policyFileSchema.safeParse(document);
-  if (!parsed.success) throw new ConfigError(file, problemsOf(parsed.error, policyFileSchema, document));
+  if (!parsed.success) return refuse(issuesOf(parsed.error, policyFileSchema, document));
   const written = parsed.data;
   const problems = [
     ...written.policies.flatMap((p, i) => wrongPolicy(p, i, written.policies, actions)),
     ...(inventory === undefined ? [] : wrongScopes(written, inventory)),
   ];
-  if (problems.length > 0) throw new ConfigError(file, problems);
+  if (problems.length > 0) return refuse(problems);
   return {
     policies: written.policies.map(policyOf),
     limits: limitsOf(written),
     rules: written.rules.map((glob) => resolve(dirname(file), glob)),
+    located,
   };
 }
 
@@ -109,81 +122,75 @@ function wrongPolicy(
   index: number,
   all: readonly WrittenPolicy[],
   actions: readonly KnownAction[],
-): string[] {
+): Problem[] {
   const at = ['policies', index];
-  const problems: string[] = [];
+  const problems: Problem[] = [];
+  const wrong = (path: Path, reason: string): void => void problems.push({ path: [...at, ...path], reason });
   if (all.findIndex((other) => other.name === p.name) < index) {
-    problems.push(`policies[${index}].name: ${p.name} is there twice. Give each its own name`);
+    wrong(['name'], `${p.name} is there twice. Give each its own name`);
   }
   const wider = all.slice(0, index).find((o) => Object.entries(o.match).every(([k, v]) => p.match[k] === v));
   if (wider !== undefined) {
-    problems.push(
-      `policies[${index}].match: policy ${wider.name} above takes every alert that fits here. Write ${p.name} before it, or match other labels`,
+    wrong(
+      ['match'],
+      `policy ${wider.name} above takes every alert that fits here. Write ${p.name} before it, or match other labels`,
     );
   }
-  if (p.pace.window === 0) {
-    problems.push(`policies[${index}].pace.window: 0 would count nothing. Set a window such as 1h`);
-  }
-  if ((p.pace.max_runs_total ?? p.pace.max_runs) < p.pace.max_runs) {
-    problems.push(
-      `policies[${index}].pace.max_runs_total: ${p.pace.max_runs_total} is less than the ${p.pace.max_runs} of one target. Write at least ${p.pace.max_runs}`,
-    );
+  const { window, max_runs: most, max_runs_total: total } = p.pace;
+  if (window === 0) wrong(['pace', 'window'], '0 would count nothing. Set a window such as 1h');
+  if ((total ?? most) < most) {
+    wrong(['pace', 'max_runs_total'], `${total} is less than the ${most} of one target. Write at least ${most}`);
   }
   problems.push(...wrongAction(at, p, actions));
   for (const [i, link] of p.then.entries()) {
     const mode = link.mode ?? p.mode;
-    const path = [...at, 'then', i];
     if (lowerMode(mode, p.mode) !== mode) {
-      problems.push(
-        `${z.core.toDotPath([...path, 'mode'])}: ${mode} is above the policy's own mode ${p.mode}. Write ${p.mode} or less`,
-      );
+      wrong(['then', i, 'mode'], `${mode} is above the policy's own mode ${p.mode}. Write ${p.mode} or less`);
     }
-    problems.push(...wrongAction(path, { ...link, mode }, actions));
+    problems.push(...wrongAction([...at, 'then', i], { ...link, mode }, actions));
   }
   return problems;
 }
 
 function wrongAction(
-  at: readonly (string | number)[],
+  at: Path,
   { action: name, params, mode }: { readonly action: string; readonly params: Json; readonly mode: Policy['mode'] },
   actions: readonly KnownAction[],
-): string[] {
-  const path = (...more: readonly PropertyKey[]): string => z.core.toDotPath([...at, ...more]);
+): Problem[] {
   const action = actions.find((a) => a.name === name);
   if (action === undefined) {
-    return [`${path('action')}: there is no action ${name}. Name one of: ${actions.map((a) => a.name).join(', ')}`];
+    const reason = `there is no action ${name}. Name one of: ${actions.map((a) => a.name).join(', ')}`;
+    return [{ path: [...at, 'action'], reason }];
   }
-  const { highestMode = 'auto' } = action;
-  const problems: string[] = [];
+  const { highestMode = 'auto', objectLabels = {} } = action;
+  const problems: Problem[] = [];
   if (lowerMode(mode, highestMode) !== mode) {
-    problems.push(`${path('mode')}: ${name} is never done without a person. Write ${highestMode} or observe`);
+    const reason = `${name} is never done without a person. Write ${highestMode} or observe`;
+    problems.push({ path: [...at, 'mode'], reason });
   }
   const checked = action.params.safeParse(params);
   if (checked.success) return problems;
-  for (const issue of checked.error.issues) {
-    if (isFilledLater(issue, params, action.objectLabels ?? {})) continue;
-    problems.push(`${path('params', ...issue.path)}: ${issue.message}`);
+  for (const { path, reason } of issuesOf(checked.error, action.params, params)) {
+    if (!isFilledLater(path, params, objectLabels)) problems.push({ path: [...at, 'params', ...path], reason });
   }
   return problems;
 }
 
 /** A parameter that names the object within the target comes from the alert's labels. */
-function isFilledLater(issue: z.core.$ZodIssue, params: Json, objectLabels: Readonly<Record<string, string>>): boolean {
-  const [name] = issue.path;
+function isFilledLater([name]: Path, params: Json, objectLabels: Readonly<Record<string, string>>): boolean {
   if (typeof name !== 'string' || !Object.hasOwn(objectLabels, name)) return false;
   return typeof params === 'object' && params !== null && !Object.hasOwn(params, name);
 }
 
-function wrongScopes({ maintenance }: WrittenFile, { targets, pipelines }: Places): string[] {
+function wrongScopes({ maintenance }: WrittenFile, { targets, pipelines }: Scopes): Problem[] {
   return maintenance.flatMap(({ scope }, i) => {
     const [kind = '', ...rest] = scope.split(':');
     if (kind === 'global') return [];
     const name = rest.join(':');
     const names = kind === 'target' ? [...targets.keys()] : pipelines.map((p) => p.name);
     if (names.includes(name)) return [];
-    return [
-      `maintenance[${i}].scope: there is no ${kind} ${name}. Name one of: ${names.join(', ') || 'none is there'}`,
-    ];
+    const reason = `there is no ${kind} ${name}. Name one of: ${names.join(', ') || 'none is there'}`;
+    return [{ path: ['maintenance', i, 'scope'], reason }];
   });
 }
 

@@ -18,8 +18,7 @@ import { problemsOf } from './check.ts';
 import { createEvaluator } from './evaluator.ts';
 import { CommandError } from './commands.ts';
 import { doctorText, examineAll, isIll } from './doctor.ts';
-import type { PolicyFile } from './guard.ts';
-import { loadPolicies } from './policies.ts';
+import { loadPolicies, type PlacedPolicies } from './policies.ts';
 import { unansweredAlerts } from './policy-rules.ts';
 import type { ViewedPolicy } from './promotion.ts';
 import { drainMs, serve, type Serving } from './serve.ts';
@@ -39,7 +38,7 @@ export interface Files {
 interface Loaded {
   readonly inventory: Inventory;
   readonly settings: Settings;
-  readonly policyFile: PolicyFile;
+  readonly policyFile: PlacedPolicies;
 }
 
 /** @throws ConfigError with all that is wrong in the first file that is */
@@ -60,11 +59,9 @@ async function allProblems({ inventory, settings, policyFile }: Loaded, web?: st
     ...(await missingSecrets(inventory)),
   ];
   const judged = await problemsOf(inventory, settings, policyFile.policies, actions);
-  const ofPolicies = (problem: string): boolean => problem.startsWith('policies[');
-  found.push(...judged.map((problem) => (ofPolicies(problem) ? problem : inventory.located(problem))));
   return {
-    config: found.filter((problem) => !ofPolicies(problem)),
-    policies: [...found.filter(ofPolicies), ...(await unansweredAlerts(policyFile))],
+    config: [...found, ...judged.settings.map(inventory.located)],
+    policies: [...judged.policies, ...(await unansweredAlerts(policyFile))].map(policyFile.located),
   };
 }
 

@@ -5,7 +5,7 @@ import { fieldOf, readFiles } from './files.ts';
 import { inventoryOf, type Inventory } from './inventory.ts';
 import { merge } from './merge.ts';
 
-export { readYaml } from './yaml.ts';
+export { readPlacedYaml, readYaml } from './yaml.ts';
 
 /**
  * Reads and checks pipemedic.yml and what it includes: `include: [team-a.yml, conf.d, 'teams/*.yml']`, relative to the

@@ -3,7 +3,7 @@ import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { EVENT_ID, getScalarValue, load, parseEvents, YAMLException } from 'js-yaml';
 import { ConfigError, messageOf } from '../runtime/errors.ts';
-import type { Path } from './places.ts';
+import type { Path, Places } from './places.ts';
 
 /** A file that is larger is no inventory. */
 const mostBytes = 32 * 1024 * 1024;
@@ -39,13 +39,20 @@ export function parseYaml(text: string, shown: string): unknown {
 
 /** @throws ConfigError naming the file, and for a syntax error the line */
 export async function readYaml(file: string): Promise<unknown> {
+  return (await readPlacedYaml(file)).document;
+}
+
+/** With the way from its paths to its lines. @throws ConfigError naming the file, and for a syntax error the line */
+export async function readPlacedYaml(file: string): Promise<{ readonly document: unknown; readonly places: Places }> {
   let text: string;
   try {
     text = await readText(file);
   } catch (error) {
     throw new ConfigError(file, [`it cannot be read: ${messageOf(error)}. Name a readable file`]);
   }
-  return parseYaml(text, file);
+  const document = parseYaml(text, file);
+  const lineOf = linesOf(text);
+  return { document, places: { at: (path) => `${file}:${String(lineOf(path))}`, within: (path) => path } };
 }
 
 /** js-yaml's own reasons (5.5), where they do not tell people what to do; never a part of the text that may be a secret. */

@@ -62,7 +62,7 @@ for (const [what, change, told] of others) {
       const question = await asked(b);
       change(b);
       let woken = 0;
-      await assert.rejects(answer(b, 'approve', question, { changed: () => void woken++ }), refusalOf(told));
+      await assert.rejects(answer(b, 'approve', question, { changed: () => (woken += 1) }), refusalOf(told));
       assert.equal((await b.store.approval(question.id))?.state, 'requested', 'nothing was decided');
       assert.equal((await b.store.auditOf({ object: question.id, limit: 1 })).length, 0);
       const episode = await b.store.episode(question.episodeId);

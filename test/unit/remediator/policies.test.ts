@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { z } from 'zod';
+import { pathText } from '../../../exporter/config/places.ts';
 import { ConfigError } from '../../../exporter/runtime/errors.ts';
 import { defaultLimits, loadPolicies, longestWindowMs, policyFileOf } from '../../../remediator/policies.ts';
 import { unansweredAlerts } from '../../../remediator/policy-rules.ts';
@@ -166,7 +167,8 @@ test('policies are compared with the rules that they answer', async () => {
     const file = join(dir, 'policies.yml');
     const check = async (policies: readonly object[], globs = ['*.rules.yml']): Promise<string> => {
       await writeFile(file, JSON.stringify({ policies, rules: globs }));
-      return (await unansweredAlerts(await loadPolicies(file, actions))).join('\n');
+      const found = await unansweredAlerts(await loadPolicies(file, actions));
+      return found.map(({ path, reason }) => `${pathText(path)}: ${reason}`).join('\n');
     };
     const fine = { ...policy, match: { alertname: 'Sick', severity: 'critical', team: 'a', target: 'svc1' } };
     assert.equal(await check([fine]), '');
