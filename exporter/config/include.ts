@@ -53,7 +53,9 @@ async function fitting(pattern: string, base: string): Promise<Included> {
   try {
     for await (const name of glob(pattern, { cwd: base })) all.push(name);
   } catch (error) {
-    return { problem: `${pattern} cannot be looked for: ${messageOf(error)}. Name a folder or a file` };
+    // A pattern of 64 KiB, for one
+    const shown = pattern.length > 100 ? `${pattern.slice(0, 100)}…` : pattern;
+    return { problem: `${shown} cannot be looked for: ${messageOf(error)}. Name a folder or a file` };
   }
   const written = pattern.split('/');
   return chosen(`that fits ${pattern}`, all, (part) => written.includes(part));

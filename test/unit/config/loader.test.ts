@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
-import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, rename, rm, symlink, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { test, type TestContext } from 'node:test';
-import type { Inventory } from '../../../exporter/config/inventory.ts';
+import { inventoryOf, type Inventory } from '../../../exporter/config/inventory.ts';
 import { loadInventory, readYaml } from '../../../exporter/config/loader.ts';
 import { summaryOf } from '../../../exporter/config/summary.ts';
 import { linesOf } from '../../../exporter/config/yaml.ts';
@@ -396,5 +397,55 @@ test('what the remediator finds in its block is told with its file and line too'
   assert.throws(
     () => settingsOf(inventory, 'pipemedic.yml'),
     /\/pipemedic\.yml:4: remediation\.store: "s" cannot stand here/,
+  );
+});
+
+for (const [name, text, problem] of [
+  ['a key of several words twice', '"a b": 1\n"a b": 2\n', ':2: not YAML: a key is there twice. Take one out'],
+  [
+    'an entry that is no name',
+    `include: [1]\n${one('a')}`,
+    ':1: include[0]: 1 is a number. Write the name of a file or folder, or a glob',
+  ],
+] as const) {
+  test(`refused with its reason: ${name}`, async (t) => {
+    const folder = await folderWith(t, { 'pipemedic.yml': text });
+    assert.deepEqual(await refused(folder), [`pipemedic.yml${problem}`]);
+  });
+}
+
+test('refused with its reason: a file that is too large', async (t) => {
+  const folder = await folderWith(t, { 'pipemedic.yml': one('a') });
+  await truncate(join(folder, 'pipemedic.yml'), 33 << 20);
+  assert.deepEqual(await refused(folder), ['it cannot be read: it has more than 32 MiB. Name a readable file']);
+});
+
+test('refused with its reason: a pattern that nothing can be looked for with', async (t) => {
+  const pattern = `${'*a'.repeat(40_000)}.yml`;
+  const folder = await folderWith(t, { 'pipemedic.yml': `include: ["${pattern}"]\n${one('a')}` });
+  const [problem = '', ...others] = await refused(folder);
+  assert.deepEqual(others, []);
+  assert.match(problem, /^pipemedic\.yml:1: include\[0\]: .* cannot be looked for: .*\. Name a folder or a file$/);
+  assert.ok(problem.length < 1000, `${problem.length} characters`);
+});
+
+const uuid = '/proc/sys/kernel/random/uuid'; // another one at each reading
+test('refused with its reason: files that never hold still', { skip: !existsSync(uuid) }, async (t) => {
+  const folder = await folderWith(t, { 'pipemedic.yml': `include: [part.yml]\n${one('a')}` });
+  await symlink(uuid, join(folder, 'part.yml'));
+  assert.deepEqual(await refused(folder), [
+    'its files changed while they were read, 5 times. Try again when nobody writes them',
+  ]);
+});
+
+test('refused with its reason: a list of files in a document that is not read from one', () => {
+  const document = { include: ['a.yml'], targets: [{ name: 'a', kind: 'fake', address: { id: 'x' } }] };
+  assert.throws(
+    () => inventoryOf(document, 'pipemedic.yml', [fakeSystem({})]),
+    (error: unknown) => {
+      assert.ok(error instanceof ConfigError);
+      assert.deepEqual(error.problems, ['include: a list cannot stand here. Take it out']);
+      return true;
+    },
   );
 });
