@@ -87,6 +87,8 @@ export function createPoller(context: Context): Poller {
         nextMs.set(source.name, clock.nowMs() + intervalOf(mine, clock.nowMs()));
         for (const { id } of mine) await closeIfOver(context, absent, id);
       }
+      const asked = new Set(sources.map((s) => s.name));
+      for (const episode of open) if (!asked.has(episode.source)) await closeIfLeft(context, episode);
       const stillOpen = new Set(open.map((e) => e.id));
       for (const id of absent.keys()) if (!stillOpen.has(id)) absent.delete(id);
     },
@@ -254,6 +256,26 @@ async function closeIfOver(
   log.info({ episode: id, outcome, alertname: episode.labels['alertname'] }, 'an episode was closed');
 }
 
+/**
+ * Its source is no longer configured: nobody would ever close it, and people would be told of it without end. Another
+ * remediator of the same store may still ask.
+ */
+async function closeIfLeft({ store, clock, log }: Context, episode: Episode): Promise<void> {
+  const { id, version, alertSeenMs = 0, lastFiringMs } = episode;
+  const nowMs = clock.nowMs();
+  if (nowMs - Math.max(alertSeenMs, lastFiringMs) < vanishedAfterMs) return;
+  const outcome = withoutFacts(await store.runsOf({ episodeId: id, limit: 100 }));
+  if (!(await store.closeEpisode(id, version, outcome, nowMs))) return;
+  log.warn(
+    { episode: id, outcome, source: episode.source },
+    'an episode was closed: its source is no longer configured',
+  );
+}
+
+function withoutFacts(runs: readonly Run[]): EpisodeOutcome {
+  return runs.some((r) => r.outcome === 'failed' || r.outcome === 'outcome_unknown') ? 'failed' : 'vanished';
+}
+
 /** A resolved notification alone means nothing: it also comes when Prometheus or the exporter dies. */
 function outcomeOf(
   episode: Episode,
@@ -266,7 +288,7 @@ function outcomeOf(
     return runs.some((r) => r.outcome === 'verified') ? 'repaired' : 'healed';
   }
   if (absence.wholeSinceMs === undefined || nowMs - absence.wholeSinceMs < vanishedAfterMs) return undefined;
-  return runs.some((r) => r.outcome === 'failed' || r.outcome === 'outcome_unknown') ? 'failed' : 'vanished';
+  return withoutFacts(runs);
 }
 
 /** What the newest evaluation saw: the guard `already_fixed` says no exactly when the facts are healthy. */

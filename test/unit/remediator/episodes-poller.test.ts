@@ -315,3 +315,35 @@ test('a late copy of an alert that Alertmanager has active long after the end op
     );
   }
 });
+
+test('an alert of a source that is no longer configured: over once nobody has seen it for a quarter of an hour', async () => {
+  await using b = await bench();
+  const { store, clock, episode } = b;
+  await b.facts('unknown');
+  const [decision] = await store.decisionsOf(episode.id);
+  assert.ok(decision);
+  await store.enqueue(refused(episode, decision), clock.nowMs());
+  const poller = createPoller({
+    ...{ store, clock, metrics: createMetrics('test'), log: createLog('test', 'silent') },
+    sources: [],
+  });
+  clock.aheadMs += 14 * minute;
+  await poller.tick(AbortSignal.timeout(5_000));
+  assert.equal((await b.now()).state, 'open');
+  // another remediator of the same store still polls it
+  await store.setAlertState(episode.id, 'active', '', clock.nowMs());
+  clock.aheadMs += 2 * minute;
+  await poller.tick(AbortSignal.timeout(5_000));
+  assert.equal((await b.now()).state, 'open');
+  clock.aheadMs += 14 * minute;
+  const hold = await win(store, await b.now(), clock.nowMs());
+  await poller.tick(AbortSignal.timeout(5_000));
+  assert.equal((await b.now()).state, 'open', 'while a run of it is under way');
+  await store.endRun(hold, { outcome: 'failed', because: '', cooldownMs: 0 }, clock.nowMs);
+  await poller.tick(AbortSignal.timeout(5_000));
+  assert.deepEqual([(await b.now()).state, (await b.now()).outcome], ['closed', 'failed']);
+  assert.deepEqual(
+    (await store.escalationsOf(episode.id)).map((e) => e.state),
+    ['ending'],
+  );
+});
