@@ -52,8 +52,8 @@ export function createApp(deps: ServerDeps): Express {
   app.enable('strict routing');
   app.use(prepare(deps));
   const { maxScrapes = 64 } = deps;
-  // Of each host a half: answers that nobody takes must leave room for Prometheus.
-  const places = new Places(maxScrapes, Math.ceil(maxScrapes / 2));
+  // Not all of them for one host: answers that nobody takes must leave room for Prometheus.
+  const places = new Places(maxScrapes, Math.ceil((maxScrapes * 3) / 4));
   const measure = scrapes(deps, places);
   route(app, '/metrics', measure(askedOfMetrics, true));
   route(app, '/probe', measure(askedOfProbe, false));
