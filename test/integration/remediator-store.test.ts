@@ -12,7 +12,8 @@ import { openMysqlStore } from '../../remediator/store/mysql.ts';
 import { StoreError } from '../../remediator/store/store.ts';
 import { claimOf, openEpisode, refusal, win } from '../unit/remediator/store-fixtures.ts';
 import { peopleSuite } from '../unit/remediator/store-suite-people.ts';
-import { storeSuite, type StoreUnderTest } from '../unit/remediator/store-suite.ts';
+import { storeSuite } from '../unit/remediator/store-suite.ts';
+import type { StoreUnderTest } from '../unit/remediator/store-under-test.ts';
 
 const t0 = 1_000_000;
 let lab: DatabaseLab;

@@ -14,8 +14,9 @@ import { openSqlite } from '../../../remediator/store/sqlite.ts';
 import { StoreError, type Store } from '../../../remediator/store/store.ts';
 import { claimOf, deliver, hour, openEpisode, refusal, win } from './store-fixtures.ts';
 import { schema1 } from './store-schema-1.ts';
-import { storeSuite, type StoreUnderTest } from './store-suite.ts';
+import { storeSuite } from './store-suite.ts';
 import { peopleSuite } from './store-suite-people.ts';
+import type { StoreUnderTest } from './store-under-test.ts';
 
 async function folder(): Promise<{ readonly file: string } & AsyncDisposable> {
   const dir = await mkdtemp(join(tmpdir(), 'pipemedic-store-'));

@@ -1,12 +1,10 @@
 // The part of the suite on what people do: approvals, maintenance, demotions, storms, and what is kept how long.
 import assert from 'node:assert/strict';
-import { suite, test } from 'node:test';
+import { suite } from 'node:test';
 import type { Retention, Store } from '../../../remediator/store/store.ts';
 import { claimOf, deliver, episodeNow, firing, hour, openEpisode, refusal, runOnce, win } from './store-fixtures.ts';
-import type { StoreUnderTest } from './store-suite.ts';
+import { labels, t0, testsOf, type MakeStore } from './store-under-test.ts';
 
-const labels = { alertname: 'MaxwellDown', target: 'maxwell1' };
-const t0 = 1_000_000;
 const hashes = { policyHash: 'ph', evidenceHash: 'eh', paramsHash: 'xh', planHash: 'nh' };
 const plan = { action: 'maxwell.restart', facts: { running: 1 } };
 
@@ -19,14 +17,8 @@ function askedOf(episodeId: string, change: Partial<Asked> = {}): Asked {
   };
 }
 
-export function peopleSuite(name: string, make: () => Promise<StoreUnderTest>): void {
-  const it = (what: string, body: (store: Store, under: StoreUnderTest) => Promise<void>): void => {
-    test(what, async () => {
-      await using under = await make();
-      await using store = await under.open();
-      await body(store, under);
-    });
-  };
+export function peopleSuite(name: string, make: MakeStore): void {
+  const it = testsOf(make);
 
   suite(`${name}: approvals`, () => {
     const approved = async (store: Store, episodeId: string, change: Partial<Asked> = {}): Promise<string> => {
