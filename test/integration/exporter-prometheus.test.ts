@@ -77,8 +77,10 @@ test('Prometheus reads both formats, every series of them', { skip: noPrometheus
   });
   const prometheus = await startPrometheus(t, { global, scrape_configs: [job('text'), job('open')] });
 
-  const query = async (expression: string): Promise<Record<string, number>> =>
-    Object.fromEntries((await prometheus.query(expression)).map(({ labels, value }) => [labels['job'], value]));
+  const query = async (expression: string): Promise<Readonly<Record<string, number>>> => {
+    const found = await prometheus.query(expression);
+    return Object.fromEntries<number>(found.map(({ labels, value }) => [labels['job'] ?? '', value]));
+  };
   const wanted = values.length * families.length;
   let last = '';
   await waitFor(
