@@ -20,7 +20,7 @@ export const graphFamilies = {
   targetsConfigured: gauge('pipemedic_targets_configured', 'Targets in the inventory.', [], { level: 'graph' }),
   targetUp: gauge(
     'pipemedic_target_up',
-    '1 when the target was connected to and answered, 0 when not or when the time ran out.',
+    '1 when the target was connected to and answered, 0 when not or when the time ran out. None while nobody knows, because this program had no time to ask it (class queue).',
     [],
   ),
   targetErrorInfo: gauge('pipemedic_target_error_info', 'Why the target is not up: 1 with the class of the error.', [

@@ -39,12 +39,13 @@ ${counts.length === 0 ? '' : table(ordered)}${withReasons ? '' : hint}</body>
 }
 
 /** In the order in which a person wants to see them. */
-const kinds = ['down', 'failing', 'unseen', 'up'] as const;
+const kinds = ['down', 'failing', 'queued', 'unseen', 'up'] as const;
 type Kind = (typeof kinds)[number];
 
 const words: Readonly<Record<Kind, string>> = {
   down: 'down',
   failing: 'partly failing',
+  queued: 'not asked',
   unseen: 'not seen yet',
   up: 'up',
 };
@@ -59,8 +60,8 @@ const style = [
   'td:nth-child(1),td:nth-child(4){white-space:normal;overflow-wrap:anywhere}td:nth-child(1){min-width:16em}',
   '@media(max-width:45em){thead{display:none}tr{display:block;padding:.4em 0;border-bottom:1px solid #8884}',
   'td{display:inline-block;border:0;padding:0 .8em 0 0}td:nth-child(4){display:block}}',
-  '.down{color:#c62828;font-weight:bold}.failing{color:#b26a00;font-weight:bold}.up{color:#2e7d32}.unseen{color:#777}',
-  '@media(prefers-color-scheme:dark){.down{color:#ff8a80}.failing{color:#ffb74d}.up{color:#81c784}.unseen{color:#aaa}}',
+  '.down{color:#c62828;font-weight:bold}.failing{color:#b26a00;font-weight:bold}.up{color:#2e7d32}.unseen,.queued{color:#777}',
+  '@media(prefers-color-scheme:dark){.down{color:#ff8a80}.failing{color:#ffb74d}.up{color:#81c784}.unseen,.queued{color:#aaa}}',
 ].join('');
 
 const hint =
@@ -97,6 +98,7 @@ function rowOf({ target: { name, kind }, seen }: TargetState, nowMs: number, wit
   };
   if (seen === undefined) return make('unseen', words.unseen, '');
   const { down, failed } = seen;
+  if (down?.class === 'queue') return make('queued', words.queued, reasons.queue);
   if (down !== undefined) {
     return make('down', `down (${down.class})`, withReasons ? shortened(down.why) : reasons[down.class]);
   }

@@ -26,10 +26,14 @@ export function targetBlocks(target: Target, seen: Seen): Block[] {
   const { down, outcomes, askedAtMs, cut } = seen;
   const writer = new SampleWriter({ level: 'target', constant: labelsOf(target) });
   const emit = emitter(families, writer.put);
-  emit.targetUp(down === undefined ? 1 : 0);
-  if (target.system.up !== undefined) emitUp(target.system.up, down === undefined ? 1 : 0, writer);
+  // Whether one that was not asked is up is not known: 0 would tell people, and inhibit the alerts of what depends on it.
+  if (down?.class !== 'queue') {
+    const up = down === undefined ? 1 : 0;
+    emit.targetUp(up);
+    if (target.system.up !== undefined) emitUp(target.system.up, up, writer);
+    emit.targetDataAge(Math.max(0, seen.ageMs) / 1000);
+  }
   if (down !== undefined) emit.targetErrorInfo(1, { class: down.class });
-  emit.targetDataAge(Math.max(0, seen.ageMs) / 1000);
   emit.targetBackoff(seen.restsMs / 1000);
   emit.targetSamples(cut.samples);
   for (const [family, count] of seen.droppedTotal) emit.targetSeriesDropped(count, { family });

@@ -118,11 +118,13 @@ export class Sweeper {
     const served = cutOf(target, outcomes);
     const { last } = this.#backoff;
     const nowMs = this.#deps.clock.monoMs();
+    // Not asked again, on purpose or because its turn did not come: what the last try has found still holds.
+    const isLast = sweep.isResting || (down?.class === 'queue' && last !== undefined);
     const own = targetBlocks(target, {
-      down,
+      down: isLast && !sweep.isResting ? last?.failure : down,
       outcomes,
       askedAtMs,
-      ageMs: sweep.isResting ? nowMs - (last?.endedAtMs ?? nowMs) : askedAtMs - sweep.startedAtMs,
+      ageMs: isLast ? nowMs - (last?.endedAtMs ?? nowMs) : askedAtMs - sweep.startedAtMs,
       restsMs: this.#backoff.leftMs(nowMs),
       cut: served,
       droppedTotal: this.#droppedTotal,
@@ -199,7 +201,9 @@ export class Sweeper {
     const failed = failing ?? before?.failed ?? [];
     this.#seen = { atMs: this.#deps.clock.wallMs(), down, failed };
     const { log } = this.#deps;
-    if (down !== undefined && before?.down?.class !== down.class) log.warn({ ...down }, 'target is down');
+    if (down !== undefined && before?.down?.class !== down.class) {
+      log.warn({ ...down }, down.class === 'queue' ? 'target was not asked' : 'target is down');
+    }
     if (down === undefined && before?.down !== undefined) log.info('target is up again');
     if (down === undefined && failed.join() !== (before?.failed.join() ?? ''))
       log.warn({ failed }, 'collectors failing');

@@ -48,6 +48,14 @@ test('what is wrong stands first, with counts, ages and reasons', () => {
   assert.match(html, /Version 1\.2\.3\. <a href="\/metrics">/);
 });
 
+test('who was not asked in time is not called down', () => {
+  const queued = { atMs: now, down: { class: 'queue', why: 'others were before it' }, failed: [] } as const;
+  const html = page([{ target: target('a'), seen: queued }]);
+  assert.match(html, />1 not asked</);
+  assert.match(html, />not asked<\/span><\/td><td>its turn did not come in time</);
+  assert.doesNotMatch(html, />1 down|>down/);
+});
+
 test('without users: the class and no word of the server', () => {
   const states = [{ target: target('a'), seen: down("Access denied for user 'ann'@'10.9.8.7'") }];
   const html = page(states, { withReasons: false });

@@ -9,6 +9,7 @@ import { pino } from 'pino';
 import { inventoryOf } from '../../../exporter/config/inventory.ts';
 import { pause, until } from '../../../exporter/runtime/deadline.ts';
 import { systemClock } from '../../../exporter/runtime/clock.ts';
+import { TargetError } from '../../../exporter/runtime/errors.ts';
 import { join as joined } from '../../../exporter/scrape/exposition.ts';
 import { defaultLimits } from '../../../exporter/scrape/limits.ts';
 import { Rounds } from '../../../exporter/scrape/rounds.ts';
@@ -91,6 +92,9 @@ test('what was not asked because others were before it says so, and is not calle
   // Shorter than the shortest share that a sweep has: its place is not given on
   const found = await read(await rounds.probe('c', 30));
   assert.equal(valueOf(found, 'pipemedic_target_error_info', { class: 'queue' }), 1);
+  for (const name of ['pipemedic_target_up', 'fake_up', 'pipemedic_target_data_age_seconds']) {
+    assert.equal(valueOf(found, name), undefined, `${name}: nobody knows`);
+  }
   assert.equal(valueOf(found, 'fake_state', { state: 'unknown' }), 1);
   assert.equal(valueOf(found, 'pipemedic_target_backoff_seconds'), 0);
   assert.equal(scripts.c.opens, 0);
@@ -125,6 +129,28 @@ async function blackHole(): Promise<{ port: number; accepted: () => number; clos
 }
 
 const kinds = ['mysql', 'redis'] as const;
+
+test('a target that is known to be down stays so while it is not asked again because others are before it', async () => {
+  let aheadMs = 0;
+  const clock = { ...systemClock, monoMs: () => systemClock.monoMs() + aheadMs };
+  const c = script({ open: () => Promise.reject(new TargetError('refused', 'nobody listens')) });
+  const a = script({ open: (call) => until(call.signal, 'open', never()) });
+  const limits = { ...defaultLimits, maxSweeps: 1, leastSweepMs: 0 };
+  const rounds = new Rounds(fakeInventory({ a, c }), roundsDeps({ clock, limits }));
+  await rounds.probe('c', 2000);
+  aheadMs += 600_000;
+  await rounds.probe('c', 2000); // down for ten minutes: it is left alone for half a minute
+  aheadMs += 60_000;
+  const hanging = rounds.probe('a', 20_000);
+  const found = await read(await rounds.probe('c', 30));
+  assert.equal(c.opens, 2);
+  assert.equal(valueOf(found, 'pipemedic_target_up'), 0);
+  assert.equal(valueOf(found, 'pipemedic_target_error_info', { class: 'refused' }), 1);
+  const age = valueOf(found, 'pipemedic_target_data_age_seconds') ?? NaN;
+  assert.ok(age >= 60 && age < 65, `${age} s old`);
+  await rounds.close();
+  await hanging;
+});
 
 test('50 scrapes at once, by both doors and of single collectors, of a target that says nothing: one connection', async () => {
   const holes = await Promise.all(kinds.map(() => blackHole()));
