@@ -2,13 +2,17 @@
 SHELL := /bin/bash
 NODE := node_modules/.bin/node
 
-.PHONY: demo test lint bench clean setup check-node
+.PHONY: demo test sweep lint bench clean setup check-node
 
 demo: setup
 	@$(NODE) deploy/demo/main.ts
 
 test: setup
 	@$(NODE) test/run.ts $(STAGES)
+
+# Every point at which a remediator may be killed, stopped or cut off, not only the selection that `make test` takes.
+sweep: setup
+	@PIPEMEDIC_SWEEP=full $(NODE) --test --test-reporter=spec --test-concurrency=2 'test/faults/*.test.ts'
 
 lint: node_modules/.package-lock.json check-node
 	@$(NODE) test/run.ts static

@@ -1,159 +1,53 @@
 // Real actions on what they mend: killed, stopped for longer than the lease, or cut off, at each call that changes something,
 // carried through by a successor; and then what was held back comes late. The witness is the target's own record: the
-// general log of a replica, the slow log and the counts of copies of a Redis, what a container engine has done.
+// general log of a replica, the slow log and the counts of copies of a Redis, what a container engine has done, what a
+// process supervisor has started and ended.
 //
-// Which calls there are is taken from a run that nothing happens to; one more than is known here fails. In the sweep of
-// every fate (PIPEMEDIC_SWEEP=full) both kinds of stores take part in all of them; without it each call meets some of them,
-// a process that is stopped has its store on a server, any other one in a file.
-import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { after, before, suite, test } from 'node:test';
+// Which calls there are is taken from a run that nothing happens to; one more than is known here fails. Without the sweep of
+// every fate each call meets some of them, a process that is stopped has its store on a server, any other one in a file.
+// With it (PIPEMEDIC_SWEEP=full) each call meets every fate on both kinds of stores; each fsync of a store in a file is met by
+// kill -9, each COMMIT of one on a server by kill -9 and a stop past the lease; and maxwell.restart takes part.
+import { spawnSync } from 'node:child_process';
+import { after, before, suite, test, type TestContext } from 'node:test';
 import { mariadbInstalled } from '../../deploy/lab/mariadb.ts';
-import { databasePorts } from '../../deploy/lab/release.ts';
-import type { Policy } from '../../remediator/guard.ts';
-import { toConduct, type ActionLife } from '../support/action-life.ts';
-import { conductToEnd, openAlert, openStore, runId, type LifeStore, type StorePlace } from '../support/life.ts';
+import { actionRounds, entering, fatesOfCall, type ActionRounds, type FateOfCall, type StoreGate, type StoreKind } from '../support/action-rounds.ts'; // prettier-ignore
 import { startMysqlRepair, type MysqlRepair } from '../support/mysql-repair.ts';
-import { fates, finishes, inTime, isStopped, isUndisturbed, NotReached, play, startLife, thaw, untilReached, type Fate } from '../support/sweep-round.ts'; // prettier-ignore
-import { cdcScene, intentsOf, mysqlScene, redisScene, type Scene } from '../support/sweep-scenes.ts';
-import { policy as basePolicy } from '../unit/remediator/scenario.ts';
+import { fatesOfCommit, untilReached, type Fate } from '../support/sweep-round.ts';
+import { maxwellScene } from '../support/sweep-scene-maxwell.ts';
+import { resyncScene } from '../support/sweep-scene-resync.ts';
+import { cdcScene, mysqlScene, redisScene, type Scene } from '../support/sweep-scenes.ts';
 
-const program = join(import.meta.dirname, '..', 'support', 'action-life.ts');
 const isFull = process.env['PIPEMEDIC_SWEEP'] === 'full';
-
-/** Beside those of the gate: the process stops itself as it begins the call, and goes on with it much too late. */
-const entering = 'stopped as it begins it';
-type FateHere = Fate | typeof entering;
-const everyFate: readonly FateHere[] = [...fates, entering];
-type StoreKind = 'file' | 'server';
+const canTrace = spawnSync('strace', ['-o', '/dev/null', 'true']).status === 0;
 
 let repair: MysqlRepair;
-let redis: Scene;
-let mysql: Scene;
+let rounds: ActionRounds;
 
 before(async () => {
-  [repair, redis] = await Promise.all([startMysqlRepair(mariadbInstalled), redisScene()]);
+  repair = await startMysqlRepair(mariadbInstalled);
   const { lab } = repair;
-  mysql = await mysqlScene(repair);
   await lab.sql('source', `CREATE USER store IDENTIFIED BY '${lab.secret('store')}'`);
   // A process that is stopped within a transaction keeps its locks until the server ends its session.
   await lab.sql('source', 'SET GLOBAL wait_timeout = 3');
+  rounds = actionRounds(lab);
 });
 after(async () => {
-  await redis[Symbol.asyncDispose]();
-  await mysql[Symbol.asyncDispose]();
   await repair.lab.stop();
 });
 
-let databases = 0;
-
-async function placeOf(kind: StoreKind, dir: string): Promise<StorePlace> {
-  if (kind === 'file') return { file: join(dir, 'store.db') };
-  const { lab } = repair;
-  databases += 1;
-  const database = `remediator${String(databases)}`;
-  await lab.sql('source', `CREATE DATABASE ${database}`);
-  await lab.sql('source', `GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, INDEX ON ${database}.* TO store`);
-  const passwordFile = lab.secretFile('store');
-  return { host: lab.address, port: databasePorts.source, database, user: 'store', passwordFile };
-}
-
-interface Room extends AsyncDisposable {
-  readonly at: LifeStore;
-  readonly life: ActionLife;
-  readonly succeed: () => Promise<void>;
-}
-
-async function startRoom(scene: Scene, kind: StoreKind): Promise<Room> {
-  const dir = mkdtempSync(join(tmpdir(), 'pipemedic-sweep-'));
-  const store = await placeOf(kind, dir);
-  const at = await openStore(store);
-  const life = scene.life('through the gate');
-  const policy: Policy = { ...basePolicy, action: life.action, soakMs: 200 };
-  const all = { dir, store, policy, episodeId: await openAlert(at, life.target) };
-  scene.gate.seen.length = 0;
-  await scene.prepare();
-  const level = process.env['PIPEMEDIC_TEST_LOG'] ?? 'silent';
-  return {
-    at,
-    life: { ...life, ...all },
-    succeed: () => conductToEnd(toConduct({ ...scene.life('past it'), ...all }, at, level)),
-    [Symbol.asyncDispose]: async () => {
-      await at[Symbol.asyncDispose]();
-      rmSync(dir, { recursive: true, force: true });
-    },
-  };
-}
-
-async function judge(scene: Scene, { at: { store }, life }: Room, late: string | undefined): Promise<void> {
-  const runs = await store.runsOf({ target: life.target, limit: 10 });
-  const [run] = runs;
-  const journal = await store.journalOf(runId);
-  const story = journal.map((e) => `${e.step}:${e.kind}${e.outcome === undefined ? '' : `=${e.outcome}`}`).join(' ');
-  const said = `${String(run?.because)}: ${story}`;
-  assert.equal(runs.length, 1, said);
-  // every outcome can be found out here: nothing is left unknown, and nothing is done twice for that
-  assert.equal(run?.outcome, 'verified', said);
-  assert.deepEqual(await store.latches(), [], said);
-  await scene.judge({ journal, late, said });
-}
-
-async function sweepCall(scene: Scene, call: string, fate: FateHere, kind: StoreKind): Promise<void> {
-  await using room = await startRoom(scene, kind);
-  const { life, succeed } = room;
-  if (fate !== entering) {
-    await play({ gate: scene.gate, call, fate, start: () => startLife(program, life), succeed });
-    await judge(scene, room, fate.endsWith('comes late') ? call : undefined);
-    return;
-  }
-  const step = scene.steps[call];
-  assert.ok(step !== undefined);
-  const first = startLife(program, { ...life, stop: { step, when: 'before' } } satisfies ActionLife);
-  try {
-    await isStopped(first);
-    const before = [...scene.gate.seen];
-    await inTime(succeed(), 'the successor', first.log);
-    await thaw(first);
-    assert.deepEqual(scene.gate.seen, before, 'what stood still for longer than its lease calls nothing any more');
-    await judge(scene, room, undefined);
-  } finally {
-    first.child.kill('SIGKILL');
-  }
-}
-
-/** What a run calls when nothing happens to it. */
-async function record(scene: Scene): Promise<void> {
-  await using room = await startRoom(scene, 'server');
-  const only = startLife(program, room.life);
-  try {
-    await finishes(only, 'recorded');
-  } finally {
-    only.child.kill('SIGKILL');
-  }
-  const journal = await room.at.store.journalOf(runId);
-  if (!isUndisturbed(journal)) throw new NotReached(`not undisturbed: ${scene.gate.seen.join(' ')}`);
-  await judge(scene, room, undefined);
-  assert.deepEqual(scene.gate.seen, Object.keys(scene.steps), 'each call that changes something, once');
-  const intents = [...new Set(journal.filter((e) => e.kind === 'intent').map((e) => e.step))];
-  assert.deepEqual(intents, Object.values(scene.steps), 'and no other step has an intent');
-  for (const step of intents) assert.equal(intentsOf(journal, step), 1);
-}
-
 interface Point {
   readonly call: string;
-  readonly fate: FateHere;
+  readonly fate: FateOfCall;
   readonly kind: StoreKind;
 }
 
-function pointsOf(calls: readonly string[], some: readonly (readonly FateHere[])[]): readonly Point[] {
+function pointsOf(calls: readonly string[], some: readonly (readonly FateOfCall[])[]): readonly Point[] {
   // a stop from outside may hit a process within a write to its file, which then nobody else can have
-  const stops = (fate: FateHere): boolean => fate.startsWith('stopped') && fate !== entering;
+  const stops = (fate: FateOfCall): boolean => fate.startsWith('stopped') && fate !== entering;
   if (isFull) {
     const kinds: readonly StoreKind[] = ['file', 'server'];
     return calls.flatMap((call) =>
-      everyFate.flatMap((fate) =>
+      fatesOfCall.flatMap((fate) =>
         kinds.filter((k) => k === 'server' || !stops(fate)).map((kind) => ({ call, fate, kind })),
       ),
     );
@@ -167,46 +61,133 @@ function nameOf({ call, fate, kind }: Point): string {
   return `${call}: ${fate}; store: ${kind}`;
 }
 
-// Each has its own target, and all of them wait for leases most of the time.
-suite('real actions', { concurrency: 3 }, () => {
-  test('cdc-service.restart: at its calls of a container engine', { concurrency: 3 }, async (t) => {
-    {
-      await using scene = await cdcScene();
-      await record(scene);
+/** One that is killed before a COMMIT is one that was killed after the COMMIT before it; at an intent all of them are met. */
+function fatesAt(commit: string): readonly Fate[] {
+  return commit.endsWith(':intent') ? fatesOfCommit : ['killed after it', 'stopped after it'];
+}
+
+/** More than any of them has. */
+const mostSyncs = 200;
+
+async function sweepCommits(t: TestContext, scene: Scene, through: StoreGate, names: readonly string[]): Promise<void> {
+  for (const name of names) {
+    for (const fate of fatesAt(name)) {
+      await t.test(`COMMIT of ${name}: ${fate}; store: server`, () =>
+        untilReached(() => rounds.atCommit(scene, through, name, fate)),
+      );
     }
+  }
+}
+
+async function sweepSyncs(t: TestContext, scene: Scene): Promise<void> {
+  if (!canTrace) {
+    t.diagnostic('strace is not here or not permitted: crashes at each fsync were NOT tested');
+    return;
+  }
+  let isThrough = false;
+  for (let n = 1; !isThrough && n < mostSyncs; n++) {
+    await t.test(`fsync ${String(n)}: killed as it enters it; store: file`, async () => {
+      isThrough = true; // also where it fails: the next ones would fail in the same way
+      isThrough = !(await rounds.atSync(scene, n));
+    });
+  }
+}
+
+function tellOutcomes(t: TestContext, action: string): void {
+  for (const [what, count] of rounds.outcomes) {
+    if (what.startsWith(`${action},`)) t.diagnostic(`${String(count)} runs of ${what}`);
+  }
+}
+
+interface Sweep {
+  readonly action: string;
+  readonly of: string;
+  readonly open: () => Promise<Scene>;
+  /** Of each call, without the sweep of every fate. */
+  readonly some: readonly (readonly FateOfCall[])[];
+  /** In the sweep of every fate, of what is swept elsewhere: none of its fsyncs, and only these calls and COMMITs. */
+  readonly only?: { readonly calls: readonly string[]; readonly commits: RegExp };
+}
+
+const sweeps: readonly Sweep[] = [
+  {
+    action: 'redis.replica.reconnect',
+    of: 'at its call of a replica',
+    open: redisScene,
+    some: [['killed, and it comes late', entering, 'stopped after it']],
+  },
+  {
+    action: 'redis.replica.full-resync',
+    of: 'at its transaction of a replica',
+    open: resyncScene,
+    some: [['killed, and it comes late', 'stopped after it']],
+  },
+  {
+    action: 'mysql.replica.restart-thread',
+    of: 'at its calls of a replica',
+    open: () => mysqlScene(repair),
+    some: [
+      ['killed, and it comes late', entering],
+      ['killed after it', 'stopped after it'],
+    ],
+  },
+];
+/** Without it, and at every fsync, kill9-*.test.ts have this action with all of the program around it. */
+const fullSweeps: readonly Sweep[] = [
+  {
+    action: 'maxwell.restart',
+    of: 'of one that was killed',
+    open: () => maxwellScene('killed'),
+    some: [],
+    only: { calls: ['start'], commits: /^/ },
+  },
+  {
+    action: 'maxwell.restart',
+    of: 'of one that stands still',
+    open: () => maxwellScene('stuck'),
+    some: [],
+    only: { calls: ['stop', 'kill'], commits: /^stop/ },
+  },
+];
+
+// Each has its own target, and all of them wait for leases most of the time.
+suite('real actions', { concurrency: isFull ? 6 : 4 }, () => {
+  test('cdc-service.restart: at its calls of a container engine', { concurrency: 3 }, async (t) => {
+    await using scene = await cdcScene();
+    await using through = await rounds.openStoreGate();
+    const written = await untilReached(() => rounds.record(scene, through));
     // one that comes late is, until then, one that was killed before it
     const some = ['killed after it', 'killed, and it comes late', entering, 'stopped after it'] as const;
     const points = pointsOf(['stop', 'start'], [some, some]);
     await Promise.all(
       points.map((point) =>
         t.test(nameOf(point), async () => {
-          await using scene = await cdcScene();
-          await sweepCall(scene, point.call, point.fate, point.kind);
+          await using own = await cdcScene();
+          await untilReached(() => rounds.atCall(own, point.call, point.fate, point.kind));
         }),
       ),
     );
+    if (isFull) {
+      await sweepCommits(t, scene, through, written);
+      await sweepSyncs(t, scene);
+    }
+    tellOutcomes(t, 'cdc-service.restart');
   });
 
-  for (const [name, scene, some] of [
-    [
-      'redis.replica.reconnect: at its call of a replica',
-      () => redis,
-      [['killed, and it comes late', entering, 'stopped after it']],
-    ],
-    [
-      'mysql.replica.restart-thread: at its calls of a replica',
-      () => mysql,
-      [
-        ['killed, and it comes late', entering],
-        ['killed after it', 'stopped after it'],
-      ],
-    ],
-  ] as const) {
-    test(name, async (t) => {
-      await untilReached(() => record(scene()));
-      for (const point of pointsOf(Object.keys(scene().steps), some)) {
-        await t.test(nameOf(point), () => untilReached(() => sweepCall(scene(), point.call, point.fate, point.kind)));
+  for (const { action, of, open, some, only } of isFull ? [...sweeps, ...fullSweeps] : sweeps) {
+    test(`${action}: ${of}`, async (t) => {
+      await using scene = await open();
+      await using through = await rounds.openStoreGate();
+      const written = await untilReached(() => rounds.record(scene, through));
+      for (const point of pointsOf(only?.calls ?? Object.keys(scene.steps), some)) {
+        await t.test(nameOf(point), () => untilReached(() => rounds.atCall(scene, point.call, point.fate, point.kind)));
       }
+      if (isFull) {
+        const commits = written.filter((name) => only?.commits.test(name) ?? true);
+        await sweepCommits(t, scene, through, commits);
+        if (only === undefined) await sweepSyncs(t, scene);
+      }
+      tellOutcomes(t, action);
     });
   }
 });

@@ -8,7 +8,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { after, test } from 'node:test';
 import type { Policy } from '../../remediator/guard.ts';
 import type { JournalEntry, Run } from '../../remediator/model.ts';
 import { openSqlite } from '../../remediator/store/sqlite.ts';
@@ -96,11 +96,16 @@ async function claim(dir: string, fencing: Class, policy: Policy, socket: string
   await at.clock.persist();
 }
 
+/** Runs by class and outcome. */
+const outcomes = new Map<string, number>();
+
 /** What the class promises, by the target's record and the journal. */
 async function judge(room: Room, fencing: Class, note: string): Promise<readonly JournalEntry[]> {
   const { run, journal, told } = await room.ended();
   const said = `${note}: ${told}; the target saw ${room.target.requests.join(' ')}`;
   const opened = journal.filter((e) => e.kind === 'intent').length;
+  const counted = `${fencing}, store: file, ${run.outcome ?? 'none'}`;
+  outcomes.set(counted, (outcomes.get(counted) ?? 0) + 1);
   assert.ok(room.target.witness.length <= opened, said);
   if (run.outcome === 'outcome_unknown') {
     assert.equal(fencing, 'once', said);
@@ -114,6 +119,10 @@ async function judge(room: Room, fencing: Class, note: string): Promise<readonly
   assert.deepEqual(room.target.witness, effects[fencing], said);
   return journal;
 }
+
+after(() => {
+  for (const [what, count] of outcomes) process.stdout.write(`${String(count)} runs of ${what}\n`);
+});
 
 const canTrace = spawnSync('strace', ['-o', '/dev/null', 'true']).status === 0;
 

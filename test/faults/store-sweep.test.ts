@@ -171,6 +171,9 @@ interface Point {
   readonly fate: Fate;
 }
 
+/** Runs by class and outcome. */
+const outcomes = new Map<string, number>();
+
 /** What the class promises, by the target's record and the journal. */
 async function judge({ direct: { store } }: Lane, room: Room, point: Point): Promise<void> {
   const { fencing, name, isCall, fate } = point;
@@ -190,6 +193,8 @@ async function judge({ direct: { store } }: Lane, room: Room, point: Point): Pro
   const isIntent = name.endsWith(':intent');
   const isUnknown = fencing === 'once' && (isCall ? !isCarriedOut(fate) : isIntent && isCarriedOut(fate));
   assert.equal(run.outcome, isUnknown ? 'outcome_unknown' : 'verified', said);
+  const counted = `${fencing}, store: server, ${run.outcome}`;
+  outcomes.set(counted, (outcomes.get(counted) ?? 0) + 1);
   assert.equal((await store.latches()).length, isUnknown ? 1 : 0, said);
   if (!isUnknown) assert.deepEqual(room.target.witness, effects[fencing], said);
   else assert.ok(room.target.witness.length <= 1, said);
@@ -289,6 +294,7 @@ test('at every COMMIT and every call, of every class, on a server', { concurrenc
     ),
   );
   const seconds = Math.round((performance.now() - begun) / 1000);
+  for (const [what, count] of outcomes) t.diagnostic(`${String(count)} runs of ${what}`);
   t.diagnostic(
     `${String(points.length)} rounds in ${String(seconds)} s; COMMITs of a run: ${recorded.map((r) => r.commits.length).join(', ')}`,
   );

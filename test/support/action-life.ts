@@ -1,6 +1,7 @@
 // One life of a remediator's runner with an action of the registry on its real target, as a process that may be killed or
 // stopped anywhere; and the same within the test, for a successor. Its options are one argument of JSON.
 import { join } from 'node:path';
+import { waitFor } from '../../deploy/lab/ready.ts';
 import { inventoryOf } from '../../exporter/config/inventory.ts';
 import type { Auth } from '../../exporter/fields.ts';
 import { systemClock } from '../../exporter/runtime/clock.ts';
@@ -13,7 +14,6 @@ import type { Json } from '../../remediator/model.ts';
 import { supervisorSettings } from '../../remediator/supervisors/index.ts';
 import { createWorld, type World } from '../../remediator/world.ts';
 import { conductToEnd, hurried, openStore, type LifeStore, type StorePlace, type ToConduct } from './life.ts';
-import { eventually } from './wait.ts';
 
 export interface ActionLife {
   readonly dir: string;
@@ -29,6 +29,8 @@ export interface ActionLife {
   readonly supervisors: Readonly<Record<string, Json>>;
   /** Stops itself (SIGSTOP) as the call of this step begins, or as it comes back. */
   readonly stop?: { readonly step: string; readonly when: 'before' | 'after' };
+  /** Stops itself (SIGSTOP) before it opens the store, to be traced from there on. */
+  readonly stopFirst?: boolean;
 }
 
 /** The longest call of a step here. */
@@ -62,18 +64,15 @@ export function toConduct(life: ActionLife, at: LifeStore, logLevel: string): To
     logLevel,
     ready: async () => {
       let against = 'no look yet';
-      await eventually(
-        'a look that has nothing against it',
+      await waitFor(
         async () => {
           const look = await action.look(life.target, params, world, AbortSignal.timeout(15_000));
           const all = [look.alreadyFixed, ...Object.values(look.preconditions)].filter((v) => v.is !== 'allow');
           against = all.map((v) => `${v.is} ${v.code}: ${v.because}`).join('\n');
-          return against === '' || undefined;
+          return against === '';
         },
-        60_000,
-      ).catch((error: unknown) => {
-        throw new Error(against, { cause: error });
-      });
+        { what: 'a look that has nothing against it', deadlineMs: 60_000, detail: () => against },
+      );
     },
   };
 }
@@ -102,6 +101,7 @@ function stopping<W>(action: Action<W>, stop: ActionLife['stop']): Action<W> {
 const [, file, options] = process.argv;
 if (file === import.meta.filename && options !== undefined) {
   const life = JSON.parse(options) as ActionLife;
+  if (life.stopFirst === true) process.kill(process.pid, 'SIGSTOP');
   await using at = await openStore(life.store);
   await conductToEnd(toConduct(life, at, 'warn'));
 }

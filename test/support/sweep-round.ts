@@ -3,9 +3,9 @@
 import assert from 'node:assert/strict';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { waitFor } from '../../deploy/lab/ready.ts';
 import type { JournalEntry } from '../../remediator/model.ts';
 import type { CallGate, Held } from './call-gate.ts';
-import { eventually } from './wait.ts';
 
 /** What becomes of the life, when in the call, and whether the call was carried out before the successor looked. */
 const all = {
@@ -60,7 +60,7 @@ function stateOf(pid: number | undefined): string {
 }
 
 export async function isStopped({ child, ended, log }: Living): Promise<void> {
-  const stopped = eventually('the first life to stop', () => stateOf(child.pid) === 'T' || undefined, 120_000);
+  const stopped = waitFor(() => stateOf(child.pid) === 'T', { what: 'the first life to stop', deadlineMs: 120_000 });
   const how = await Promise.race([stopped, ended]).catch((error: unknown) => {
     throw new Error(log(), { cause: error });
   });
@@ -93,11 +93,10 @@ export class NotReached extends Error {}
 const mostTries = 3;
 
 /** Again, where the call was not reached. */
-export async function untilReached(round: () => Promise<void>): Promise<void> {
+export async function untilReached<T>(round: () => Promise<T>): Promise<T> {
   for (let n = 1; ; n++) {
     try {
-      await round();
-      return;
+      return await round();
     } catch (error) {
       if (!(error instanceof NotReached) || n >= mostTries) throw error;
     }

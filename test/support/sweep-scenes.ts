@@ -16,7 +16,6 @@ import { json, startStandIn } from './cdc-stand-in.ts';
 import { startEngine } from './engine-stand-in.ts';
 import { HalfOpenLink } from './half-open-link.ts';
 import type { MysqlRepair } from './mysql-repair.ts';
-import { eventually } from './wait.ts';
 
 export type Way = 'through the gate' | 'past it';
 export type SceneLife = Pick<ActionLife, 'action' | 'target' | 'params' | 'inventory' | 'auth' | 'supervisors'>;
@@ -37,6 +36,10 @@ export interface Scene extends AsyncDisposable {
   /** Breaks what the action mends. */
   readonly prepare: () => Promise<void>;
   readonly judge: (played: Played) => Promise<void>;
+  /** The highest fence that the target has seen: a store that has been in use is not behind it. */
+  readonly fenceSeen?: () => Promise<number>;
+  /** Ends, as their server would after a while, the locks that a process which stands still holds. */
+  readonly freeLocks?: () => Promise<void>;
 }
 
 export function intentsOf(journal: readonly JournalEntry[], step: string): number {
@@ -53,14 +56,18 @@ export async function cdcScene(): Promise<Scene> {
     return /^POST \/containers\/[^/]+\/(?<verb>stop|start)/.exec(data.toString('latin1'))?.groups?.['verb'];
   });
   let rows = 0;
-  service.replies.set('/health', json({ status: 'DOWN' }, 503));
+  let works = false;
+  let brokenSince = performance.now();
   service.replies.set('/metrics', (_request, response) => {
-    rows += 1;
+    // one that counts on, or is not behind, is seen to work, whatever else it says of itself
+    if (works) rows += 1;
+    const lagSeconds = works ? 0 : Math.round(1 + (performance.now() - brokenSince) / 1000);
     response.writeHead(200, { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' });
-    response.end(`cdc_binlog_lag_seconds 0\ncdc_rows_total ${String(rows)}\n`);
+    response.end(`cdc_binlog_lag_seconds ${String(lagSeconds)}\ncdc_rows_total ${String(rows)}\n`);
   });
   engine.changed = async () => {
-    if (engine.effects.at(-1) === 'stop') await service.close();
+    works = engine.effects.at(-1) === 'start';
+    if (!works) await service.close();
     else {
       service.replies.set('/health', json({ status: 'UP' }));
       await service.listen();
@@ -70,7 +77,21 @@ export async function cdcScene(): Promise<Scene> {
   return {
     gate,
     steps: { stop: 'stop', start: 'start' },
-    prepare: () => Promise.resolve(),
+    prepare: async () => {
+      // a stop that came late has ended it
+      if (!engine.container.running) {
+        Object.assign(engine.container, {
+          running: true,
+          pid: 3_999_999,
+          startedAt: new Date(Date.now() - 60_000).toISOString(),
+        });
+        await service.listen();
+      }
+      works = false;
+      brokenSince = performance.now();
+      service.replies.set('/health', json({ status: 'DOWN' }, 503));
+      engine.effects.length = 0;
+    },
     life: (way) => ({
       action: 'cdc-service.restart',
       target: 'cdc1',
@@ -140,14 +161,17 @@ export async function redisScene(): Promise<Scene> {
     gate,
     steps: { end_link: 'end_link' },
     prepare: async () => {
-      await eventually('the replica to be in step', async () => {
-        const offsets = [await info('redis', 'master_repl_offset'), await info('redisReplica', 'slave_repl_offset')];
-        return (
-          (await info('redisReplica', 'master_link_status')) === 'up' &&
-          (await info('redis', 'master_replid')) === (await info('redisReplica', 'master_replid')) &&
-          Number(offsets[1]) >= Number(offsets[0])
-        );
-      });
+      await waitFor(
+        async () => {
+          const offsets = [await info('redis', 'master_repl_offset'), await info('redisReplica', 'slave_repl_offset')];
+          return (
+            (await info('redisReplica', 'master_link_status')) === 'up' &&
+            (await info('redis', 'master_replid')) === (await info('redisReplica', 'master_replid')) &&
+            Number(offsets[1]) >= Number(offsets[0])
+          );
+        },
+        { what: 'the replica to be in step' },
+      );
       const list = String(await lab.redis('redisReplica', (r) => r.call('CLIENT', 'LIST', 'TYPE', 'master')));
       before = { copies: await copies(), address: /laddr=(\S+)/.exec(list)?.[1] ?? '' };
       await kills();
