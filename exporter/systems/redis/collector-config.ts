@@ -6,6 +6,7 @@ import {
   configChecks,
   configOptions,
   configStates,
+  pingPeriodSeconds,
   readSettings,
   wantedOf,
   type ConfigState,
@@ -30,6 +31,8 @@ export const replicationConfig = collectorOf<RedisClient>()({
     }
     const { bytesPerSecond } = state.see(found, call.clock.monoMs(), call.clock.wallMs());
     const settings = await readSettings(client, call, found.server.version);
+    const pingPeriod = pingPeriodSeconds(settings);
+    if (pingPeriod !== undefined) emit.pingPeriod(pingPeriod);
     const rate = bytesPerSecond.known ? bytesPerSecond.value : undefined;
     const checks = checkConfig(found, settings, rate, wantedOf(config));
     for (const check of configChecks) {

@@ -76,6 +76,7 @@ export function wantedOf(options: z.output<typeof configOptions>): ConfigWanted 
 /** By their names since Redis 5; Valkey takes them too. */
 const parameters = [
   'repl-timeout',
+  'repl-ping-replica-period',
   'tcp-keepalive',
   'client-output-buffer-limit',
   'replica-serve-stale-data',
@@ -150,6 +151,11 @@ export function checkConfig(
 function numberOf(settings: Settings, name: string): number | undefined {
   const text = settings.get(name);
   return text !== undefined && /^\d+$/.test(text) ? Number(text) : undefined;
+}
+
+/** How often it writes a PING into the stream while nobody else writes: https://github.com/redis/redis/blob/7.0/redis.conf */
+export function pingPeriodSeconds(settings: Settings | NoSettings): number | undefined {
+  return 'why' in settings ? undefined : numberOf(settings, 'repl-ping-replica-period');
 }
 
 const ofReplicas: ConfigFinding = { state: 'not_applicable', text: 'a matter of replicas' };

@@ -64,7 +64,7 @@ async function clockOf(client: RedisClient, call: Call): Promise<Finding> {
   return clockFindingOf(check, "the server's clock", { offsetMs, uncertaintyMs: (endedMs - begunMs) / 2 + 1 });
 }
 
-/** As the alert RedisReplicationLinkSilent. */
+/** As the alert RedisReplicationLinkSilent, which waits for longer where the primary's pings are further apart. */
 const silentSeconds = 30;
 
 function stateOf({ state, why, role, link, replicas }: RedisReplication): Finding {
@@ -74,7 +74,7 @@ function stateOf({ state, why, role, link, replicas }: RedisReplication): Findin
   const of = link === undefined ? '' : ` of ${link.host}:${link.port}`;
   const ago = link?.lastIoSecondsAgo ?? 0;
   if (state === 'replica_up' && ago > silentSeconds) {
-    const text = `a replica${of}: the link counts as up and has been silent for ${String(ago)} s, a primary sends a PING every 10 s`;
+    const text = `a replica${of}: the link counts as up and has been silent for ${String(ago)} s, a primary sends a PING every 10 s unless its repl-ping-replica-period says otherwise`;
     return {
       check,
       ok: false,

@@ -14,4 +14,10 @@ export const configFamilies = {
     ['check'],
     state,
   ),
+  pingPeriod: gauge(
+    'redis_replication_ping_period_seconds',
+    'How often it sends a PING to its replicas (repl-ping-replica-period): for so long a link is silent while nobody writes. Absent where CONFIG GET is refused or missing.',
+    [],
+    state,
+  ),
 } as const;

@@ -7,6 +7,7 @@ import type { RedisClient } from '../../../exporter/systems/redis/client.ts';
 import {
   checkConfig,
   configOptions,
+  pingPeriodSeconds,
   readSettings,
   recommended,
   wantedOf,
@@ -122,6 +123,13 @@ test('without CONFIG GET, what INFO tells is known, and the rest says why it is 
   assert.equal(none.replica_output_buffer.state, 'unknown');
 });
 
+test('the period of the pings: as told, and not known where nothing is told', () => {
+  assert.equal(pingPeriodSeconds(settings({ 'repl-ping-replica-period': '60' })), 60);
+  assert.equal(pingPeriodSeconds(settings({ 'repl-ping-replica-period': '' })), undefined);
+  assert.equal(pingPeriodSeconds(new Map()), undefined);
+  assert.equal(pingPeriodSeconds({ state: 'denied', why: 'NOPERM' }), undefined);
+});
+
 function clientOf(send: (names: readonly string[]) => unknown): RedisClient {
   return {
     send: (_call: unknown, ...[, , ...names]: string[]) => Promise.resolve(send(names)),
@@ -133,7 +141,7 @@ test('one command where it takes several names, one each before 7.0; only what i
   for (const [version, commands] of [
     ['7.0.15', 1],
     ['9.1.2', 1],
-    ['6.2.6', 8],
+    ['6.2.6', 9],
   ] as const) {
     // prettier-ignore
     const asked: (readonly string[])[] = [];
