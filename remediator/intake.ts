@@ -22,10 +22,9 @@ export function watchdogKey(source: string): string {
   return `watchdog:${source}`;
 }
 
-/** Read at a time. */
+/** Read at a time, and processed in one transaction. */
 const mostHooks = 50;
 /** Of one transaction: leases are renewed and notifications taken between two of them; larger ones hold up their senders. */
-const mostTogether = 10;
 const mostAlerts = 200;
 
 /** Processes everything that is pending. @throws StoreError while the store cannot be used: tried again later */
@@ -69,7 +68,7 @@ function groupsOf(read: readonly ReadHook[]): readonly (readonly ReadHook[])[] {
   let alerts = Infinity;
   for (const one of read) {
     alerts += one.taken.length;
-    if (alerts > mostAlerts || groups.at(-1)?.length === mostTogether) {
+    if (alerts > mostAlerts) {
       groups.push([]);
       alerts = one.taken.length;
     }

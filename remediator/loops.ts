@@ -15,7 +15,8 @@ export function loop(name: string, everyMs: number, signal: AbortSignal, log: Lo
   let toldAtMs = -Infinity;
   return {
     soon: () => {
-      wake.abort();
+      // each abort() makes an error with its stack, whether it is the first one or not
+      if (!wake.signal.aborted) wake.abort();
     },
     run: async () => {
       while (!signal.aborted) {

@@ -54,7 +54,8 @@ async function tell(store: Store, watch: Watch, key: string, args: readonly unkn
   try {
     if (key === 'processWebhook' || key === 'processWebhooks') {
       const changes = (result as Awaited<ReturnType<Store['processWebhook' | 'processWebhooks']>>).flat();
-      for (const { episodeId, change } of changes) if (change === 'opened') await relapse(store, watch, episodeId);
+      for (const { episodeId, relapseOf } of changes)
+        if (relapseOf !== undefined) await relapse(store, watch, episodeId);
     }
     if (key === 'reopen' && typeof result === 'string') await relapse(store, watch, result);
     if (key === 'endRun') await repaired(store, watch, args as unknown as readonly [Hold, RunEnd]);

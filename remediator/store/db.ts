@@ -1,5 +1,5 @@
 // What the store needs of a database, whichever it is: statements, transactions, a lock on a lease, a clock.
-import { StoreError } from './store.ts';
+import { StoreError, type EpisodeChange, type ReadWebhook } from './store.ts';
 
 export type Value = null | number | string | Uint8Array;
 export type Row = Readonly<Record<string, unknown>>;
@@ -27,11 +27,27 @@ export interface Db extends Tx, AsyncDisposable {
    * @throws StoreError, ConstraintError, and what `work` throws, rolled back
    */
   readonly transact: <T>(work: (tx: Tx) => Promise<T>) => Promise<T>;
+  /**
+   * What notifications do to episodes, in one transaction. Where the connection is: statement by statement, each would wait
+   * for a turn of a thread that is busy with those who bring more of them, and they for the end of the transaction.
+   */
+  readonly process: (given: Processing) => Promise<Processed>;
   /** What the database holds on its disk. */
   readonly bytes: () => Promise<number>;
   /** Gives back to the disk what deleted rows have left, some of it at a time. */
   readonly shrink: () => Promise<void>;
 }
+
+/** Plain data: it may go to another thread. */
+export interface Processing {
+  readonly webhooks: readonly ReadWebhook[];
+  /** How soon after its end a new episode of the same identity is a relapse. */
+  readonly relapseMs: number;
+  readonly nowMs: number;
+}
+
+/** Of each notification in their order; none of one that was processed before. */
+export type Processed = readonly (readonly EpisodeChange[])[];
 
 /** A key is there already, or a value is missing: a fact about the data, not about the store. */
 export class ConstraintError extends Error {

@@ -3,25 +3,11 @@ import { randomUUIDv7 } from 'node:crypto';
 import { alertStateAfterFiring, identOf, transitionOf, type ClosedEpisode } from '../episodes.ts';
 import type { Episode, IncomingAlert } from '../model.ts';
 import { episodeOf, int, text } from './rows.ts';
-import type { Tx } from './db.ts';
-import { StoreError, type EpisodeChange, type ReadWebhook } from './store.ts';
+import type { Processed, Processing, Tx } from './db.ts';
+import { StoreError, type EpisodeChange } from './store.ts';
 
-interface Context {
-  readonly db: Tx;
-  /** How soon after its end a new episode of the same identity is a relapse. */
-  readonly relapseMs: number;
-}
-
-/**
- * Each episode is read once and written once, whatever number of alerts is about it: each statement is a way to the store's
- * thread, or to its server, and back.
- * @returns of each in their order; none of one that was processed before
- */
-export async function processAll(
-  { db, relapseMs }: Context,
-  webhooks: readonly ReadWebhook[],
-  nowMs: number,
-): Promise<readonly (readonly EpisodeChange[])[]> {
+/** Each episode is read once and written once, whatever number of alerts is about it: a statement may be a way to a server. */
+export async function processAll(db: Tx, { webhooks, relapseMs, nowMs }: Processing): Promise<Processed> {
   const ids = webhooks.map((w) => w.id);
   const rows = await db.all(
     `SELECT id, source, received_ms FROM webhook WHERE id IN (${marksOf(ids)}) AND processed_ms IS NULL
@@ -44,7 +30,7 @@ export async function processAll(
   for (const delivery of deliveries) {
     const changes: EpisodeChange[] = [];
     for (const alert of delivery.alerts) {
-      const change = await applyOne({ db, relapseMs }, state, delivery, alert);
+      const change = await applyOne(db, relapseMs, state, delivery, alert);
       if (change !== undefined) changes.push(change);
     }
     all.push(changes);
@@ -108,7 +94,8 @@ interface Link {
 }
 
 async function applyOne(
-  { db, relapseMs }: Context,
+  db: Tx,
+  relapseMs: number,
   { open, links }: State,
   delivery: Delivery,
   alert: Identified,
@@ -132,7 +119,8 @@ async function applyOne(
       const { source } = delivery;
       const now = newEpisode({ ...alert, source, truncated, receivedMs, nowMs, relapseOf: transition.relapseOf });
       open.set(ident, { stored: undefined, now });
-      return changed(now.id, 'opened');
+      const { relapseOf } = now;
+      return { ...changed(now.id, 'opened'), ...(relapseOf === undefined ? {} : { relapseOf }) };
     }
     case 'refresh':
     case 'hint': {

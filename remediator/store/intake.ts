@@ -1,7 +1,7 @@
 // Webhooks and episodes.
 import { bytes, episodeOf, int, text } from './rows.ts';
 import type { Db } from './db.ts';
-import { insertEpisodes, newEpisode, openOf, processAll } from './episodes.ts';
+import { insertEpisodes, newEpisode, openOf } from './episodes.ts';
 import { packed, unpacked } from './packed.ts';
 import { endEscalationsIn } from './people.ts';
 import { StoreError, type NewWebhook, type Store } from './store.ts';
@@ -63,8 +63,8 @@ export function intakeOf({ db, wallMs, relapseMs, webhookCapBytes }: Context): I
       );
     },
     processWebhook: async (id, alerts, truncated, nowMs) =>
-      (await db.transact((tx) => processAll({ db: tx, relapseMs }, [{ id, alerts, truncated }], nowMs)))[0] ?? [],
-    processWebhooks: (hooks, nowMs) => db.transact((tx) => processAll({ db: tx, relapseMs }, hooks, nowMs)),
+      (await db.process({ webhooks: [{ id, alerts, truncated }], relapseMs, nowMs }))[0] ?? [],
+    processWebhooks: (webhooks, nowMs) => db.process({ webhooks, relapseMs, nowMs }),
     webhooksOf: async (episodeId) =>
       (
         await db.all(

@@ -3,6 +3,7 @@
 import { randomInt } from 'node:crypto';
 import { pause } from '../../exporter/runtime/deadline.ts';
 import { ConstraintError, LostCommitError, type Db, type Row, type Tx } from './db.ts';
+import { processAll } from './episodes.ts';
 import { ledgerTime } from './ledger-time.ts';
 import { LostSessionError, openSession, RetryError, type MysqlPlace, type Session } from './mysql-session.ts';
 import { prepareDatabase, serverOf } from './mysql-setup.ts';
@@ -171,6 +172,7 @@ export async function openMysqlDb(options: MysqlOptions): Promise<MysqlDb> {
     now: (callers) =>
       options.clock === 'caller' ? Promise.resolve(callers()) : withSession((s) => ledgerMs(s, callers)),
     transact,
+    process: (given) => transact((tx) => processAll(tx, given)),
     server,
     serverMs: () => withSession(nowOf),
     bytes: async () => {

@@ -1,6 +1,6 @@
 // Bodies as they are kept: gzip, whatever their size, so that one reader and people's own tools understand all of them.
 import { promisify } from 'node:util';
-import { crc32, gunzip, gunzipSync, gzip } from 'node:zlib';
+import { crc32, gunzip, gunzipSync, gzip, gzipSync } from 'node:zlib';
 
 const compress = promisify(gzip);
 const decompress = promisify(gunzip);
@@ -12,8 +12,12 @@ const largestBodyBytes = 64 * 1024 * 1024;
  */
 const storedBytes = 2 * 1024;
 
+/** Up to here the way to the thread pool and back costs more than the work: 240 µs against 40 for 7 KB (seen on Node 24). */
+const atOnceBytes = 64 * 1024;
+
 export async function packed(body: Buffer): Promise<Uint8Array> {
-  return body.length <= storedBytes ? asStored(body) : await compress(body, { level: 1 });
+  if (body.length <= storedBytes) return asStored(body);
+  return body.length <= atOnceBytes ? gzipSync(body, { level: 1 }) : await compress(body, { level: 1 });
 }
 
 /** A body that cannot be unpacked is empty, so that it is found to be poison instead of holding up the others. */

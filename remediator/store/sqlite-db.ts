@@ -1,5 +1,6 @@
 // The SQLite file as the store uses it: one connection, its transactions one after the other.
 import { oneAtATime, type Db, type Tx } from './db.ts';
+import { processOn } from './sqlite-process.ts';
 import { openRaw, type SqliteCalls, type SqliteOpening } from './sqlite-raw.ts';
 import { openThread } from './sqlite-thread.ts';
 import { int } from './rows.ts';
@@ -39,6 +40,7 @@ export function openDb(opening: SqliteOpening, where: 'here' | 'thread' = 'here'
           throw error;
         }
       }),
+    process: (given) => queue(() => calls.process(given)),
     bytes: async () => {
       const row = await queue(() =>
         calls.get('SELECT page_count * page_size AS bytes FROM pragma_page_count, pragma_page_size', []),
@@ -78,6 +80,7 @@ function callsHere(opening: SqliteOpening): SqliteCalls {
     run: (sql, values) => settled(() => raw.run(sql, values)),
     runAll: (sql, rows) => settled(() => raw.runAll(sql, rows)),
     transactAll: (sql, rows) => settled(() => raw.transactAll(sql, rows)),
+    process: (given) => processOn(raw, given),
     begin: () => settled(raw.begin),
     commit: () => settled(raw.commit),
     rollback: () => settled(raw.rollback),

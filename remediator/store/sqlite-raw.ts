@@ -2,7 +2,7 @@
 import { closeSync, openSync } from 'node:fs';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { codeOf, messageOf } from '../../exporter/runtime/errors.ts';
-import { ConstraintError, type Row, type Value } from './db.ts';
+import { ConstraintError, type Processed, type Processing, type Row, type Value } from './db.ts';
 import { schemaVersion, sqliteSchema } from './schema.ts';
 import { StoreError } from './store.ts';
 
@@ -26,6 +26,7 @@ export interface SqliteCalls extends AsyncDisposable {
   readonly run: (sql: string, values: readonly Value[]) => Promise<number>;
   readonly runAll: (sql: string, rows: readonly (readonly Value[])[]) => Promise<readonly number[]>;
   readonly transactAll: (sql: string, rows: readonly (readonly Value[])[]) => Promise<readonly number[]>;
+  readonly process: (given: Processing) => Promise<Processed>;
   readonly begin: () => Promise<void>;
   readonly commit: () => Promise<void>;
   readonly rollback: () => Promise<void>;

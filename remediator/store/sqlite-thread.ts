@@ -1,8 +1,8 @@
 // The connection in a thread of its own: while it waits for a lock or the disk, leases are renewed and webhooks read on.
 import { Worker } from 'node:worker_threads';
-import { ConstraintError, type Row } from './db.ts';
+import { ConstraintError, type Processed, type Row } from './db.ts';
 import { openRaw, type SqliteCalls, type SqliteOpening } from './sqlite-raw.ts';
-import type { Call, Reply } from './sqlite-worker.ts';
+import type { Call, Reply, StatementCall } from './sqlite-worker.ts';
 import { StoreError } from './store.ts';
 
 interface Waiting {
@@ -43,7 +43,12 @@ export function openThread(opening: SqliteOpening): SqliteCalls {
   });
   worker.unref();
 
-  const call = (what: Call['what'], sql: string, values: Call['values']): Promise<unknown> =>
+  const call = (
+    what: Exclude<Call['what'], 'process'>,
+    sql: string,
+    values: StatementCall['values'],
+  ): Promise<unknown> => send((n) => ({ n, what, sql, values }));
+  const send = (callOf: (n: number) => Call): Promise<unknown> =>
     new Promise((resolve, reject) => {
       if (broken !== undefined) {
         reject(broken instanceof Error ? broken : new StoreError('broken', 'the store is closed'));
@@ -52,7 +57,7 @@ export function openThread(opening: SqliteOpening): SqliteCalls {
       last++;
       waiting.set(last, { resolve, reject });
       if (waiting.size === 1) worker.ref();
-      worker.postMessage({ n: last, what, sql, values } satisfies Call);
+      worker.postMessage(callOf(last));
     });
   return {
     get: async (sql, values) => (await call('get', sql, values)) as Row | undefined,
@@ -60,6 +65,7 @@ export function openThread(opening: SqliteOpening): SqliteCalls {
     run: async (sql, values) => (await call('run', sql, values)) as number,
     runAll: async (sql, rows) => (await call('runAll', sql, rows)) as readonly number[],
     transactAll: async (sql, rows) => (await call('transactAll', sql, rows)) as readonly number[],
+    process: async (given) => (await send((n) => ({ n, what: 'process', given }))) as Processed,
     begin: async () => {
       await call('begin', '', []);
     },
@@ -78,5 +84,12 @@ export function openThread(opening: SqliteOpening): SqliteCalls {
 }
 
 function errorOf({ is, code, message }: Extract<Reply, { error: unknown }>['error']): Error {
-  return is === 'constraint' ? new ConstraintError(message) : new StoreError(code, message);
+  switch (is) {
+    case 'constraint':
+      return new ConstraintError(message);
+    case 'store':
+      return new StoreError(code, message);
+    case 'other':
+      return new Error(message);
+  }
 }

@@ -1,11 +1,12 @@
 // The thread that holds the SQLite connection: does one call after the other and says what came of it.
 import { parentPort, workerData } from 'node:worker_threads';
 import { messageOf } from '../../exporter/runtime/errors.ts';
-import { ConstraintError, type Value } from './db.ts';
+import { ConstraintError, type Processing, type Value } from './db.ts';
+import { processOn } from './sqlite-process.ts';
 import { openRaw, type SqliteOpening, type SqliteRaw } from './sqlite-raw.ts';
 import { StoreError } from './store.ts';
 
-export interface Call {
+export interface StatementCall {
   readonly n: number;
   readonly what: 'get' | 'all' | 'run' | 'runAll' | 'transactAll' | 'begin' | 'commit' | 'rollback' | 'close';
   readonly sql: string;
@@ -13,13 +14,16 @@ export interface Call {
   readonly values: readonly (Value | readonly Value[])[];
 }
 
+export type Call = StatementCall | { readonly n: number; readonly what: 'process'; readonly given: Processing };
+
 /** Errors lose their class on the way between threads. */
 export type Reply =
   | { readonly n: number; readonly value: unknown }
   | {
       readonly n: number;
       readonly error: {
-        readonly is: 'store' | 'constraint';
+        /** `other`: of what was to be written, not of the store. */
+        readonly is: 'store' | 'constraint' | 'other';
         readonly code: StoreError['code'];
         readonly message: string;
       };
@@ -29,19 +33,28 @@ if (parentPort !== null) serve(parentPort, openRaw(workerData as SqliteOpening))
 
 function serve(port: NonNullable<typeof parentPort>, raw: SqliteRaw): void {
   port.on('message', (call: Call) => {
-    let reply: Reply;
-    try {
-      reply = { n: call.n, value: answer(raw, call) };
-    } catch (error) {
-      const is = error instanceof ConstraintError ? 'constraint' : 'store';
-      const code = error instanceof StoreError ? error.code : 'broken';
-      reply = { n: call.n, error: { is, code, message: messageOf(error) } };
-    }
-    port.postMessage(reply);
+    // The sender waits for the answer before it sends anything else about the connection.
+    void answered(raw, call).then((reply) => {
+      port.postMessage(reply);
+    });
   });
 }
 
-function answer(raw: SqliteRaw, { what, sql, values }: Call): unknown {
+async function answered(raw: SqliteRaw, call: Call): Promise<Reply> {
+  try {
+    return { n: call.n, value: call.what === 'process' ? await processOn(raw, call.given) : answer(raw, call) };
+  } catch (error) {
+    const code = error instanceof StoreError ? error.code : 'broken';
+    return { n: call.n, error: { is: kindOf(error), code, message: messageOf(error) } };
+  }
+}
+
+function kindOf(error: unknown): 'store' | 'constraint' | 'other' {
+  if (error instanceof ConstraintError) return 'constraint';
+  return error instanceof StoreError ? 'store' : 'other';
+}
+
+function answer(raw: SqliteRaw, { what, sql, values }: StatementCall): unknown {
   switch (what) {
     case 'runAll':
     case 'transactAll':

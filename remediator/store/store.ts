@@ -277,6 +277,8 @@ export interface EpisodeChange {
   readonly episodeId: string;
   /** `altered`: refreshed, with something new in it, so that it is due. */
   readonly change: 'opened' | 'refreshed' | 'altered' | 'resolved_hint' | 'late_copy';
+  /** Of one that was opened: the episode before. */
+  readonly relapseOf?: string;
 }
 
 export interface Claim {

@@ -56,21 +56,27 @@ test('results and errors are those of the store; time and code are counted, a lo
 test('a relapse counts for targets of the inventory only, a repair from the start of its alert', async () => {
   const episodes: Record<string, object> = {
     again: { relapseOf: 'before', labels: { target: 'maxwell1' }, startsWallMs: 940_000 },
-    first: { relapseOf: undefined, labels: { target: 'maxwell1' } },
     foreign: { relapseOf: 'before', labels: { target: 'made-up' } },
   };
+  const asked: string[] = [];
   const { store, seen } = watched({
     processWebhook: () =>
       Promise.resolve([
-        ...['again', 'first', 'foreign'].map((episodeId) => ({ episodeId, change: 'opened' })),
+        ...['again', 'foreign'].map((episodeId) => ({ episodeId, change: 'opened', relapseOf: 'before' })),
+        // thousands of these may come at once: nothing is asked about them
+        { episodeId: 'first', change: 'opened' },
         { episodeId: 'again', change: 'refreshed' },
       ]),
-    episode: (id: string) => Promise.resolve(episodes[id]),
+    episode: (id: string) => {
+      asked.push(id);
+      return Promise.resolve(episodes[id]);
+    },
     endRun: () => Promise.resolve(),
     run: () => Promise.resolve({ action: 'maxwell.restart', episodeId: 'again' }),
   });
   await store.processWebhook(1, [], false, 0);
   assert.deepEqual(seen.relapses, ['maxwell1']);
+  assert.deepEqual(asked, ['again', 'foreign']);
   const hold = { runId: 'r', target: 'maxwell1', holder: 'h', fence: 1 };
   await store.endRun(hold, { outcome: 'failed', because: '', cooldownMs: 0 }, () => 0);
   assert.deepEqual(seen.repairs, []);
