@@ -211,7 +211,7 @@ export class Sweep {
     const writer = this.#writer();
     const guard = new SeriesGuard(this.#parts.target.seriesLimit, writer.put);
     const board = new FactBoard(this.#board);
-    const signal = AbortSignal.any([this.#abort.signal]);
+    const { signal } = this.#abort;
     let observedAtMs = startedAtMs;
     const call: CollectorCall = {
       ...this.#callOf(signal, board),
