@@ -4,6 +4,8 @@ import type { Thread } from './dialect.ts';
 
 /** Frozen under the claim; goes through the journal as JSON. */
 export interface Before {
+  /** The one that was looked at. Absent: of a run that an older version has begun. */
+  readonly server?: Pick<SessionIdentity, 'serverId' | 'serverUuid'>;
   /** As the server itself has listed it; '' is the default one. */
   readonly channel: string;
   readonly thread: Thread;

@@ -130,7 +130,7 @@ function observersOf(
 }
 
 /** Behind, or (a receiver) not even reading the binary log: broken. All there, and read: healthy. */
-export function sourceSays(
+function sourceSays(
   channel: ReplicaChannel,
   thread: Thread,
   view: SourceView | undefined,
@@ -205,7 +205,9 @@ function beforeOf(
   if (mustStop && !incarnation.known) return undefined;
   const { dumpThreads } = view.facts.value;
   const distance = distanceOf(channel, facts.gtids);
+  const { serverId, serverUuid = null } = replica.server;
   return {
+    server: { serverId, serverUuid },
     channel: name,
     thread,
     mustStop,

@@ -13,7 +13,7 @@ import { asJson } from '../../canonical.ts';
 import { leaseTtlMs } from '../../runner/lease.ts';
 import type { World } from '../../world.ts';
 import { lockName } from '../maxwell/lock.ts';
-import type { SessionIdentity } from './before.ts';
+import type { Before, SessionIdentity } from './before.ts';
 import { openTarget } from './facts.ts';
 
 /** The server itself ends a session that says nothing for as long as a lease lasts, and the lock is free again. */
@@ -190,6 +190,21 @@ async function end(client: MysqlClient, connection: number, target: string, call
   }
   while (await isThere()) await pause(50, call.signal);
   return true;
+}
+
+/**
+ * Why the session is not with the server that was looked at: a name, a virtual address or a proxy may lead to another one
+ * each time. undefined: it is.
+ */
+export function otherServer(session: StepSession | undefined, { server }: Pick<Before, 'server'>): Applied | undefined {
+  if (session === undefined || server === undefined) return undefined;
+  const now = identitySchema.safeParse(session.identity);
+  if (now.success && now.data.serverId === server.serverId && now.data.serverUuid === server.serverUuid) {
+    return undefined;
+  }
+  const of = ({ serverId, serverUuid }: NonNullable<Before['server']>): string => serverUuid ?? String(serverId);
+  const who = now.success ? `server ${of(now.data)}` : 'a server that cannot be told';
+  return { is: 'refused', code: 'other_server', because: `the session is with ${who}, looked at was ${of(server)}` };
 }
 
 /** One statement, once. */

@@ -7,7 +7,7 @@ import type { Before } from './before.ts';
 import { dialectOf, type Thread } from './dialect.ts';
 import { openTarget, readChannels, readFacts, sourceOf, type WatchedChannel } from './facts.ts';
 import { judgePurged, judgeSource, judgeTrap, relayApplied } from './judge.ts';
-import { isMutating, mutate, sessionOf } from './session.ts';
+import { isMutating, mutate, otherServer, sessionOf } from './session.ts';
 import { verifyData, verifyThreads, type VerifyParams } from './verify.ts';
 
 type Run = StepRun<Before>;
@@ -64,7 +64,7 @@ function stop(target: string, world: World): Step<Before> {
     probe: (run) => probeStop(target, world, run),
     apply: (run, session) => {
       const statement = isMutating(session) ? dialectOf(session.client).stop('io', run.before.channel) : '';
-      return mutateIfAbsent(() => probeStop(target, world, run), session, statement, world, run.signal);
+      return mutateIfAbsent(() => probeStop(target, world, run), session, statement, world, run);
     },
     verify: async (run) => {
       if (!run.before.mustStop) return { is: 'yes', because: 'no thread had to be stopped' };
@@ -108,8 +108,10 @@ async function mutateIfAbsent(
   session: StepSession | undefined,
   statement: string,
   world: World,
-  signal: AbortSignal,
+  { before, signal }: Run,
 ): Promise<Applied> {
+  const other = otherServer(session, before);
+  if (other !== undefined) return other;
   const now = await probe();
   if (now.is !== 'absent') return { is: 'refused', code: 'changed_since', because: now.because };
   return await mutate(session, statement, world, signal);
@@ -127,7 +129,7 @@ function start(name: string, target: string, world: World): Step<Before> {
     apply: (run, session) => {
       const { thread, channel } = run.before;
       const statement = isMutating(session) ? dialectOf(session.client).start(thread, channel) : '';
-      return mutateIfAbsent(() => probeStart(target, world, run), session, statement, world, run.signal);
+      return mutateIfAbsent(() => probeStart(target, world, run), session, statement, world, run);
     },
     // that a thread is there, not that it works: the server says OK to a thread that fails a moment later
     verify: async (run): Promise<Checked> => {

@@ -158,6 +158,8 @@ function pointBack(target: string, world: RedisWorld): Step<Before> {
     },
     apply: async ({ before, signal }, session): Promise<Applied> => {
       if (!(session instanceof ReplicaSession)) return { is: 'refused', because: 'there is no session' };
+      if (session.serverRunId !== before.replicaRunId)
+        return { is: 'refused', because: 'the replica was started anew' };
       const user = openingOf(world, target).auth?.user;
       try {
         const call = { signal, clock: world.clock };

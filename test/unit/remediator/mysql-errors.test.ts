@@ -8,7 +8,10 @@ import { dialectOf, type Thread } from '../../../remediator/actions/mysql/dialec
 import { errnosOf, ioClass, sqlClass } from '../../../remediator/actions/mysql/errors.ts';
 import { judgeMovement, type Sample } from '../../../remediator/actions/mysql/movement.ts';
 import { adminPrivilege, needFindings, replicaNeeds, sourceNeeds } from '../../../remediator/actions/mysql/needs.ts';
-import { outcomeOf, sameServer } from '../../../remediator/actions/mysql/session.ts';
+import { otherServer, outcomeOf, sameServer } from '../../../remediator/actions/mysql/session.ts';
+import { mysqlReplicaRestartThread } from '../../../remediator/actions/mysql-replica-restart-thread.ts';
+import type { Json } from '../../../remediator/model.ts';
+import type { World } from '../../../remediator/world.ts';
 
 const io: readonly (readonly [errno: number, text: string, code: string, remedy: string])[] = [
   [2002, '', 'transient', 'retry'],
@@ -135,6 +138,36 @@ test('a number of a connection counts only on the same server since the same sta
   assert.equal(sameServer(one, { ...one, startedAtSeconds: 1100 }), 'other_start');
   assert.equal(sameServer(one, { ...one, serverId: 3 }), 'other_server');
   assert.equal(sameServer(one, { ...one, serverUuid: 'a' }), 'other_server');
+});
+
+test('a session with another server than the one that was looked at says nothing: behind a name there may be several', async () => {
+  const server = { serverId: 2, serverUuid: 'aaaa' };
+  const before = {
+    ...{ server, channel: '', thread: 'io', mustStop: true, incarnation: '7', sqlRunning: true, received: null },
+    ...{ executed: null, missing: null, dumpIds: null, heartbeats: null, source: 'db1', snapshot: {} },
+  } as const;
+  const identity = { ...server, startedAtSeconds: 1000, connection: 7 };
+  const disposable = { [Symbol.asyncDispose]: () => Promise.resolve() };
+  const sessionWith = (known: Json) => ({ identity: known, ...disposable });
+  assert.equal(otherServer(sessionWith(identity), before), undefined);
+  assert.equal(otherServer(sessionWith({ ...identity, serverUuid: 'bbbb' }), {}), undefined, 'it was not kept');
+  for (const other of [{ ...identity, serverUuid: 'bbbb' }, { ...identity, serverId: 3 }, {}]) {
+    assert.equal(otherServer(sessionWith(other), before)?.code, 'other_server');
+  }
+  const said: string[] = [];
+  const client = {
+    ...{ flavour: 'mysql', version: parseVersion('9.1.0'), usable: () => true },
+    query: (sql: string) => Promise.resolve(said.push(sql)),
+  };
+  const run = {
+    ...{ before, memo: {}, fence: 1, runId: 'r', attempt: 1, signal: AbortSignal.timeout(5_000) },
+    note: () => undefined,
+  };
+  const elsewhere = { ...sessionWith({ ...identity, serverUuid: 'bbbb' }), client };
+  for (const step of mysqlReplicaRestartThread.steps('db2', {}, {} as World).filter((s) => s.apply !== undefined)) {
+    assert.equal((await step.apply?.(run, elsewhere))?.code, 'other_server', step.name);
+  }
+  assert.deepEqual(said, []);
 });
 
 const place = (position: number): { file: string; position: number } => ({ file: 'binlog.000003', position });
