@@ -65,7 +65,6 @@ const stages: readonly Stage[] = [
         'faults/kill9-before',
         'integration/remediator-maxwell-faults',
         'faults/contract-sweep',
-        'faults/kill9-start',
         'faults/action-sweep',
         'faults/store-sweep',
         'integration/remediator-store',

@@ -94,7 +94,8 @@ function stepAfter(last: string | undefined): number {
   if (isFull) return 1;
   if (last === undefined) return 8; // nothing claimed: the store knows of an alert at most
   if (/^(stop\.force:verify|gate:|start:(?!verify))/.test(last)) return 1;
-  return /^(start|verify_start|verify_data|:verified|:soak)/.test(last) ? 10 : 4;
+  // one more place, between the start and the end; from there on nothing is changed any more
+  return /^(verify_start|verify_data|:verified|:soak|:ended)/.test(last) ? Infinity : 4;
 }
 
 /**
