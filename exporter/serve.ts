@@ -4,7 +4,7 @@ import type { Clock } from './runtime/clock.ts';
 import { messageOf } from './runtime/errors.ts';
 import type { ListenAddress } from './runtime/http.ts';
 import type { Log } from './runtime/log.ts';
-import type { WebState } from './runtime/web-config.ts';
+import { isEverybodyKnown } from './runtime/web-config.ts';
 import { listenAll, type Bound } from './runtime/web-listen.ts';
 import { openWeb } from './runtime/web-server.ts';
 import { defaultDeadline, scrapeBudgetMs, type DeadlineOptions } from './scrape/deadline.ts';
@@ -102,11 +102,4 @@ export async function serve(options: ServeOptions): Promise<Serving> {
       await rounds.close();
     },
   };
-}
-
-/** Nothing is changed for people who need not say who they are. */
-function isEverybodyKnown(web: WebState | undefined): boolean {
-  if (web === undefined) return false;
-  const type = web.document.tls_server_config?.client_auth_type;
-  return type === 'RequireAndVerifyClientCert' || Object.keys(web.document.basic_auth_users).length > 0;
 }

@@ -95,6 +95,13 @@ function read(
   }
 }
 
+/** Must everybody say who they are? Nothing is changed for people who need not; a certificate of anybody's says nothing. */
+export function isEverybodyKnown(web: WebState | undefined): boolean {
+  if (web === undefined) return false;
+  const type = web.document.tls_server_config?.client_auth_type;
+  return type === 'RequireAndVerifyClientCert' || Object.keys(web.document.basic_auth_users).length > 0;
+}
+
 /** Part of the handshake, and fixed when the server is made. */
 export function asksForCertificate(tls: WebTls | undefined): boolean {
   return tls !== undefined && tls.client_auth_type !== 'NoClientCert';

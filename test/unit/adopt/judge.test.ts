@@ -234,7 +234,7 @@ test('nothing that a file holds stops the judge', () => {
     'a[5m:'.repeat(deep / 5),
     '',
   ]) {
-    assert.ok(judge(expr, alone).reasons.length >= 0);
+    assert.doesNotThrow(() => judge(expr, alone), expr.slice(0, 20));
   }
 });
 

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { ConfigError } from '../../../exporter/runtime/errors.ts';
-import { openWebConfig } from '../../../exporter/runtime/web-config.ts';
+import { isEverybodyKnown, openWebConfig } from '../../../exporter/runtime/web-config.ts';
 import { readWebConfig } from '../../../exporter/runtime/web-config-file.ts';
 import { sansIn } from '../../../exporter/runtime/web-config-tls.ts';
 
@@ -186,6 +186,25 @@ test('a file with users that is emptied, as many begin to write, lets nobody in 
   assert.deepEqual([web.now().fault, web.now().document.basic_auth_users], [undefined, {}]);
   writeFileSync(file, '');
   assert.equal(web.now().fault, undefined, 'nobody was asked before either');
+});
+
+test('who is asked who they are: users, or certificates that are verified, and nobody by TLS alone', () => {
+  const tls = (type: string, ca: string): string =>
+    `tls_server_config: {cert_file: a, key_file: b, client_auth_type: ${type}${ca}}\n`;
+  const withCa = ', client_ca_file: c';
+  const known = (text: string): boolean => {
+    const document = parse(text);
+    return isEverybodyKnown({ document, secure: undefined, fault: undefined });
+  };
+  assert.equal(isEverybodyKnown(undefined), false);
+  assert.equal(known('{}'), false);
+  assert.equal(known(tls('NoClientCert', '')), false);
+  assert.equal(known(tls('RequestClientCert', withCa)), false);
+  assert.equal(known(tls('RequireAnyClientCert', withCa)), false);
+  assert.equal(known(tls('VerifyClientCertIfGiven', withCa)), false);
+  assert.equal(known(tls('RequireAndVerifyClientCert', withCa)), true);
+  assert.equal(known(`basic_auth_users: {alice: "${hash}"}`), true);
+  assert.equal(known(`${tls('NoClientCert', '')}basic_auth_users: {alice: "${hash}"}`), true);
 });
 
 test('names in certificates cannot pass for others', () => {
