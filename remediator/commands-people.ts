@@ -6,6 +6,7 @@ import { findApproval } from './decide.ts';
 import { maintenanceView } from './people.ts';
 import { Refusal } from './people-context.ts';
 import { lineOfMode, policyViews, type PolicyView, type ViewedPolicy } from './promotion.ts';
+import { takenOf, type Taken } from './taken.ts';
 import { plain, spanText, table, timeWith, type WallText } from './terminal.ts';
 
 export async function approvalsCommand(shared: Shared, limit: number, asJson: boolean): Promise<void> {
@@ -54,11 +55,31 @@ export async function decideCommand(
     shared.print(`rejected: ${what2} is not done\n`);
     return;
   }
+  const see = `See: pipemedic-remediator why ${done.episode ?? id}\n`;
+  if (done.plan === undefined && shared.settings.mysqlStore !== undefined) {
+    await reading(shared, async (store) => {
+      shared.print(takenText(what2, await takenOf(store, id, { timeoutMs: takenMs })) + see);
+    });
+    return;
+  }
   const condition = done.plan === 'unchanged' ? '' : ', if it is still the plan that was asked for';
   const unseen = done.plan?.startsWith('unknown') === true ? ` (${plain(done.plan)})` : '';
-  shared.print(
-    `approved: ${what2} begins as soon as every other guard allows it${condition}${unseen}. See: pipemedic-remediator why ${done.episode ?? id}\n`,
-  );
+  shared.print(`approved: ${what2} begins as soon as every other guard allows it${condition}${unseen}. ${see}`);
+}
+
+/** Two looks of a remediator that serves, with what lies between them. */
+const takenMs = 15_000;
+
+/** @throws CommandError when the yes was for another plan than there is */
+export function takenText(what: string, taken: Taken): string {
+  switch (taken.is) {
+    case 'begun':
+      return `approved: ${what} has begun, run ${plain(taken.run)}. `;
+    case 'waiting':
+      return `approved: ${what} has not begun yet: ${plain(taken.because)}. `;
+    case 'void':
+      throw new CommandError(`not approved after all: ${plain(taken.because)}`);
+  }
 }
 
 export async function latchesCommand(shared: Shared, asJson: boolean): Promise<void> {

@@ -7,7 +7,9 @@ import type { Approval, Json } from '../../../remediator/model.ts';
 import type { Actor, PeopleContext } from '../../../remediator/people-context.ts';
 import { Refusal } from '../../../remediator/people-context.ts';
 import { changes } from '../../../remediator/people.ts';
+import { takenText } from '../../../remediator/commands-people.ts';
 import { stillAsked } from '../../../remediator/still-asked.ts';
+import { takenOf } from '../../../remediator/taken.ts';
 import { inventoryWith, policy, withBench, type Bench, type World } from './evaluator-bench.ts';
 import { fakeAction } from './fake-service.ts';
 
@@ -120,4 +122,35 @@ test('a no needs no look: what is not wanted is not done, whatever it has become
     b.service.running = 7;
     await answer(b, 'reject', question);
     assert.equal((await b.store.approval(question.id))?.state, 'rejected');
+  }));
+
+test('written beside the remediators that serve: what they make of it is waited for', () =>
+  withBench(async (b) => {
+    const question = await asked(b);
+    const quick = { timeoutMs: 60_000, everyMs: 5 };
+    const yes = async ({ id }: Approval): Promise<void> => {
+      assert.ok((await b.store.decideApproval(id, 'approved', 'ann', '', b.clock.nowMs())).decided);
+    };
+    await yes(question);
+    const none = await takenOf(b.store, question.id, { ...quick, timeoutMs: 0 });
+    assert.ok(none.is === 'waiting');
+    assert.match(
+      takenText('x of svc1', none),
+      /^approved: x of svc1 has not begun yet: the policy asks dba in mode approve\. $/,
+    );
+    b.service.running = 7;
+    const [late] = await Promise.all([takenOf(b.store, question.id, quick), b.lookTwice(question.episodeId)]);
+    assert.ok(late.is === 'void');
+    assert.throws(
+      () => takenText('x of svc1', late),
+      /^Error: not approved after all: it is void; .*facts\.seq was 1, is 7$/,
+    );
+
+    const [anew] = await b.store.approvals({ nowMs: b.clock.nowMs(), limit: 1, open: true });
+    assert.ok(anew);
+    await yes(anew);
+    const [begun] = await Promise.all([takenOf(b.store, anew.id, quick), b.look(question.episodeId)]);
+    const [run] = await b.runs();
+    assert.deepEqual(begun, { is: 'begun', run: run?.id });
+    assert.match(takenText('x of svc1', begun), /^approved: x of svc1 has begun, run /);
   }));
