@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Json } from './model.ts';
 
 /** JSON with sorted keys: equal data, equal text. */
-export function canonical(value: Json): string {
+function canonical(value: Json): string {
   if (typeof value !== 'object' || value === null) return JSON.stringify(value);
   if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`;
   return `{${Object.entries(value)

@@ -27,7 +27,7 @@ export interface Rights {
 }
 
 /** By the name of the action; one that is not here needs a supervisor only, and its look tells of that one. */
-export function rightsOf(action: string): Rights {
+function rightsOf(action: string): Rights {
   if (action.startsWith('mysql.replica.')) return { mysql: 'replication' };
   if (action.startsWith('maxwell.')) return { mysql: 'maxwell_source' };
   if (action === 'redis.replica.reconnect' || action === 'redis.replica.full-resync') {

@@ -181,10 +181,7 @@ function matchersFor(open: readonly Episode[]): readonly string[] {
 }
 
 /** Any peer that silences it -> silenced; else any that has it active -> active; else inhibited; else absent. */
-export function sightOf(
-  ident: string,
-  answers: readonly Answer[],
-): { readonly state: AlertState; readonly detail: string } {
+function sightOf(ident: string, answers: readonly Answer[]): { readonly state: AlertState; readonly detail: string } {
   const good = answers.filter((a) => a.ok);
   if (good.length === 0) {
     return {

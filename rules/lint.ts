@@ -11,15 +11,12 @@ export type Metrics = ReadonlyMap<string, Metric>;
 const changing = ['state', 'stage', 'version', 'method', 'server_id', 'master_host', 'master_uuid', 'class'];
 
 /** Needs that follow from what an alert is: a heartbeat and what says "there is nothing" fire without data. */
-export function firesWithoutData(alert: Pick<Alert, 'expr'>): boolean {
+function firesWithoutData(alert: Pick<Alert, 'expr'>): boolean {
   return /^(absent|vector)\(/.test(alert.expr);
 }
 
 /** Labels of recording rules follow from their expressions; a metric that nobody declares has none. */
-export function labelResolver(
-  bundle: Pick<Bundle, 'records'>,
-  metrics: Metrics,
-): (metric: string) => ReadonlySet<string> {
+function labelResolver(bundle: Pick<Bundle, 'records'>, metrics: Metrics): (metric: string) => ReadonlySet<string> {
   const known = new Map<string, ReadonlySet<string>>();
   const resolve = (name: string): ReadonlySet<string> => {
     const before = known.get(name);

@@ -47,12 +47,12 @@ interface StateSet {
 }
 
 /** One number per object out of one series per state: its place in the list, from 0. */
-export function stateQuery({ metric, by, matcher, states }: StateSet): string {
+function stateQuery({ metric, by, matcher, states }: StateSet): string {
   const each = states.map(([state], place) => `${metric}{state="${state}",${matcher}} * ${place}`);
   return `max by (${by.join(', ')}) (${each.join(' or ')})`;
 }
 
-export function stateColors({ states }: StateSet): Readonly<Record<number, State>> {
+function stateColors({ states }: StateSet): Readonly<Record<number, State>> {
   return Object.fromEntries(states.map(([text, color], place) => [place, { text: text.replaceAll('_', ' '), color }]));
 }
 

@@ -13,17 +13,6 @@ type CanaryLab = Pick<Lab, 'address' | 'secret' | 'sql'>;
 /** Redis: behind the sink; `replica`: the MySQL replica. */
 export type CanaryEnd = RedisName | 'replica';
 
-export interface CanaryEndOptions {
-  readonly at?: CanaryEnd;
-}
-
-export interface MeasuredCanary {
-  /** From before the row was sent to the source until it was seen. */
-  readonly latencyMs: number;
-  /** By how much it can be too large: the write itself, and the time between two looks. */
-  readonly resolutionMs: number;
-}
-
 export interface LabCanary extends AsyncDisposable {
   /** The latency of the row that was seen last; undefined before the first. */
   readonly latencyMs: (at: CanaryEnd) => number | undefined;
@@ -36,36 +25,6 @@ export interface LabCanary extends AsyncDisposable {
 const table = 'shop.lab_canary';
 const lookEveryMs = 3;
 let lastId = 0;
-
-/** Writes one row and waits until it is seen. */
-export async function measureCanary(
-  lab: CanaryLab,
-  { at = 'redis', deadlineMs = 60_000 }: CanaryEndOptions & { readonly deadlineMs?: number } = {},
-): Promise<MeasuredCanary> {
-  const id = await newRow(lab);
-  const end = openEnd(lab, at, id);
-  try {
-    const connection = await connectTo(lab, 'source');
-    const sentAtMs = performance.now();
-    await write(connection, id, 1).finally(() => {
-      connection.destroy();
-    });
-    const writeMs = performance.now() - sentAtMs;
-    let longestMs = 0;
-    let lookedAtMs = performance.now();
-    for (;;) {
-      const token = await end.look();
-      const nowMs = performance.now();
-      longestMs = Math.max(longestMs, nowMs - lookedAtMs);
-      lookedAtMs = nowMs;
-      if (token === 1) return { latencyMs: nowMs - sentAtMs, resolutionMs: writeMs + longestMs };
-      if (nowMs - sentAtMs > deadlineMs) throw new Error(`the lab's canary is not in ${at} after ${deadlineMs} ms`);
-      await sleep(lookEveryMs);
-    }
-  } finally {
-    end.close();
-  }
-}
 
 /** Writes a row every `everyMs` until it is disposed of, and says at any time how late each end is. */
 export async function startCanary(

@@ -13,7 +13,7 @@ const startMs = 30_000;
 const applets = ['sh', 'sleep', 'date', 'echo', 'cat', 'mkdir', 'httpd'];
 const busybox = ['/usr/bin/busybox', '/bin/busybox'];
 
-export const image = 'pipemedic-lab';
+const image = 'pipemedic-lab';
 
 export interface ContainerEngine extends AsyncDisposable {
   /** Of its API, compatible with Docker's. */

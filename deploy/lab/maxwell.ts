@@ -2,13 +2,14 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ports } from './address.ts';
+import { archivedClasses } from './class-archive.ts';
 import { cacheFolder, fileIn, folderIn, fromCache, program, type LabContext } from './context.ts';
 import { topic } from './kafka.ts';
 import { sql } from './mariadb.ts';
 import type { ProcessSpec } from './processes.ts';
 
 export const clientId = 'maxwell';
-export const heapMaxMegabytes = 256;
+const heapMaxMegabytes = 256;
 
 /** Such as `maxwell-1.44.1`; setup.sh has chosen it. */
 export function maxwellRelease(): string {
@@ -66,6 +67,7 @@ export function maxwellSpec(lab: LabContext): ProcessSpec & { readonly cwd: stri
       program('java'),
       `-Xmx${heapMaxMegabytes}m`,
       '-XX:TieredStopAtLevel=1',
+      ...archivedClasses(release),
       '-cp',
       // shim: only 1.22.6 has one, and it must come first
       `${join(home, 'shim')}:${join(home, 'lib', '*')}`,
@@ -81,7 +83,7 @@ export function maxwellSpec(lab: LabContext): ProcessSpec & { readonly cwd: stri
  * Its HTTP answers 200 in every state in which it answers, and it rewrites its heartbeat at each start: only a heartbeat
  * that it has written since this start *and read back from the binlog* shows that it works.
  */
-export function maxwellReads(lab: LabContext): ProcessSpec['ready'] {
+function maxwellReads(lab: LabContext): ProcessSpec['ready'] {
   return async (signal, { atMs }) => {
     const [row] = await sql(
       lab,

@@ -102,7 +102,7 @@ export function alertmanagerPart(lab: LabContext, index: number, options: Monito
 }
 
 /** The first one is just `alertmanager`. */
-export function alertmanagerName(index: number): string {
+function alertmanagerName(index: number): string {
   return index === 0 ? 'alertmanager' : `alertmanager${index + 1}`;
 }
 

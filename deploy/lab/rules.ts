@@ -101,7 +101,7 @@ export function scaleAlertmanager(document: unknown, factor: number): unknown {
   return scaleKeys(document, new Set(['group_wait', 'group_interval', 'repeat_interval']), factor);
 }
 
-export function isRecord(value: unknown): value is Record<string, unknown> {
+function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 

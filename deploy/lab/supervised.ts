@@ -190,7 +190,7 @@ export class SupervisedPart implements Part {
   }
 }
 
-export async function askSupervisor(socketPath: string, request: Request, deadlineMs = 30_000): Promise<Reply> {
+async function askSupervisor(socketPath: string, request: Request, deadlineMs = 30_000): Promise<Reply> {
   const socket = connect({ path: socketPath });
   socket.setTimeout(deadlineMs, () =>
     socket.destroy(new Error(`the supervisor did not answer within ${deadlineMs} ms`)),

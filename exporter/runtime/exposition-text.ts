@@ -8,7 +8,7 @@ import { TargetError } from './errors.ts';
 import { pacer } from './pacing.ts';
 import { metricName, sampleAt } from './exposition-line.ts';
 
-export const pageTypes = [
+const pageTypes = [
   'counter',
   'gauge',
   'histogram',

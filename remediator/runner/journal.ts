@@ -23,16 +23,7 @@ export type StepPhase =
  * Of a `result`: what came of the call. `absent`: looked at later, nothing had been done; `partial`: something had, and
  * the step can go on from there.
  */
-export const results = [
-  'done',
-  'refused',
-  'unknown',
-  'recovered',
-  'skipped',
-  'absent',
-  'partial',
-  'overtaken',
-] as const;
+const results = ['done', 'refused', 'unknown', 'recovered', 'skipped', 'absent', 'partial', 'overtaken'] as const;
 export type Result = (typeof results)[number];
 
 export function phaseOf(entries: readonly JournalEntry[], step: string): StepPhase {

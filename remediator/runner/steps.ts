@@ -295,7 +295,7 @@ async function check<W>(
 }
 
 /** Nothing was changed yet, or what was reached last left the target in a state that may stay. */
-export function atSafePoint<W>(ctx: RunContext<W>): boolean {
+function atSafePoint<W>(ctx: RunContext<W>): boolean {
   const last = lastReached(ctx.entries);
   if (last === undefined) return true;
   const step = allSteps(ctx.steps).find((s) => s.name === last);

@@ -10,7 +10,7 @@ export const maxRequestBytes = 64 * 1024;
 /** A log reply of 64 KiB may grow sixfold in JSON (control characters become \u00XX). */
 export const maxReplyBytes = 1024 * 1024;
 export const maxLogBytes = 64 * 1024;
-export const maxWaitMs = 120_000;
+const maxWaitMs = 120_000;
 
 const count = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
 const atMs = count;
@@ -120,7 +120,7 @@ export const endedSchema = z.object({
 });
 export type Ended = z.output<typeof endedSchema>;
 
-export const statusSchema = z.object({
+const statusSchema = z.object({
   service: z.string(),
   bootId: z.string(),
   supervisorPid: count,
@@ -148,7 +148,7 @@ export const statusSchema = z.object({
 });
 export type Status = z.output<typeof statusSchema>;
 
-export const logTextSchema = z.object({
+const logTextSchema = z.object({
   incarnation: incarnationSchema,
   text: z.string(),
   /** Bytes of this incarnation before `text` that were left out because of `maxBytes`. */
@@ -161,7 +161,7 @@ export const logTextSchema = z.object({
 });
 export type LogText = z.output<typeof logTextSchema>;
 
-export const refusalCodes = [
+const refusalCodes = [
   'bad_request',
   'too_large',
   'fenced', // a higher fence was seen
@@ -180,7 +180,7 @@ export const refusalCodes = [
 const errorCode = z.enum([...refusalCodes, 'internal']);
 export type RefusalCode = (typeof refusalCodes)[number];
 
-export const refusalSchema = z.object({
+const refusalSchema = z.object({
   id: id.nullable(),
   ok: z.literal(false),
   code: errorCode,

@@ -11,12 +11,12 @@ import { known } from '../../exporter/runtime/known.ts';
 import { defineSystem, type System, type TargetClient } from '../../exporter/system.ts';
 import type { RoundsDeps } from '../../exporter/scrape/rounds.ts';
 
-export const fakeUp = gauge('fake_up', 'Whether the fake answered.', []);
-export const valueFamilies = {
+const fakeUp = gauge('fake_up', 'Whether the fake answered.', []);
+const valueFamilies = {
   value: gauge('fake_value', 'A number.', ['key'], { state: 'fake_state' }),
   state: gauge('fake_state', 'Its state.', ['state']),
 } as const;
-export const otherFamilies = { other: gauge('fake_other', 'Another number.', []) } as const;
+const otherFamilies = { other: gauge('fake_other', 'Another number.', []) } as const;
 export const fakeFact = factKey<number>('fake');
 
 type EmitValue = (value: number, labels: { key: string }) => void;

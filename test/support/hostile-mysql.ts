@@ -4,7 +4,7 @@ import { createServer, type AddressInfo, type Server, type Socket } from 'node:n
 import { once } from 'node:events';
 
 // https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_query_response_text_resultset_column_definition.html
-export const columnTypes = { text: 0xfd, long: 0x03, longlong: 0x08, double: 0x05, blob: 0xfc, json: 0xf5 } as const;
+const columnTypes = { text: 0xfd, long: 0x03, longlong: 0x08, double: 0x05, blob: 0xfc, json: 0xf5 } as const;
 export type ColumnType = keyof typeof columnTypes;
 
 export type Cell = string | Buffer | null;

@@ -23,7 +23,7 @@ export interface Frame {
 }
 
 /** Cuts a stream of requests into frames: int32 length, int16 API key, int16 version. */
-export function frameReader(onFrame: (frame: Frame) => void): (chunk: Buffer) => void {
+function frameReader(onFrame: (frame: Frame) => void): (chunk: Buffer) => void {
   let pending: Buffer = Buffer.alloc(0);
   return (chunk) => {
     pending = pending.length === 0 ? chunk : Buffer.concat([pending, chunk]);

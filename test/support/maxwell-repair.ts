@@ -181,7 +181,7 @@ export async function fenceSeenAt(socket: string): Promise<number> {
 }
 
 /** What the supervisor has seen: its own append-only record, not the remediator's. */
-export function witness(lab: Lab): readonly WitnessLine[] {
+function witness(lab: Lab): readonly WitnessLine[] {
   return readFileSync(lab.files.witness, 'utf8')
     .split('\n')
     .filter((line) => line !== '')

@@ -6,7 +6,7 @@ import { targetName } from '../../system.ts';
  * mysqldump is mariadb-dump too, xtrabackup is mariadb-backup too; `binlog` is an archive of binary logs; `status_file`
  * is any other tool, which writes a small file about each backup (facts-status-file.ts).
  */
-export const backupTools = ['mysqldump', 'mydumper', 'xtrabackup', 'binlog', 'rdb', 'aof', 'status_file'] as const;
+const backupTools = ['mysqldump', 'mydumper', 'xtrabackup', 'binlog', 'rdb', 'aof', 'status_file'] as const;
 export type BackupTool = (typeof backupTools)[number];
 
 /** The label `type`. */

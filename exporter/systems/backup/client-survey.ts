@@ -91,7 +91,7 @@ function finalNames(name: string): readonly string[] {
 const checksumEnd = /\.(sha256|sha512|sha1|md5)$/;
 
 /** The type of a backup of this name; undefined when it is none. */
-export function typesOf(address: BackupAddress): (name: string) => BackupType | undefined {
+function typesOf(address: BackupAddress): (name: string) => BackupType | undefined {
   const isMain = patternOf(address.pattern);
   const isIncremental = address.incremental === undefined ? undefined : patternOf(address.incremental.pattern);
   const main = mainTypeOf(address);

@@ -97,7 +97,7 @@ interface Now {
   readonly nowMs: number;
 }
 
-export function evidenceOf(
+function evidenceOf(
   files: readonly BackupFile[],
   finished: readonly BackupFile[],
   memory: Pick<BackupMemory, 'verdicts' | 'failures'>,

@@ -12,7 +12,7 @@ import { ZstdFrames } from './facts-zstd.ts';
 
 const chunkBytes = 256 * 1_024;
 /** What a format may see of the content before it is read through: enough for a header with many GTIDs. */
-export const headBytes = 64 * 1_024;
+const headBytes = 64 * 1_024;
 /** Of its end: the last statements and, by mariadb-dump --gtid, where it stands. */
 const tailBytes = 16 * 1_024;
 /** A machine that slept, or a disk that hung, is no reason to rest as long. */

@@ -53,7 +53,7 @@ interface Part {
 }
 
 /** `file appendonly.aof.2.base.rdb seq 2 type b`; history (h) is what Redis has not deleted yet. */
-export function partsOf(manifest: string): readonly Part[] {
+function partsOf(manifest: string): readonly Part[] {
   const parts: Part[] = [];
   for (const line of manifest.split('\n').filter((l) => l.trim() !== '' && !l.startsWith('#'))) {
     const [, name = '', type = ''] = /^file "?([^"]+?)"? seq \d+ type ([bhi])\b/.exec(line) ?? [];

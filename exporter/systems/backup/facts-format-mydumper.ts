@@ -40,7 +40,7 @@ export const mydumperFormat: FolderFormat = {
 };
 
 /** @returns how many tables it has */
-export function checkParts({ files }: Pick<Folder, 'files'>, metadata: string): number {
+function checkParts({ files }: Pick<Folder, 'files'>, metadata: string): number {
   const plain = files.map((name) => name.replace(suffix, ''));
   const tables = new Set(plain.flatMap((name) => ofTable.exec(name)?.[1] ?? []));
   const data = plain.filter((name) => /\.(sql|dat|csv)$/.test(name) && !isSchema.test(name));

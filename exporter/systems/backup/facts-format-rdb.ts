@@ -61,7 +61,7 @@ function cutOff(): Fault {
 }
 
 /** Those at the beginning, before any data. */
-export function fieldsOf(head: Buffer): ReadonlyMap<string, string> {
+function fieldsOf(head: Buffer): ReadonlyMap<string, string> {
   const fields = new Map<string, string>();
   const text = { at: 9 };
   while (head[text.at] === auxiliary) {

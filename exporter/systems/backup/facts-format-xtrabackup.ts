@@ -57,7 +57,7 @@ function gtidOf(text: string): string | undefined {
 }
 
 /** `name = value` by lines. */
-export function pairsOf(text: string): ReadonlyMap<string, string> {
+function pairsOf(text: string): ReadonlyMap<string, string> {
   return new Map([...text.matchAll(/^(\w+) = ?(.*)$/gm)].map(([, name = '', value = '']) => [name, value.trim()]));
 }
 

@@ -37,7 +37,7 @@ export function quotedTable(table: string): string {
 }
 
 /** As deploy/sql/canary-mysql.sql has it. */
-export function tableStatement(table: string): string {
+function tableStatement(table: string): string {
   return `CREATE TABLE ${table} (id VARCHAR(100) NOT NULL PRIMARY KEY, token BIGINT NOT NULL, written_at VARCHAR(30) NOT NULL)`;
 }
 

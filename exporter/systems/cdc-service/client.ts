@@ -60,7 +60,7 @@ async function attempt<T>(work: Promise<T>, call: Call): Promise<Attempt<T>> {
 }
 
 /** Any answer is evidence of life, also a bad one; that nobody listens anywhere is evidence of death. */
-export function processOf(attempts: readonly Attempt<unknown>[], nowMs: number): Pick<CdcReading, 'process' | 'port'> {
+function processOf(attempts: readonly Attempt<unknown>[], nowMs: number): Pick<CdcReading, 'process' | 'port'> {
   const refused = attempts.filter((a) => !a.known && classOf(a.error) === 'refused');
   const answered = attempts.some((a) => a.known || ['auth', 'denied', 'failed', 'protocol'].includes(classOf(a.error)));
   const port = refused.length > 0 ? known(false, nowMs) : answered ? known(true, nowMs) : unknown(whyOf(attempts));

@@ -30,7 +30,7 @@ export function serverOf({ labels }: PageSample): string | undefined {
 }
 
 /** The topic.prefix of the connectors of MySQL and MariaDB on a page. */
-export function serversOf(page: Page): readonly string[] {
+function serversOf(page: Page): readonly string[] {
   const found = page.samples.filter(isOfMysql).map(serverOf);
   return [...new Set(found.filter((server) => server !== undefined))].sort();
 }

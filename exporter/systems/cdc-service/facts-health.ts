@@ -45,7 +45,7 @@ export interface CdcServiceHealth {
 export const cdcServiceHealthFact = factKey<CdcServiceHealth>('cdc_service.health');
 
 /** The source wrote, and this long after that nothing of it has been read: a stall. */
-export const stallAfterSeconds = 60;
+const stallAfterSeconds = 60;
 /** Longer than any usual scrape interval: time in which nobody looked shows nothing. */
 const watchGapMs = 120_000;
 

@@ -8,7 +8,7 @@ import { readEndpoint, type Endpoint } from './facts-endpoint.ts';
 
 /** What is passed on begins with it; the names of ours never do. */
 export const servicePrefix = 'cdc_';
-export const oursPrefix = 'cdc_service_';
+const oursPrefix = 'cdc_service_';
 export const debeziumPrefix = 'debezium_';
 
 /** Far more than a service has; together with the series_limit of the target. */

@@ -4,7 +4,7 @@ const absent = { state: 'cdc_service_state' } as const;
 const ofEndpoint = { state: 'cdc_service_endpoint_state' } as const;
 
 /** Shared by all collectors: each tells about the endpoints that it reads. */
-export const endpointState = gauge(
+const endpointState = gauge(
   'cdc_service_endpoint_state',
   'What became of reading each part of what it serves: one series per state, 1 for the present one. missing: the service has none, which is no error.',
   ['part', 'state'],

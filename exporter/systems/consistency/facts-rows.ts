@@ -7,7 +7,7 @@ export interface Look {
 }
 
 /** extra: a row that only the copy has. undecided: its source changes too often to be told. */
-export const rowVerdicts = ['missing', 'extra', 'different', 'undecided'] as const;
+const rowVerdicts = ['missing', 'extra', 'different', 'undecided'] as const;
 export type RowVerdict = (typeof rowVerdicts)[number];
 
 /**

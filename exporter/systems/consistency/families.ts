@@ -11,7 +11,7 @@ export type ResultState = (typeof resultStates)[number];
 export const runStates = ['checking', 'idle', 'lag', 'lag_unknown', 'load', 'failed', 'unknown'] as const;
 export type RunState = (typeof runStates)[number];
 
-export const waitReasons = ['lag', 'lag_unknown', 'load'] as const;
+const waitReasons = ['lag', 'lag_unknown', 'load'] as const;
 export type WaitReason = (typeof waitReasons)[number];
 
 /** none: no folder is set for it. failed: it cannot be written; what is found is counted all the same. */

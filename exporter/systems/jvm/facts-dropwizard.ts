@@ -44,7 +44,7 @@ function objectOf(value: unknown): Readonly<Record<string, unknown>> {
  * The metrics_prefix, with its dot: as configured, or what stands before `name` in exactly one metric. Maxwell 1.22 and
  * 1.44 call theirs MaxwellMetrics unless told otherwise.
  */
-export function prefixOf(metrics: DropwizardMetrics, configured: string | undefined, name: string): Known<string> {
+function prefixOf(metrics: DropwizardMetrics, configured: string | undefined, name: string): Known<string> {
   if (configured !== undefined) return known(`${configured}.`, 0);
   const found = [...metrics.keys()].filter((key) => key === name || key.endsWith(`.${name}`));
   const [first] = found;

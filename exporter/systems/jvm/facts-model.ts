@@ -108,7 +108,7 @@ const oldPools = /^(G1 Old Gen|PS Old Gen|CMS Old Gen|Tenured Gen|ZHeap|ZGC Old 
 const heapPools =
   /^(G1 (Eden Space|Survivor Space|Old Gen)|PS (Eden Space|Survivor Space|Old Gen)|(Par )?(Eden|Survivor) Space|Tenured Gen|CMS Old Gen|ZHeap|ZGC (Young|Old) Generation|Shenandoah.*|Epsilon Heap)$/;
 
-export function isHeapPool(pool: string): boolean {
+function isHeapPool(pool: string): boolean {
   return heapPools.test(pool);
 }
 

@@ -3,7 +3,7 @@ import { TargetError } from '../../runtime/errors.ts';
 import { fieldOf, isObject, jsonObjectOf } from '../cdc-service/facts-endpoint.ts';
 
 /** org.apache.kafka.connect.runtime.AbstractStatus.State, without DESTROYED: what is deleted is not listed. */
-export const connectStates = ['RUNNING', 'FAILED', 'PAUSED', 'STOPPED', 'UNASSIGNED', 'RESTARTING'] as const;
+const connectStates = ['RUNNING', 'FAILED', 'PAUSED', 'STOPPED', 'UNASSIGNED', 'RESTARTING'] as const;
 export type ConnectState = (typeof connectStates)[number];
 
 export interface ConnectStatus {

@@ -3,7 +3,7 @@ import type { Readable } from 'node:stream';
 import { TargetError } from '../../runtime/errors.ts';
 
 /** Metadata of 100,000 partitions with three replicas are below 10 MB, commits of a thousand groups in them are told by group. */
-export const mostFrameBytes = 256 * 1024 * 1024;
+const mostFrameBytes = 256 * 1024 * 1024;
 
 const sizeBytes = 4;
 

@@ -9,8 +9,8 @@ import type { Moment } from './facts-partition.ts';
 import { isSelected } from './facts-selection.ts';
 import { sweepOf, topicNames, type Found } from './facts-sweep.ts';
 
-export { LagMemory, type GroupLag, type GroupTopicLag, type KafkaLag } from './facts-model.ts';
-export type { LagAge, PartitionLag, PartitionOffsets } from './facts-partition.ts';
+export { LagMemory, type GroupLag, type KafkaLag } from './facts-model.ts';
+export type { LagAge, PartitionLag } from './facts-partition.ts';
 
 export const kafkaLagFact = factKey<KafkaLag>('kafka.lag');
 

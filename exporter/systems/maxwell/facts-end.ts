@@ -2,7 +2,7 @@
 import { endClassOf, logClasses, type LifeLog } from './facts-log.ts';
 import type { ServiceEnd } from './facts-witness.ts';
 
-export const endClasses = ['stopped', 'killed', ...logClasses, 'unclassified'] as const;
+const endClasses = ['stopped', 'killed', ...logClasses, 'unclassified'] as const;
 export type EndClass = (typeof endClasses)[number];
 
 /**

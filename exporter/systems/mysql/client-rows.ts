@@ -10,7 +10,7 @@ const numeric = new Set(['TINY', 'SHORT', 'LONG', 'INT24', 'YEAR', 'FLOAT', 'DOU
  * Small integers and floats are numbers, and nothing else stands in such a column (mysql2 makes a number of any text
  * there). Large integers, decimals, dates, JSON are text; binary columns are Buffers.
  */
-export function castCell(field: TypeCastField, next: TypeCastNext): unknown {
+function castCell(field: TypeCastField, next: TypeCastNext): unknown {
   if (field.type === 'JSON' || field.type === 'GEOMETRY') return field.string('utf8');
   if (!numeric.has(field.type)) return next();
   const text = field.string();

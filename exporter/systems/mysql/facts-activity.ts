@@ -50,7 +50,7 @@ export async function readTransactions(client: MysqlClient, longSeconds: number,
   }
 }
 
-export function transactionsOf(row: Row | undefined, at: string): Transactions {
+function transactionsOf(row: Row | undefined, at: string): Transactions {
   return {
     open: requireNumber(row, 'open', at),
     long: requireNumber(row, 'over_limit', at),

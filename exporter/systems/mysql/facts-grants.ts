@@ -26,7 +26,7 @@ const spellings: Readonly<Record<string, string>> = {
 };
 
 /** MariaDB has two names for some: https://mariadb.com/kb/en/grant/ */
-export function privilegeName(text: string): string {
+function privilegeName(text: string): string {
   const name = text.trim().toUpperCase();
   return spellings[name] ?? name;
 }

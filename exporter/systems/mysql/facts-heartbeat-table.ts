@@ -63,7 +63,7 @@ function tableText({ database, table }: HeartbeatTable): string {
   return `${quoted(database)}.${quoted(table)}`;
 }
 
-export function heartbeatOf(row: Row, observedAtMs: number): Heartbeat {
+function heartbeatOf(row: Row, observedAtMs: number): Heartbeat {
   const stored = row['stored_at'];
   const seconds = stored === null || stored === undefined ? NaN : Number(stored);
   return {

@@ -35,7 +35,7 @@ export function replicasStatement(client: Pick<MysqlClient, 'flavour' | 'version
   return client.flavour === 'mysql' && atLeast(client, 8, 0, 22) ? 'SHOW REPLICAS' : 'SHOW SLAVE HOSTS';
 }
 
-export function replicaOf(row: Row): RegisteredReplica {
+function replicaOf(row: Row): RegisteredReplica {
   const cells = new Map(Object.entries(row).map(([name, value]) => [name.toLowerCase(), value]));
   const text = (...names: string[]): string => {
     const found = names.map((name) => cells.get(name)).find((value) => value !== undefined && value !== null);

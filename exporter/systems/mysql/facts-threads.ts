@@ -56,7 +56,7 @@ export function threadTable(client: Pick<MysqlClient, 'flavour' | 'version'>): s
     : 'information_schema.PROCESSLIST';
 }
 
-export function dumpThreadsOf(rows: readonly Row[]): readonly DumpThread[] {
+function dumpThreadsOf(rows: readonly Row[]): readonly DumpThread[] {
   return rows
     .filter((row) => String(row['COMMAND']).startsWith('Binlog Dump'))
     .map((row) => ({
@@ -72,7 +72,7 @@ export function dumpThreadsOf(rows: readonly Row[]): readonly DumpThread[] {
 /**
  * Without the PROCESS privilege a server shows only what is the account's own, and gives no error: zero would be wrong.
  */
-export async function requireProcess(client: MysqlClient, what: string, call: Call): Promise<void> {
+async function requireProcess(client: MysqlClient, what: string, call: Call): Promise<void> {
   if (holds(await readOwnGrants(client, call), 'PROCESS')) return;
   throw new TargetError(
     'denied',

@@ -148,7 +148,7 @@ export function larger(a: Known<number>, b: Known<number>): Known<number> {
 }
 
 /** A commit that has not moved for this long while records wait is a stall (or for the objective, when that is longer). */
-export const stallAfterSeconds = 60;
+const stallAfterSeconds = 60;
 
 /**
  * The oldest record that waits in any partition of the topics. As soon as one partition is unknown it is only a bound: a

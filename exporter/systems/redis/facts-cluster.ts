@@ -14,7 +14,7 @@ export async function readClusterInfo(client: Pick<RedisClient, 'send'>, call: C
   return clusterInfoOf(reply);
 }
 
-export function clusterInfoOf(text: string): ClusterInfo {
+function clusterInfoOf(text: string): ClusterInfo {
   const found = new Map<string, number>();
   for (const line of text.split(/\r?\n/)) {
     const at = line.indexOf(':');

@@ -11,7 +11,7 @@ import { replicasOf, type RedisBacklog, type RedisReplicaSeen } from './facts-re
 import type { RedisReplicationState } from './state.ts';
 
 export { parseInfo, type RedisFields } from './facts-replication-fields.ts';
-export type { RedisBacklog, RedisLag, RedisReplicaSeen } from './facts-replication-replicas.ts';
+export type { RedisBacklog, RedisReplicaSeen } from './facts-replication-replicas.ts';
 
 export interface RedisReplication {
   readonly role: 'primary' | 'replica';

@@ -193,7 +193,7 @@ async function readReceiversOf(client: MysqlClient, call: Call): Promise<readonl
   return await readReceivers(client, call);
 }
 
-export async function readSource(target: string, world: World, signal: AbortSignal): Promise<SourceView> {
+async function readSource(target: string, world: World, signal: AbortSignal): Promise<SourceView> {
   const call: Call = { signal, clock: world.clock };
   let client: MysqlClient | undefined;
   try {

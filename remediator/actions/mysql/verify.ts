@@ -150,7 +150,7 @@ function isRunning(channel: ReplicaChannel, { thread, sqlRunning }: Before): boo
 }
 
 /** It has ended again, with an error: what kind decides whether another try is to be made at all. */
-export function endOf(channel: ReplicaChannel, { thread }: Pick<Before, 'thread'>): Checked | undefined {
+function endOf(channel: ReplicaChannel, { thread }: Pick<Before, 'thread'>): Checked | undefined {
   const { lastIoErrno, lastIoError, lastSqlErrno, lastSqlError } = channel;
   const found =
     thread === 'io'

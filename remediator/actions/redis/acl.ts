@@ -4,9 +4,9 @@ import { grantOf } from '../../../exporter/systems/redis/client-refusals.ts';
 /** What is read on both sides of a link. None of it sees a key or its value. */
 export const readCommands = ['ping', 'info', 'client|list', 'config|get'] as const;
 /** On the replica, to end a link. */
-export const reconnectCommands = ['client|kill'] as const;
+const reconnectCommands = ['client|kill'] as const;
 /** On the replica, to have it copied anew. */
-export const resyncCommands = ['client|kill', 'client|id', 'client|setname', 'multi', 'exec', 'replicaof'] as const;
+const resyncCommands = ['client|kill', 'client|id', 'client|setname', 'multi', 'exec', 'replicaof'] as const;
 
 export type RedisActionName = 'redis.replica.reconnect' | 'redis.replica.full-resync';
 

@@ -61,7 +61,7 @@ export async function readPair(target: string, world: RedisWorld, signal: AbortS
 }
 
 /** The one that every pipeline gives it. */
-export function primaryOf(target: string, { inventory }: Pick<RedisWorld, 'inventory'>): Known<string> {
+function primaryOf(target: string, { inventory }: Pick<RedisWorld, 'inventory'>): Known<string> {
   const all = new Set(
     inventory.pipelines.flatMap((p) => (p.cache?.replicas.includes(target) === true ? [p.cache.primary] : [])),
   );

@@ -21,7 +21,7 @@ export async function readReplica(target: string, world: RedisWorld, signal: Abo
 }
 
 /** @throws TargetError */
-export async function readBoth(target: string, world: RedisWorld, { before, signal }: Asked): Promise<Pair> {
+async function readBoth(target: string, world: RedisWorld, { before, signal }: Asked): Promise<Pair> {
   const [replica, primary] = await Promise.all([
     readReplica(target, world, signal),
     readReplica(before.primaryTarget, world, signal),
@@ -29,7 +29,7 @@ export async function readBoth(target: string, world: RedisWorld, { before, sign
   return { replica, primary };
 }
 
-export function sampleOf({ replica, primary }: Pair): LinkSample {
+function sampleOf({ replica, primary }: Pair): LinkSample {
   const { link } = replica;
   return {
     up: link?.up === true,

@@ -6,7 +6,7 @@ import type { Store } from '../../../remediator/store/store.ts';
 import type { Round } from './claim-racer.ts';
 import { openEpisode } from './store-fixtures.ts';
 
-export const racers = 12;
+const racers = 12;
 
 export interface Racers extends Disposable {
   /** @returns the number of budget entries of the contested scope after each round */
