@@ -9,8 +9,21 @@ export interface Loop {
   readonly soon: () => void;
 }
 
-/** Runs `work` again and again, never twice at a time; a failure is told and does not end it. */
-export function loop(name: string, everyMs: number, signal: AbortSignal, log: Log, work: () => Promise<void>): Loop {
+/** What is due at once, and stays due, does not keep everything else from its turn. */
+const leastWaitMs = 20;
+
+/**
+ * Runs `work` again and again, never twice at a time; a failure is told and does not end it.
+ * @param untilDueMs after the work: how long from now there is nothing to do; `everyMs` at most
+ */
+export function loop(
+  name: string,
+  everyMs: number,
+  signal: AbortSignal,
+  log: Log,
+  work: () => Promise<void>,
+  untilDueMs: () => Promise<number | undefined> = () => Promise.resolve(everyMs),
+): Loop {
   let wake = new AbortController();
   let toldAtMs = -Infinity;
   return {
@@ -21,8 +34,10 @@ export function loop(name: string, everyMs: number, signal: AbortSignal, log: Lo
     run: async () => {
       while (!signal.aborted) {
         wake = new AbortController();
+        let waitMs = everyMs;
         try {
           await work();
+          waitMs = Math.min(everyMs, Math.max(leastWaitMs, (await untilDueMs()) ?? everyMs));
         } catch (error) {
           // The same failure comes each second while the disk is full.
           if (performance.now() - toldAtMs > 30_000 && !isAborted(signal)) {
@@ -30,7 +45,7 @@ export function loop(name: string, everyMs: number, signal: AbortSignal, log: Lo
             log.error({ part: name, err: error }, 'a part of the remediator failed and goes on');
           }
         }
-        await pause(everyMs, AbortSignal.any([signal, wake.signal])).catch(() => undefined);
+        await pause(waitMs, AbortSignal.any([signal, wake.signal])).catch(() => undefined);
       }
     },
   };

@@ -150,7 +150,12 @@ export async function serve(options: ServeOptions): Promise<Serving> {
       },
     });
   });
-  const evaluation = loop('evaluator', 1000, signal, log, () => evaluator.tick());
+  // A symptom that has held for long enough is not left waiting for the next second.
+  const untilDueMs = async (): Promise<number | undefined> => {
+    const nextMs = await store.nextEvalMs();
+    return nextMs === undefined ? undefined : nextMs - clock.nowMs();
+  };
+  const evaluation = loop('evaluator', 1000, signal, log, () => evaluator.tick(), untilDueMs);
 
   let notReady: string | undefined = 'runs of before are taken up again';
   const reload = async (): Promise<void> => {

@@ -1,5 +1,5 @@
 // Webhooks and episodes.
-import { bytes, episodeOf, int, text } from './rows.ts';
+import { bytes, episodeOf, int, maybe, text } from './rows.ts';
 import type { Db } from './db.ts';
 import { insertEpisodes, newEpisode, openOf } from './episodes.ts';
 import { packed, unpacked } from './packed.ts';
@@ -18,6 +18,7 @@ type Intake = Pick<
   | 'episode'
   | 'findEpisodes'
   | 'setAlertState'
+  | 'nextEvalMs'
   | 'scheduleEval'
   | 'lateCopies'
   | 'reopen'
@@ -117,6 +118,10 @@ export function intakeOf({ db, wallMs, relapseMs, webhookCapBytes }: Context): I
           ...[state, detail, seen ?? null, Number(changed), nextMs ?? null, episodeId],
         );
       }),
+    nextEvalMs: async () => {
+      const row = await db.get(`SELECT min(next_eval_ms) AS ms FROM episode WHERE state = 'open'`);
+      return row === undefined ? undefined : maybe(int, row, 'ms');
+    },
     scheduleEval: async (episodeId, oldMs, nextMs) =>
       (await db.run(
         `UPDATE episode SET next_eval_ms = ? WHERE id = ? AND state = 'open'

@@ -67,6 +67,8 @@ export interface Store extends StoreOfPeople, AsyncDisposable {
    * seen. Unreachable and unknown leave the time of the last sight. A changed state makes the episode due.
    */
   readonly setAlertState: (episodeId: string, state: AlertState, detail: string, seenMs: number) => Promise<void>;
+  /** Of all open episodes, the earliest; undefined: none has a time. */
+  readonly nextEvalMs: () => Promise<number | undefined>;
   /** CAS on the old value: false when another evaluator took it. */
   readonly scheduleEval: (episodeId: string, oldMs: number | undefined, nextMs: number) => Promise<boolean>;
   /** Closed episodes, ended since then and the newest of their identity, that were told as firing after their end. */

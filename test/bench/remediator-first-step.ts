@@ -1,7 +1,9 @@
 // From the first byte of a notification to the first mutating call of its repair: receiver, store, intake, every guard, the
 // claim, evidence and the journal's intent, all as in the program; the service is in memory. The declared time that a
-// symptom must hold is taken off. `node test/bench/remediator-first-step.ts [rounds]`
+// symptom must hold is taken off. Half a second later another alert comes, as it does when something breaks.
+// `node test/bench/remediator-first-step.ts [rounds]`
 import { loadInventory } from '../../exporter/config/loader.ts';
+import { pause } from '../../exporter/runtime/deadline.ts';
 import { createLog } from '../../exporter/runtime/log.ts';
 import { createEvaluator } from '../../remediator/evaluator.ts';
 import { defaultLimits } from '../../remediator/policies.ts';
@@ -58,6 +60,15 @@ const serving = await serve({
     });
   },
 });
+async function post(labels: Readonly<Record<string, string>>): Promise<void> {
+  const response = await fetch(`http://127.0.0.1:${portOf(serving)}/webhook/main`, {
+    method: 'POST',
+    headers: { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json' },
+    body: JSON.stringify(payload([sent(labels, { startsAt: new Date().toISOString() })])),
+  });
+  if (response.status !== 200) throw new Error(`${response.status}: ${await response.text()}`);
+}
+
 try {
   const store = parts?.store;
   if (store === undefined) throw new Error('no evaluator was made');
@@ -65,14 +76,10 @@ try {
   for (let i = 0; i < rounds; i++) {
     service.isSick = true;
     firstCallMs = undefined;
-    const labels = { alertname: `Sick${i}`, target: 'svc1' };
     const begun = performance.now();
-    const response = await fetch(`http://127.0.0.1:${portOf(serving)}/webhook/main`, {
-      method: 'POST',
-      headers: { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json' },
-      body: JSON.stringify(payload([sent(labels, { startsAt: new Date().toISOString() })])),
-    });
-    if (response.status !== 200) throw new Error(`${response.status}: ${await response.text()}`);
+    await post({ alertname: `Sick${i}`, target: 'svc1' });
+    await pause(500);
+    await post({ alertname: `Other${i}`, target: 'svc2' });
     const called = await eventually('the first call', () => firstCallMs, 20_000).catch(async (error: unknown) => {
       const [open] = await store.openEpisodes();
       const decisions = open === undefined ? [] : await store.decisionsOf(open.id);
