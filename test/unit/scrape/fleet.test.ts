@@ -13,6 +13,7 @@ import { TargetError } from '../../../exporter/runtime/errors.ts';
 import { join as joined } from '../../../exporter/scrape/exposition.ts';
 import { defaultLimits } from '../../../exporter/scrape/limits.ts';
 import { Rounds } from '../../../exporter/scrape/rounds.ts';
+import type { TargetState } from '../../../exporter/scrape/sweeper.ts';
 import type { Block } from '../../../exporter/scrape/writer.ts';
 import { systems } from '../../../exporter/systems/index.ts';
 import { parseExposition, valueOf, type ParsedFamily } from '../../support/exposition-parser.ts';
@@ -72,11 +73,12 @@ test('who leaves early is told that it is late; for people and the log the look 
     const found = await read(await rounds.probe('a', 10));
     assert.equal(valueOf(found, 'pipemedic_target_error_info', { class: 'deadline' }), 1);
   }
-  assert.equal(rounds.states[0]?.seen, undefined, 'nothing is known yet');
+  const seen = (): TargetState['seen'] => rounds.states[0]?.seen;
+  assert.equal(seen(), undefined, 'nothing is known yet');
   gate.resolve(undefined);
   assert.equal(valueOf(await read(await rounds.probe('a', 20_000)), 'pipemedic_target_up'), 1);
-  assert.deepEqual(rounds.states[0]?.seen?.down, undefined);
-  assert.notEqual(rounds.states[0]?.seen, undefined);
+  const { down, failed } = seen() ?? {};
+  assert.deepEqual({ down, failed }, { down: undefined, failed: [] });
   assert.deepEqual(lines, [], 'it was never down');
   assert.equal(a.opens, 1);
   await rounds.close();
