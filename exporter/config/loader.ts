@@ -1,6 +1,6 @@
 import { ConfigError } from '../runtime/errors.ts';
 import type { System } from '../system.ts';
-import { systems as registered } from '../systems/index.ts';
+import { kinds } from '../systems/kinds.ts';
 import { fieldOf, readFiles } from './files.ts';
 import { inventoryOf, type Inventory } from './inventory.ts';
 import { merge } from './merge.ts';
@@ -13,11 +13,11 @@ export { readPlacedYaml, readYaml } from './yaml.ts';
  *
  * @throws ConfigError
  */
-export async function loadInventory(file: string, systems: readonly System[] = registered): Promise<Inventory> {
+export async function loadInventory(file: string, systems?: readonly System[]): Promise<Inventory> {
   const { files, leftOut } = await readFiles(file);
   const { document, places, problems } = merge(files);
   if (problems.length > 0) throw new ConfigError(file, problems);
-  const inventory = inventoryOf(document, file, systems, places);
+  const inventory = inventoryOf(document, file, systems ?? (await systemsFor(document)), places);
   return {
     ...inventory,
     files: files.map(({ name, linkTo, document: part }) => ({
@@ -28,6 +28,16 @@ export async function loadInventory(file: string, systems: readonly System[] = r
     })),
     leftOut,
   };
+}
+
+/** Those of its targets; all, when it names none or one that is not there, so that the mistake is told with all that there are. */
+async function systemsFor(document: unknown): Promise<readonly System[]> {
+  const targets = fieldOf(document, 'targets');
+  const wanted = new Set(Array.isArray(targets) ? targets.map((target) => fieldOf(target, 'kind')) : []);
+  const isKnown = (kind: unknown): boolean => typeof kind === 'string' && Object.hasOwn(kinds, kind);
+  const isAll = wanted.size === 0 || ![...wanted].every(isKnown);
+  const loads = Object.entries(kinds).filter(([kind]) => isAll || wanted.has(kind));
+  return await Promise.all(loads.map(([, load]) => load()));
 }
 
 function countOf(document: unknown, list: string): number {
