@@ -1,5 +1,6 @@
 // Targets of several kinds that mean ill in every way that is known (test/support/hostile-targets.ts), asked as fast as they
-// answer: what the exporter holds must not grow, and a healthy target beside them must stay up.
+// answer: what the exporter holds must not grow, and a healthy target beside them must stay up. The latter wants a core for
+// itself: a scrape of all of them takes half a second of one.
 // `node test/bench/hostile.ts [MINUTES]`; ends with status 1 when something has grown.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
@@ -11,7 +12,7 @@ import { pathToFileURL } from 'node:url';
 import { waitFor } from '../../deploy/lab/ready.ts';
 import type { HeapSample } from '../support/heap-probe.ts';
 import { startHostileTargets } from '../support/hostile-targets.ts';
-import { cpuMs, memoryMb } from '../support/measured-exporter.ts';
+import { cpuMs, loadAverage, memoryMb } from '../support/measured-exporter.ts';
 import { growthIn, trendOf, type SoakSample } from '../support/soak.ts';
 
 const minutes = Number(process.argv[2] ?? 2);
@@ -112,7 +113,7 @@ try {
   const seconds = (performance.now() - begun) / 1000;
   const pid = child.pid ?? 0;
   print(
-    `${scrapes} scrapes of ${hostile.targets.length} targets in ${seconds.toFixed(0)} s, the longest ${longestMs.toFixed(0)} ms of ${timeoutSeconds} s; ${(cpuMs(pid) / 1000).toFixed(0)} s of processor time, at most ${memoryMb(pid, 'VmHWM').toFixed(0)} MB resident`,
+    `${scrapes} scrapes of ${hostile.targets.length} targets in ${seconds.toFixed(0)} s, the longest ${longestMs.toFixed(0)} ms of ${timeoutSeconds} s; ${(cpuMs(pid) / 1000).toFixed(0)} s of processor time, at most ${memoryMb(pid, 'VmHWM').toFixed(0)} MB resident; load ${loadAverage()}`,
   );
   print([...outcomes].map(([what, times]) => `${what}: ${times}`).toSorted().join('\n')); // prettier-ignore
   for (const what of Object.keys(grows) as (keyof SoakSample)[]) {

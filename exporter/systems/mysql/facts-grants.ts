@@ -96,7 +96,7 @@ function like(name: string, pattern: string): boolean {
     char: escaped ?? plain,
     isWild: escaped === undefined && (plain === '%' || plain === '_'),
   }));
-  const chars = [...name];
+  const chars = Array.from(name);
   let [part, at] = [0, 0];
   /** Behind the last %, and how far it reaches. */
   let any: { readonly part: number; at: number } | undefined;
