@@ -98,7 +98,7 @@ export function episodeSuite(name: string, make: MakeStore): void {
       assert.deepEqual(await store.lateCopies('other', t0), []);
       wallMs = 1_600_000;
       const [relapse] = await deliver(store, [firing(labels, 1_510_000)], { nowMs: t0 + 60_000 });
-      assert.equal(relapse?.change, 'opened');
+      assert.deepEqual([relapse?.change, relapse?.relapseOf], ['opened', first.id]);
       const second = await episodeNow(store, relapse.episodeId);
       assert.equal(second.relapseOf, first.id);
       assert.deepEqual(await store.lateCopies('main', t0), [], 'a newer one has taken its place');
@@ -156,6 +156,10 @@ export function episodeSuite(name: string, make: MakeStore): void {
       assert.equal((await Promise.all(takes)).filter((t) => t).length, 1);
       assert.deepEqual(await store.dueEpisodes(t0 + 14_000), []);
       assert.equal((await store.dueEpisodes(t0 + 16_000)).length, 1);
+      const [nextMs] = (await store.dueEpisodes(t0 + 16_000)).map((e) => e.nextEvalMs);
+      assert.equal(await store.nextEvalMs(), nextMs);
+      await store.closeEpisode(episode.id, episode.version, 'healed', t0);
+      assert.equal(await store.nextEvalMs(), undefined);
     });
 
     it('what a poll said stands against an older one and against webhooks', async (store) => {
