@@ -6,6 +6,7 @@ import { missingSecrets } from './config/secrets.ts';
 import { summaryOf } from './config/summary.ts';
 import { passwordVariable, prometheusAddress, tokenVariable, userVariable } from './doctor/prometheus-config.ts';
 import { systemClock } from './runtime/clock.ts';
+import { allowClosedPipe } from './runtime/closed-pipe.ts';
 import { holdSignals, type EarlySignals } from './runtime/early-signals.ts';
 import { codeOf, ConfigError, messageOf } from './runtime/errors.ts';
 import { parseListenAddress, type ListenAddress } from './runtime/http.ts';
@@ -66,6 +67,7 @@ type Options = ReturnType<typeof parse>['values'];
 
 /** Does what the command line says; sets the exit status. @param signals those that came while this was loaded */
 export async function run(args: readonly string[], signals = holdSignals([])): Promise<void> {
+  allowClosedPipe(process.stdout);
   try {
     await command(args, signals);
   } catch (error) {

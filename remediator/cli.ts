@@ -1,4 +1,5 @@
 import { loadInventory } from '../exporter/config/loader.ts';
+import { allowClosedPipe } from '../exporter/runtime/closed-pipe.ts';
 import { holdSignals, type EarlySignals } from '../exporter/runtime/early-signals.ts';
 import { codeOf, ConfigError, messageOf } from '../exporter/runtime/errors.ts';
 import { packageVersion } from '../exporter/runtime/version.ts';
@@ -47,6 +48,7 @@ export interface Streams {
 
 /** Does what the command line says; sets the exit status. @param signals those that came while this was loaded */
 export async function run(signals: EarlySignals): Promise<void> {
+  allowClosedPipe(process.stdout);
   const streams: Streams = {
     out: (text) => process.stdout.write(text),
     err: (text) => process.stderr.write(text),
