@@ -24,7 +24,6 @@ const passing: ReadonlySet<string> = new Set([
   'self',
   'alert',
   'maintenance',
-  'owner',
   'storm',
   'dependency',
   'already_fixed',
@@ -53,7 +52,8 @@ export function plan(input: PlanInput, guards: readonly Guard[] = all): Plan {
   if (isObserving(first)) return { ...reason, verdict: 'would_act', tell: 'no' };
   if (isUnasked(first)) return { ...reason, verdict: 'hold', tell: 'at_once' };
   if (guard === 'approval') return { ...reason, verdict: result === 'unknown' ? 'hold' : 'refuse', tell: 'no' };
-  if (result === 'unknown') return { ...reason, verdict: 'hold', tell: 'if_it_lasts' };
+  // A failover passes, a unit that somebody has stopped does not: which of them it is shows in time.
+  if (result === 'unknown' || guard === 'owner') return { ...reason, verdict: 'hold', tell: 'if_it_lasts' };
   return {
     ...reason,
     verdict: passing.has(guard) ? 'hold' : 'refuse',

@@ -70,6 +70,13 @@ const rows: readonly (readonly [string, Partial<PlanInput>, verdict: string, rea
     'preconditions:purged',
     'at_once',
   ],
+  [
+    'an owner that leaves it down, or fails over',
+    { action: { ...view, owner: deny('left_down', 'it was stopped by request') } },
+    'hold',
+    'owner:left_down',
+    'if_it_lasts',
+  ],
   ['no policy', { policies: [], action: undefined }, 'refuse', 'mode:no_policy', 'no'],
   [
     'an upstream that is down',
