@@ -157,6 +157,16 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   };
   const evaluation = loop('evaluator', 1000, signal, log, () => evaluator.tick(), untilDueMs);
 
+  const retention = loop('retention', 600_000, signal, log, () =>
+    // of the policies of now: what a window that was made longer counts must still be there
+    prune(
+      store,
+      { ...settings.retention, longestWindowMs: Math.max(longestWindowMs(policies, limits), demotionWindowMs) },
+      clock,
+      signal,
+    ),
+  );
+
   let notReady: string | undefined = 'runs of before are taken up again';
   const reload = async (): Promise<void> => {
     try {
@@ -175,7 +185,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   const { switchFile } = settings;
   const app = createApp({
     webhook: webhookRouter({
-      ...{ store, clock, metrics, log, sources: settings.sources, stored: intake.soon },
+      ...{ store, clock, metrics, log, sources: settings.sources, stored: intake.soon, full: retention.soon },
       admit: admitSenders(
         { tokenFiles: settings.webhookTokenFiles, users: settings.webhookUsers, sans: settings.webhookSans },
         web.callerOf,
@@ -235,17 +245,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   );
   loops.push(loop('poller', 1000, signal, log, () => poller.tick(signal)).run());
   loops.push(loop('clock', 5000, signal, log, () => clock.persist()).run());
-  loops.push(
-    loop('retention', 600_000, signal, log, () =>
-      // of the policies of now: what a window that was made longer counts must still be there
-      prune(
-        store,
-        { ...settings.retention, longestWindowMs: Math.max(longestWindowMs(policies, limits), demotionWindowMs) },
-        clock,
-        signal,
-      ),
-    ).run(),
-  );
+  loops.push(retention.run());
   if (options.stopping?.aborted !== true) {
     await evaluator.resume();
     notReady = undefined;

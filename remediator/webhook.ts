@@ -7,7 +7,7 @@ import type { LedgerClock } from './clock.ts';
 import type { Metrics } from './metrics.ts';
 import { maxBodyBytes, parseBody } from './payload.ts';
 import type { Source } from './settings.ts';
-import type { Store } from './store/store.ts';
+import { StoreError, type Store } from './store/store.ts';
 import type { Admission } from './tokens.ts';
 
 interface Context {
@@ -19,7 +19,11 @@ interface Context {
   readonly log: Log;
   /** Called after a delivery is stored; must not throw. */
   readonly stored: () => void;
+  /** The store has no room, said once a second at most; must not throw. */
+  readonly full?: () => void;
 }
+
+const fullEveryMs = 1000;
 
 type Result =
   | 'stored'
@@ -44,9 +48,10 @@ const statusOf: Readonly<Record<Result, number>> = {
 
 /** Serves /webhook/<source>. */
 export function webhookRouter(context: Context): Router {
-  const { store, sources, admit, clock, metrics, log, stored } = context;
+  const { store, sources, admit, clock, metrics, log, stored, full } = context;
   const names = new Set(sources.map((s) => s.name));
   const warn = quietly(log, clock);
+  let fullAtMs = -Infinity;
   const receivedMs = oncePerTurn(clock.nowMs);
   const sourceOf = (request: Request): string => {
     const { source } = request.params;
@@ -123,6 +128,10 @@ export function webhookRouter(context: Context): Router {
         stored();
       } catch (error) {
         answer(request, response, 'not_stored', messageOf(error));
+        if (error instanceof StoreError && error.code === 'full' && clock.monoMs() - fullAtMs > fullEveryMs) {
+          fullAtMs = clock.monoMs();
+          full?.();
+        }
       }
     },
   );
