@@ -41,7 +41,7 @@ test('what a server says stays on its line, and steers no terminal', async () =>
     a: script({ collect: () => Promise.reject(denied), examine: () => Promise.resolve([finding]) }),
   });
   assert.ok(report !== undefined);
-  const { length = 0 } = report.collectors[0]?.failure?.why ?? '';
+  const { length } = report.collectors[0]?.failure?.why ?? '';
   assert.ok(length > 500 && length < 2000, `${length} characters`);
   const text = doctorText([report, { ...report, down: { class: 'failed', why: forged } }], true);
   assert.doesNotMatch(text, /[^\P{Cc}\n]|\u202e/u);

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, rename, rm, symlink, truncate, writeFile } from 'node:fs/promises';
+import promises, { mkdir, mkdtemp, rename, rm, symlink, truncate, writeFile } from 'node:fs/promises';
+import { syncBuiltinESMExports } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { test, type TestContext } from 'node:test';
@@ -448,4 +449,24 @@ test('refused with its reason: a list of files in a document that is not read fr
       return true;
     },
   );
+});
+
+test('a file that comes into a folder while the others are read is read too', async (t) => {
+  const files = { 'pipemedic.yml': `include: [conf.d]\n${one('first')}`, 'conf.d/a.yml': one('a') };
+  const folder = await folderWith(t, files);
+  const { open } = promises;
+  let isAdded = false;
+  const adding = t.mock.method(promises, 'open', async (...given: Parameters<typeof open>) => {
+    if (!isAdded && String(given[0]).endsWith('a.yml')) {
+      isAdded = true;
+      await writeFile(join(folder, 'conf.d/b.yml'), one('b'));
+    }
+    return await open(...given);
+  });
+  syncBuiltinESMExports();
+  t.after(() => {
+    adding.mock.restore();
+    syncBuiltinESMExports();
+  });
+  assert.deepEqual([...(await read(folder)).targets.keys()], ['first', 'a', 'b']);
 });

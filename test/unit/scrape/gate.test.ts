@@ -71,3 +71,20 @@ test('twice as many that never end as there are places: all who wait begin befor
   for (const turn of await Promise.all(hung)) turn?.end();
   await waitFor(() => gate.waiting === 0, { what: 'an empty queue' });
 });
+
+test('places change hands so fast that all who wait begin before their time is over', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  let nowMs = 0;
+  const gate = new SweepGate(1, { ...systemClock, monoMs: () => nowMs });
+  let begun = 0;
+  const hung = Array.from({ length: 6 }, async () => {
+    await took(gate.enter(1500, never));
+    begun += 1;
+  });
+  for (; nowMs < 1500; nowMs += 10) {
+    t.mock.timers.tick(10);
+    await new Promise(setImmediate);
+  }
+  assert.equal(begun, 6);
+  await Promise.all(hung);
+});
