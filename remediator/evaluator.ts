@@ -6,6 +6,7 @@ import { asJson, hashOf } from './canonical.ts';
 import { writable, type Sweeping } from './fitness.ts';
 import type { Guard } from './guard.ts';
 import { modeOf } from './guards/mode.ts';
+import { inLanes } from './lanes.ts';
 import type { Approval, Decision, Episode, GuardResult } from './model.ts';
 import { plan, type Plan } from './planner.ts';
 import { pipelinesOf, whyHeldBack } from './restraint.ts';
@@ -53,6 +54,8 @@ export interface Evaluator {
 
 const undecidedMs = 15_000;
 const refusedMs = 60_000;
+/** Targets that are looked at side by side: one that does not answer takes its time of some 15 s. */
+const lanes = 4;
 
 export function createEvaluator<W extends Surroundings>(deps: EvaluatorDeps<W>): Evaluator {
   const { store, clock, log, actions, world } = deps;
@@ -246,10 +249,12 @@ export function createEvaluator<W extends Surroundings>(deps: EvaluatorDeps<W>):
         sweeps += 1;
         if (due.length > 0) {
           const sweeping = { sweeps, startedMs, storm, store: await writable(store, clock.nowMs()) };
-          for (const episode of due) {
-            if (isDraining()) return;
-            await evaluate(episode, sweeping);
-          }
+          // Of one target one after the other: their looks share what was seen of it before.
+          const targetOf = ({ id, labels }: Episode): string => labels['target'] ?? id;
+          await inLanes(due, targetOf, lanes, async (episode) => {
+            if (!isDraining()) await evaluate(episode, sweeping);
+          });
+          if (isDraining()) return;
         }
         const open = new Set((await store.openEpisodes()).map((e) => e.id));
         symptoms.keep(open);

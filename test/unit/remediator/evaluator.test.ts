@@ -204,3 +204,26 @@ test('candidates: the exact label target, else only a hint', () => {
   assert.deepEqual(names({ instance: 'svc2', target: '' }), ['svc2 by instance']);
   assert.deepEqual(names({}), []);
 });
+
+test('a target that does not answer holds up the look at no other one', () =>
+  withBench(async (b) => {
+    const slow = await b.fire({ alertname: 'ServiceSick', target: 'svc1' });
+    const other = await b.fire({ alertname: 'ServiceSick', target: 'svc2' });
+    let release: (() => void) | undefined;
+    const answer = b.world.upstreams;
+    let asked = 0;
+    b.world.upstreams = async () => {
+      asked += 1;
+      if (asked === 1) await new Promise<void>((resolve) => void (release = resolve));
+      return await answer();
+    };
+    const ticking = b.evaluator.tick();
+    try {
+      await waitFor(async () => (await b.store.decisionsOf(other)).length > 0, { intervalMs: 5, what: 'its decision' });
+      assert.deepEqual(await b.store.decisionsOf(slow), []);
+    } finally {
+      release?.();
+    }
+    await ticking;
+    assert.equal((await b.store.decisionsOf(slow)).length, 1);
+  }));
