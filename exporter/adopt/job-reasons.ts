@@ -1,7 +1,7 @@
-// Matchers of the label `job`, which every exporter has one of its own of.
+// Matchers of the label `job`, of which every exporter has its own, and whose own process a series is of.
 import type { Matcher } from '../promql.ts';
 import { isNamedAfter, isOpen, jobNames, plain } from './matchers.ts';
-import type { Peer } from './peers.ts';
+import { peers, type Peer } from './peers.ts';
 import type { Setting } from './setting.ts';
 import { variableValue } from './template.ts';
 import type { Reason } from './verdict.ts';
@@ -26,28 +26,40 @@ export function leftOutReasons(
   return [{ verdict: 'breaks', metric, text, fix }];
 }
 
-/** `process_open_fds{job="mysql"}` is of the old exporter's own process. */
+/** `process_open_fds{job="mysql"}`, or with the address of the old exporter, is of its own process. */
 export function ownProcessReasons(
   metric: string,
   peer: Peer,
   matchers: readonly Matcher[],
   setting: Setting,
 ): Reason[] {
-  const job = matchers.find(({ label, op }) => label === 'job' && (op === '=' || op === '=~'));
-  if (job === undefined || isOpen(job) || peer.prefixes.every((prefix) => prefix !== 'process_')) return [];
-  const names = jobNames(job.op, job.value);
-  const owners = names.flatMap(setting.peersOfJob);
-  const going = owners.find((owner) => owner.fate === 'program' && isNamedAfter(owner, names));
-  if (going === undefined) return [];
+  if (peer.prefixes.every((prefix) => prefix !== 'process_')) return [];
+  const of = matchers.filter((m) => !m.op.startsWith('!') && !isOpen(m));
+  const job = of.find(({ label }) => label === 'job');
+  const instance = of.find(({ label }) => label === 'instance');
+  const named = job ?? instance;
+  const owners = job === undefined ? ownerAt(instance) : ownersOf(jobNames(job.op, job.value), setting);
+  const [going] = owners.filter(({ fate }) => fate === 'program');
+  if (named === undefined || going === undefined) return [];
   return [
     {
       verdict: 'breaks',
       metric,
       exporter: going.name,
-      text: `job${job.op}"${job.value}": ${metric} is there of the process of ${going.name}, and goes with it`,
+      text: `${named.label}${named.op}"${named.value}": ${metric} is there of the process of ${going.name}, and goes with it`,
       fix: 'take the rule out, or write the job of pipemedic',
     },
   ];
+}
+
+function ownersOf(names: readonly string[], setting: Setting): readonly Peer[] {
+  return names.flatMap(setting.peersOfJob).filter((owner) => isNamedAfter(owner, names));
+}
+
+/** By the port of the exporter. */
+function ownerAt(instance: Matcher | undefined): readonly Peer[] {
+  const port = Number(/:(\d{1,5})$/.exec(instance?.value ?? '')?.[1] ?? Number.NaN);
+  return peers.filter(({ ports }) => ports.includes(port));
 }
 
 /** The one that series can be given: the first that is written out, where it is a pattern. */

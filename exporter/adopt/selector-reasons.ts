@@ -5,6 +5,7 @@ import { isOpen, plain } from './matchers.ts';
 import { knownOf, namesBeginning, type Known, type Origin } from './knowledge.ts';
 import { peerOf } from './peers.ts';
 import type { Setting } from './setting.ts';
+import { statusReasons } from './status-reasons.ts';
 import { scrapeReasons, upReasons } from './up-reasons.ts';
 import { variableName, variablePiece, variableValue } from './template.ts';
 import { crossed, forSd, keep, type Reason } from './verdict.ts';
@@ -159,7 +160,8 @@ function matcherReasons(metric: string, known: Known, { matchers }: Selector, se
       ];
     }
     if (label === 'instance' && isOfTarget) return instanceReasons(metric, matcher, setting);
-    if (added.has(label) || known.labels === undefined || known.labels.includes(label)) return [];
+    if (known.labels?.includes(label) === true) return statusReasons(metric, matcher, setting);
+    if (added.has(label) || known.labels === undefined) return [];
     if (!isOfTarget) return [{ verdict: 'breaks', metric, text: `${written}: ${metric} has no label ${label}` }];
     return missingLabel(metric, written, label, setting).map((reason) =>
       setting.inventory === undefined ? reason : { ...reason, verdict: 'off' },

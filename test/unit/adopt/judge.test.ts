@@ -155,6 +155,22 @@ const cases: readonly (readonly [expr: string, verdict: Verdict, says?: RegExp])
   ['mysql_up{instance!=""} == 0', 'served'],
   ['redis_up{env!="test"} == 0', 'served', /note: env!="test": redis_up has no label env/],
   ['redis_db_keys{db!="db0"}', 'served', /^$/],
+  // values of a label that are a selection
+  [
+    'rate(mysql_global_status_commands_total{command="create_view"}[5m])',
+    'served',
+    /note: .*com_create_view, which is not read .*also: \[com_create_view\]/,
+  ],
+  [
+    'mysql_global_status_commands_total{command=~"insert|create_view|show_grants"}',
+    'served',
+    /needs com_create_view, com_show_grants, which are/,
+  ],
+  ['mysql_global_status_commands_total{command=~"insert|select"}', 'served', /^$/],
+  ['mysql_global_status_commands_total{command=~"show_.*"}', 'served', /^$/],
+  ['mysql_global_status_buffer_pool_pages{state="data"}', 'served', /^$/],
+  ['process_start_time_seconds{instance="db1:9104"}', 'breaks', /of the process of mysqld_exporter/],
+  ['process_start_time_seconds{instance="db1:9100"}', 'served'],
   // what Prometheus says of the old exporter's scrapes
   ['scrape_duration_seconds{job="mysql"} > 5', 'breaks', /goes with the scrape job of mysqld_exporter/],
   ['scrape_samples_scraped{job="node"} == 0', 'served'],
@@ -262,6 +278,8 @@ test('names of files are judged against the inventory when there is one', () => 
       'renamed',
       /write mysql_global_status_handlers_total\{handler="rollback"\}/,
     ],
+    ['mysql_global_status_commands_total{command="select"}', 'served'],
+    ['mysql_global_status_commands_total{command="create_view"}', 'off', /also: \[com_create_view\]/],
     ['mysql_global_status_something_else', 'off', /also: \[something_else\].* at db1/],
     ['mysql_heartbeat_now_timestamp_seconds', 'off', /collector heartbeat, which is off at db1/],
     ['redis_up == 0', 'off', /needs a target of kind redis/],
