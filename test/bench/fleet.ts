@@ -4,6 +4,7 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { claimAddress, ports } from '../../deploy/lab/address.ts';
+import { waitFor } from '../../deploy/lab/ready.ts';
 import type { FleetPorts } from '../support/fleet-stand-in.ts';
 import {
   buildExporter,
@@ -14,7 +15,6 @@ import {
   startExporter,
   type MeasuredExporter,
 } from '../support/measured-exporter.ts';
-import { eventually } from '../support/wait.ts';
 
 const [mysqls = 500, rediss = 500] = process.argv.slice(2, 4).map(Number);
 const profiles = process.argv[4];
@@ -57,7 +57,10 @@ function targetsOf(servers: FleetPorts): unknown[] {
 }
 
 async function measure({ pid, scrape }: MeasuredExporter): Promise<void> {
-  await eventually('all targets to be up', async () => upIn(await scrape()) === mysqls + rediss || undefined, 120_000);
+  await waitFor(async () => upIn(await scrape()) === mysqls + rediss, {
+    deadlineMs: 120_000,
+    what: 'all targets to be up',
+  });
   for (let i = 0; i < warmUp; i++) await scrape();
   const cpu: number[] = [];
   const wall: number[] = [];

@@ -11,8 +11,8 @@ import { Kafka, logLevel } from 'kafkajs';
 import { claimAddress, ports } from '../../deploy/lab/address.ts';
 import { brokerOf } from '../../deploy/lab/kafka.ts';
 import { startReaper } from '../../deploy/lab/processes.ts';
+import { waitFor } from '../../deploy/lab/ready.ts';
 import { FrameCounter } from '../support/kafka-frames.ts';
-import { eventually } from '../support/wait.ts';
 
 const topics = 10;
 const partitions = 1_000; // of each topic
@@ -71,11 +71,10 @@ async function fill(admin: Admin): Promise<void> {
   const messages = Array.from({ length: records * partitions }, (_, i) => ({ partition: i % partitions, value: 'x' }));
   for (let t = 0; t < topics; t++) {
     // A partition has a leader in the metadata before that leader serves it.
-    await eventually(
-      `topic ${String(t)}`,
-      () => admin.listOffsets({ topics: [{ name: topicOf(t), partitions: latest }] }),
-      60_000,
-    );
+    await waitFor(() => admin.listOffsets({ topics: [{ name: topicOf(t), partitions: latest }] }), {
+      deadlineMs: 60_000,
+      what: `topic ${String(t)}`,
+    });
     await producer.send({ topic: topicOf(t), messages });
   }
   await producer.disconnect();
@@ -122,10 +121,13 @@ async function measure(counter: FrameCounter, count: number): Promise<Readonly<R
     return answer.text();
   };
   try {
-    const idle = await eventually('the exporter to listen', async () => {
-      await fetch(`http://${listen}/-/healthy`);
-      return residentMb(pid, 'VmRSS');
-    });
+    const idle = await waitFor(
+      async () => {
+        await fetch(`http://${listen}/-/healthy`);
+        return residentMb(pid, 'VmRSS');
+      },
+      { what: 'the exporter to listen' },
+    );
     counter.take();
     const coldStartMs = performance.now();
     const first = await scrape();

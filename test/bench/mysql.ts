@@ -7,9 +7,9 @@ import { join } from 'node:path';
 import { createConnection, type RowDataPacket } from 'mysql2/promise';
 import { ports } from '../../deploy/lab/address.ts';
 import { startLab, type Lab } from '../../deploy/lab/lab.ts';
+import { waitFor } from '../../deploy/lab/ready.ts';
 import { mysql } from '../../exporter/systems/mysql/index.ts';
 import { onlyCollectors, startMysqldExporter } from '../support/mysqld-exporter.ts';
-import { eventually } from '../support/wait.ts';
 
 const rounds = 200;
 const warmUp = 100;
@@ -53,10 +53,13 @@ async function startExporter(lab: Lab, port: number, targets: readonly unknown[]
     return answer.text();
   };
   try {
-    await eventually('the exporter to see every target', async () => {
-      const up = (await scrape()).match(/^mysql_up\{.*\} 1$/gm);
-      return up?.length === targets.length ? true : undefined;
-    });
+    await waitFor(
+      async () => {
+        const up = (await scrape()).match(/^mysql_up\{.*\} 1$/gm);
+        return up?.length === targets.length;
+      },
+      { what: 'the exporter to see every target' },
+    );
   } catch (error) {
     await stop();
     throw error;

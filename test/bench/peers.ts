@@ -3,13 +3,13 @@
 // shared, so what counts are the ratios.
 import { ports } from '../../deploy/lab/address.ts';
 import { startLab } from '../../deploy/lab/lab.ts';
+import { waitFor } from '../../deploy/lab/ready.ts';
 import { mysql } from '../../exporter/systems/mysql/index.ts';
 import { redis } from '../../exporter/systems/redis/index.ts';
 import { buildExporter, cpuMs, loadAverage, median, memoryMb, startExporter } from '../support/measured-exporter.ts';
 import { onlyCollectors, startMysqldExporter } from '../support/mysqld-exporter.ts';
 import { startPeer, type PeerProcess } from '../support/peer-process.ts';
 import { startRedisServers } from '../support/redis-servers.ts';
-import { eventually } from '../support/wait.ts';
 
 const rounds = 300;
 const warmUp = 150;
@@ -82,7 +82,7 @@ async function compare({ what, prefix, target, peer: start }: Comparison, listen
     const ours = await startExporter({ program, config: { targets: [target] }, listen });
     try {
       const isUp = async (): Promise<boolean> => /^pipemedic_target_up\{.*\} 1$/m.test(await ours.scrape());
-      await eventually('the target to be up', async () => ((await isUp()) ? true : undefined));
+      await waitFor(async () => await isUp(), { what: 'the target to be up' });
       await alternate(what, prefix, ours, { pid: peer.pid, scrape: () => peer.scrape() });
     } finally {
       await ours.stop();

@@ -2,6 +2,7 @@
 // claim, evidence and the journal's intent, all as in the program; the service is in memory. The declared time that a
 // symptom must hold is taken off. Half a second later another alert comes, as it does when something breaks.
 // `node test/bench/remediator-first-step.ts [rounds]`
+import { waitFor } from '../../deploy/lab/ready.ts';
 import { loadInventory } from '../../exporter/config/loader.ts';
 import { pause } from '../../exporter/runtime/deadline.ts';
 import { createLog } from '../../exporter/runtime/log.ts';
@@ -10,7 +11,6 @@ import { defaultLimits } from '../../remediator/policies.ts';
 import { serve, type EvaluatorParts } from '../../remediator/serve.ts';
 import { settingsOf } from '../../remediator/settings.ts';
 import { makeHome, payload, sent, token } from '../support/remediator-serve.ts';
-import { eventually } from '../support/wait.ts';
 import { portOf } from '../support/serving-port.ts';
 import { inventoryWith, policy, type World } from '../unit/remediator/evaluator-bench.ts';
 import { FakeService, fakeAction } from '../unit/remediator/fake-service.ts';
@@ -80,16 +80,19 @@ try {
     await post({ alertname: `Sick${i}`, target: 'svc1' });
     await pause(500);
     await post({ alertname: `Other${i}`, target: 'svc2' });
-    const called = await eventually('the first call', () => firstCallMs, 20_000).catch(async (error: unknown) => {
+    const called = await waitFor(() => firstCallMs, { what: 'the first call' }).catch(async (error: unknown) => {
       const [open] = await store.openEpisodes();
       const decisions = open === undefined ? [] : await store.decisionsOf(open.id);
       throw new Error(`round ${i}: ${decisions.map((d) => d.because).join('; ')}`, { cause: error });
     });
     tookMs.push(called - begun - symptomMs);
-    await eventually('the run to end', async () => {
-      const [newest] = await store.runsOf({ limit: 1 });
-      return newest?.state === 'ended' && (await store.activeRuns()).length === 0 ? true : undefined;
-    });
+    await waitFor(
+      async () => {
+        const [newest] = await store.runsOf({ limit: 1 });
+        return newest?.state === 'ended' && (await store.activeRuns()).length === 0;
+      },
+      { what: 'the run to end' },
+    );
     for (const open of await store.openEpisodes()) {
       await store.closeEpisode(open.id, open.version, 'repaired', parts?.clock.nowMs() ?? 0);
     }

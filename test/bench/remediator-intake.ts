@@ -7,8 +7,8 @@ import { once } from 'node:events';
 import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { waitFor } from '../../deploy/lab/ready.ts';
 import { makeHome, startRemediator, type Home, type Running } from '../support/remediator-serve.ts';
-import { eventually } from '../support/wait.ts';
 import type { Sending, Sent } from './notification-senders.ts';
 
 const seconds = Number(process.argv[2] ?? 10);
@@ -77,7 +77,7 @@ async function measured(home: Home, sending: Pick<Sending, 'alerts' | 'perSecond
   const { acknowledged, tookMs, ranMs, refused, bodyBytes } = await load(remediator, { ...sending, seconds });
   const behind = waiting();
   const begun = performance.now();
-  await eventually('all of it to be processed', () => (waiting() === 0 ? true : undefined), 120_000);
+  await waitFor(() => waiting() === 0, { deadlineMs: 120_000, what: 'all of it to be processed', intervalMs: 20 });
   const figures = {
     perSecond: acknowledged.length / (ranMs / 1000),
     p50Ms: quantile(tookMs, 0.5),
@@ -118,11 +118,10 @@ try {
   {
     await using remediator = await startRemediator(home);
     const sending = load(remediator, { alerts: 1, seconds: undefined, perSecond: undefined });
-    await eventually(
-      'some load',
-      async () => (((await remediator.metric(stored)) ?? 0) > 2000 ? true : undefined),
-      60_000,
-    );
+    await waitFor(async () => ((await remediator.metric(stored)) ?? 0) > 2000, {
+      deadlineMs: 60_000,
+      what: 'some load',
+    });
     await remediator.stop('SIGKILL');
     ({ acknowledged } = await sending);
   }

@@ -6,8 +6,8 @@ import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
+import { waitFor } from '../../deploy/lab/ready.ts';
 import { makeHome } from '../support/remediator-serve.ts';
-import { eventually } from '../support/wait.ts';
 
 interface Program {
   readonly child: ChildProcess;
@@ -44,7 +44,7 @@ function start(t: TestContext, name: 'exporter' | 'remediator', signals: readonl
 }
 
 async function logged(program: Program, message: string): Promise<void> {
-  await eventually(message, () => program.messages().includes(message) || undefined, 60_000);
+  await waitFor(() => program.messages().includes(message), { deadlineMs: 60_000, what: message });
 }
 
 test('a signal to a program that is still loading: a reload is done once it serves, an end is one in order', async (t) => {

@@ -1,6 +1,7 @@
 // A store that is full of notifications which are done with makes room for new ones at once, not with the next cleaning.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { waitFor } from '../../../deploy/lab/ready.ts';
 import { loadInventory } from '../../../exporter/config/loader.ts';
 import { createLog } from '../../../exporter/runtime/log.ts';
 import { defaultLimits } from '../../../remediator/policies.ts';
@@ -8,7 +9,6 @@ import { serve } from '../../../remediator/serve.ts';
 import { settingsOf } from '../../../remediator/settings.ts';
 import { makeHome, payload, sent, token } from '../../support/remediator-serve.ts';
 import { portOf } from '../../support/serving-port.ts';
-import { eventually } from '../../support/wait.ts';
 import { policy } from './evaluator-bench.ts';
 
 test('a flood of notifications is refused while the store is full, and not for longer', async (t) => {
@@ -43,5 +43,5 @@ test('a flood of notifications is refused while the store is full, and not for l
   const answers: number[] = [];
   for (let i = 0; i < 30; i++) answers.push(await post());
   assert.ok(answers.includes(200) && answers.includes(503), answers.join(' '));
-  await eventually('one to be taken again', async () => ((await post()) === 200 ? true : undefined), 10_000);
+  await waitFor(async () => (await post()) === 200, { what: 'one to be taken again' });
 });

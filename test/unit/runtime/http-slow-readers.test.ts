@@ -5,6 +5,7 @@ import { connect, type Socket } from 'node:net';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { test, type TestContext } from 'node:test';
+import { waitFor } from '../../../deploy/lab/ready.ts';
 import { inventoryOf } from '../../../exporter/config/inventory.ts';
 import { gauge } from '../../../exporter/families.ts';
 import type { Doors } from '../../../exporter/doors.ts';
@@ -14,7 +15,6 @@ import { SampleWriter } from '../../../exporter/scrape/writer.ts';
 import { createApp } from '../../../exporter/server.ts';
 import { fakeSystem, script } from '../../support/fake-system.ts';
 import { exchange, RawClient } from '../../support/raw-http.ts';
-import { eventually } from '../../support/wait.ts';
 
 const large = 64 << 20;
 const limits = { ...defaultServerLimits, stalledMs: 150 };
@@ -53,7 +53,7 @@ for (const [name, text] of [
   test(`who takes nothing of an answer is cut off: ${name}`, async (t) => {
     const { port, closed } = await serveSlow(t);
     const socket = asking(port, text);
-    await eventually('the end of it', () => closed.find((c) => c.endsWith('cut')));
+    await waitFor(() => closed.find((c) => c.endsWith('cut')), { what: 'the end of it' });
     socket.destroy();
   });
 }
@@ -88,7 +88,7 @@ test('of one host come no more connections than its share; what is beyond is tol
   assert.deepEqual(await dropped, [{ remoteAddress: '127.0.0.1' }]);
   assert.equal((await from('127.0.0.2')).status, 200);
   for (const socket of idle) socket.destroy();
-  await eventually('room again', async () => ((await from('127.0.0.1')).status === 200 ? true : undefined));
+  await waitFor(async () => (await from('127.0.0.1')).status === 200, { what: 'room again' });
 });
 
 test('answers that a host does not take leave room for others, on every page that is held in memory', async (t) => {
@@ -130,11 +130,11 @@ test('answers that a host does not take leave room for others, on every page tha
     return (await exchange({ host: '127.0.0.1', port, localAddress }, [text])).status;
   };
   const idle = Array.from({ length: 6 }, () => asking(port, get('/metrics')));
-  await eventually('its share to be full', async () => ((await status('/', '127.0.0.1')) === 503 ? true : undefined));
+  await waitFor(async () => (await status('/', '127.0.0.1')) === 503, { what: 'its share to be full' });
   for (const path of ['/metrics', '/sd', '/']) {
     assert.equal(await status(path, '127.0.0.1'), 503, path);
     assert.equal(await status(path, '127.0.0.2'), 200, path);
   }
   for (const socket of idle) socket.destroy();
-  await eventually('room again', async () => ((await status('/', '127.0.0.1')) === 200 ? true : undefined));
+  await waitFor(async () => (await status('/', '127.0.0.1')) === 200, { what: 'room again' });
 });
