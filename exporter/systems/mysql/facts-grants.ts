@@ -219,7 +219,6 @@ export function needsOf(
   const isOthers = cdcUser !== undefined && accountOf(cdcUser) !== client.account;
   const all: readonly Need[] = [
     { collector: 'replication', privilege: status, gives: 'the status of a replica' },
-    ...performanceNeeds(client),
     ...(heartbeat === undefined
       ? []
       : [
@@ -238,6 +237,7 @@ export function needsOf(
       : []),
     { collector: 'dump_threads', privilege: 'PROCESS', gives: 'who reads the binary log' },
     { collector: 'activity', privilege: 'PROCESS', gives: 'transactions and lock waits of other accounts' },
+    ...performanceNeeds(client),
   ];
   return all.filter(({ collector }) => collectors.has(collector));
 }
