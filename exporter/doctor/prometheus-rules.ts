@@ -51,29 +51,34 @@ export function suspectsIn(shipped: readonly ShippedGroup[], loaded: readonly Lo
   });
 }
 
-/** Prometheus' own parser is the judge: it writes equal expressions equally. Since 2.38. @returns those that do differ */
-export async function reallyDiffering(
-  api: PrometheusApi,
-  suspects: readonly Suspect[],
-  call: Call,
-): Promise<readonly Suspect[]> {
-  const format = (query: string): Promise<string> =>
-    api.get(`/api/v1/format_query?${new URLSearchParams({ query }).toString()}`, z.string(), call);
-  const judged: Suspect[] = [];
-  try {
-    for (const suspect of suspects) {
-      if ((await format(suspect.shipped)) !== (await format(suspect.loaded))) judged.push(suspect);
-    }
-    return judged;
-  } catch (error) {
-    if (error instanceof TargetError) return suspects; // others than Prometheus have no format_query
-    throw error;
-  }
+export interface Compared {
+  readonly differing: readonly Suspect[];
+  /** What could not be compared, and why. */
+  readonly untold?: { readonly names: readonly string[]; readonly why: string };
 }
 
-interface RulesKnown {
+/** Prometheus' own parser is the judge: it writes equal expressions equally. Since 2.38; others than Prometheus have none. */
+export async function reallyDiffering(
+  api: Pick<PrometheusApi, 'get'>,
+  suspects: readonly Suspect[],
+  call: Call,
+): Promise<Compared> {
+  const format = (query: string): Promise<string> =>
+    api.get(`/api/v1/format_query?${new URLSearchParams({ query }).toString()}`, z.string(), call);
+  const differing: Suspect[] = [];
+  for (const [i, suspect] of suspects.entries()) {
+    try {
+      if ((await format(suspect.shipped)) !== (await format(suspect.loaded))) differing.push(suspect);
+    } catch (error) {
+      if (!(error instanceof TargetError)) throw error;
+      return { differing, untold: { names: suspects.slice(i).map(({ name }) => name), why: error.message } };
+    }
+  }
+  return { differing };
+}
+
+interface RulesKnown extends Compared {
   readonly shipped: readonly ShippedGroup[];
-  readonly differing: readonly Suspect[];
   readonly version: string;
   /** Where the shipped files lie. */
   readonly folder: string;
@@ -135,7 +140,7 @@ function presence(
 
 function sameness(
   ours: readonly LoadedGroup[],
-  { shipped, differing, version }: RulesKnown,
+  { shipped, differing, untold, version }: RulesKnown,
   fix: string,
 ): readonly Finding[] {
   const check = 'prometheus_rules_version';
@@ -153,9 +158,10 @@ function sameness(
     ...(changed.size === 0 ? [] : [`${changed.size} rules are not as those of ${version}: ${some([...changed])}`]),
     ...(added.length === 0 ? [] : [`${added.length} are unknown to ${version}: ${some(added)}`]),
   ];
-  if (texts.length === 0) return [right(check, `the rules are those of ${version}`)];
+  const unknown = untold === undefined ? [] : [cannotKnow(check, `whether ${untold.names.length} rules are those of ${version} cannot be told (${some(untold.names)}): ${untold.why}`)]; // prettier-ignore
+  if (texts.length === 0) return untold === undefined ? [right(check, `the rules are those of ${version}`)] : unknown;
   const text = `${texts.join('; ')}. They were edited, or are of another version`;
-  return [wrong(check, 'warning', text, `${fix} (limits belong under thresholds: in the inventory)`)];
+  return [wrong(check, 'warning', text, `${fix} (limits belong under thresholds: in the inventory)`), ...unknown];
 }
 
 function health(ours: readonly LoadedGroup[]): readonly Finding[] {

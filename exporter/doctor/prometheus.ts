@@ -35,7 +35,7 @@ export async function examinePrometheus(
     const facts = await readPrometheus(api, call);
     const shipped = readShippedRules(rulesFolder);
     const suspects = facts.rules.known ? suspectsIn(shipped, facts.rules.value) : [];
-    const differing = await reallyDiffering(api, suspects, call);
+    const compared = await reallyDiffering(api, suspects, call);
     const nowMs = clock.wallMs() + (facts.clock.known ? facts.clock.value.offsetMs : 0);
     const findings = [
       versionFinding(facts),
@@ -45,7 +45,7 @@ export async function examinePrometheus(
         version,
         shortestRangeMs: shortestRangeMs(shipped, facts),
       }),
-      ...ruleFindings(facts, { shipped, differing, version, folder: rulesFolder, nowMs }),
+      ...ruleFindings(facts, { ...compared, shipped, version, folder: rulesFolder, nowMs }),
       alertmanagerFinding(facts),
     ];
     return { ...report, down: undefined, findings };

@@ -6,7 +6,12 @@ import type {
   PrometheusFacts,
   ScrapeTarget,
 } from '../../../exporter/doctor/prometheus-facts.ts';
-import { ruleFindings, shortestRangeMs, suspectsIn } from '../../../exporter/doctor/prometheus-rules.ts';
+import {
+  reallyDiffering,
+  ruleFindings,
+  shortestRangeMs,
+  suspectsIn,
+} from '../../../exporter/doctor/prometheus-rules.ts';
 import {
   plainExpression,
   rangesMs,
@@ -15,6 +20,8 @@ import {
   type ShippedGroup,
 } from '../../../exporter/doctor/shipped-rules.ts';
 import type { Finding } from '../../../exporter/findings.ts';
+import { systemClock } from '../../../exporter/runtime/clock.ts';
+import { TargetError } from '../../../exporter/runtime/errors.ts';
 import { known, unknown, type Known } from '../../../exporter/runtime/known.ts';
 
 const shipped: readonly ShippedGroup[] = [
@@ -131,6 +138,42 @@ test('what was not evaluated yet, or cannot be asked, is unknown', () => {
   );
   const denied = ruleFindings(facts(unknown('403')), { shipped, differing: [], version: '', folder: '', nowMs: 0 });
   assert.deepEqual(denied, [{ check: 'prometheus_rules', ok: 'unknown', text: '403' }]);
+});
+
+test('where nobody can compare two expressions it is not said that they differ', async () => {
+  const loaded = [
+    rule('Down', 'max(x == 0) by (target)', { forSeconds: 60, labels: { severity: 'critical' } }),
+    rule('Down', 'rate(y[10m]) > 2', { forSeconds: 0, labels: { severity: 'warning' } }),
+    rule('r:x', 'max_over_time(x{a="c"}[5m])'),
+  ];
+  const groups = [group({ rules: loaded }), two];
+  const suspects = suspectsIn(shipped, groups);
+  assert.equal(suspects.length, 3);
+  const call = { clock: systemClock, signal: new AbortController().signal };
+  /** Answers so many questions, two for each rule. */
+  const judging = async (answers: number): Promise<readonly Finding[]> => {
+    let asked = 0;
+    const get = (path: string): Promise<never> => {
+      asked += 1;
+      if (asked > answers) return Promise.reject(new TargetError('unsupported', '404'));
+      // The first of them is the same in other words
+      return Promise.resolve((/target/.test(path) ? 'max' : path) as never);
+    };
+    const compared = await reallyDiffering({ get }, suspects, call);
+    const how = { ...compared, shipped, version: '1.2.3', folder: '/r', nowMs: 1_010_000 };
+    return ruleFindings(facts(known(groups, 0)), how).filter(({ check }) => check === 'prometheus_rules_version');
+  };
+  const told = async (answers: number) => (await judging(answers)).map(({ ok, text }) => [ok, text]);
+  assert.deepEqual(await told(0), [
+    ['unknown', 'whether 3 rules are those of 1.2.3 cannot be told (Down, Down, r:x): 404'],
+  ]);
+  assert.deepEqual(await told(4), [
+    [false, '1 rules are not as those of 1.2.3: Down. They were edited, or are of another version'],
+    ['unknown', 'whether 1 rules are those of 1.2.3 cannot be told (r:x): 404'],
+  ]);
+  assert.deepEqual(await told(6), [
+    [false, '2 rules are not as those of 1.2.3: Down, r:x. They were edited, or are of another version'],
+  ]);
 });
 
 test('the shortest range, of what is loaded or else of what is shipped', () => {
