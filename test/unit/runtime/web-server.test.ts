@@ -12,6 +12,7 @@ import { closeServer, defaultServerLimits, listen } from '../../../exporter/runt
 import { createLog } from '../../../exporter/runtime/log.ts';
 import { openWeb, type Web } from '../../../exporter/runtime/web-server.ts';
 import { exchange } from '../../support/raw-http.ts';
+import { eventually } from '../../support/wait.ts';
 import { makeAuthority, makeCertificate } from '../../support/web-certificates.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'pipemedic-websrv-'));
@@ -310,6 +311,28 @@ test('behind TLS the same limits hold: no handshake, no headers, no answer, ques
   assert.equal(asked, 1);
   await exchange(where, [`${request}\r\n`.repeat(500)]);
   assert.equal(asked, 1 + limits.underWayPerSocket);
+  await closeServer(server, 0);
+  await web[Symbol.asyncDispose]();
+});
+
+test('behind TLS too, who takes nothing of an answer is cut off', async () => {
+  writeFileSync(at('web.yml'), tls());
+  const web = openWeb(at('web.yml'), createLog('test', 'silent'));
+  const cut: boolean[] = [];
+  const server = web.server(
+    (_request, response) => {
+      response.once('close', () => cut.push(!response.writableFinished));
+      response.end(Buffer.alloc(64 << 20));
+    },
+    { limits: { ...defaultServerLimits, stalledMs: 150 } },
+  );
+  const { port } = await listen(server, { host: '127.0.0.1', port: 0 });
+  const socket = connect({ host: '127.0.0.1', port, ca: read('ca.pem') });
+  socket.on('error', () => undefined);
+  socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+  await eventually('the end of it', () => (cut.length > 0 ? true : undefined));
+  assert.deepEqual(cut, [true]);
+  socket.destroy();
   await closeServer(server, 0);
   await web[Symbol.asyncDispose]();
 });
