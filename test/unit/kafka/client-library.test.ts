@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { loadKafkaLibrary } from '../../../exporter/systems/kafka/client-library.ts';
 
 const ajvModule: unknown = createRequire(import.meta.resolve('@platformatic/kafka'))('ajv/dist/2020.js');
-const { Ajv2020 } = ajvModule as { Ajv2020: new () => { compile: (schema: object) => unknown; prototype: unknown } };
+const { Ajv2020 } = ajvModule as { readonly Ajv2020: { readonly prototype: { readonly compile: unknown } } };
 
 // Nothing here may import the library before it is loaded in this way.
 test('the Kafka library refuses wrong options in its own words, though its checks are compiled only then', async () => {
