@@ -114,12 +114,17 @@ export function bounded(listener: RequestListener, limits: ServerLimits): Reques
     const timer = setTimeout(() => {
       socket.destroy();
     }, limits.answerMs);
-    // From the first part of an answer to its end. Without a listener for 'timeout', Node ends the connection; a write of
-    // which some has been taken meanwhile counts as life (lib/net.js, Socket.prototype._onTimeout).
+    // From the first part of an answer to its end. A write of which some has been taken meanwhile counts as life
+    // (lib/net.js, Socket.prototype._onTimeout).
     const watch = (): void => {
       socket.setTimeout(limits.stalledMs);
     };
     response.once('prefinish', watch).once('pipe', watch);
+    // Where all that there is yet has been taken, it is this program that is late: a machine that is busy, a large page.
+    response.on('timeout', () => {
+      if (socket.writableLength > 0) socket.destroy();
+      else watch();
+    });
     // Before Node's own listener, which begins the time for keeping alive, or the next answer.
     response.prependOnceListener('finish', () => {
       socket.setTimeout(0);

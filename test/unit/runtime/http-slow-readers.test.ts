@@ -5,6 +5,7 @@ import { connect, type Socket } from 'node:net';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { test, type TestContext } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { waitFor } from '../../../deploy/lab/ready.ts';
 import { inventoryOf } from '../../../exporter/config/inventory.ts';
 import { gauge } from '../../../exporter/families.ts';
@@ -26,6 +27,14 @@ function asking(port: number, text: string, localAddress = '127.0.0.1'): Socket 
   return socket;
 }
 
+/** Of a program that is itself late: a machine that is busy, a page that takes long to compress. */
+async function* pausing(): AsyncGenerator<string> {
+  await setTimeout(3 * limits.stalledMs);
+  yield 'a';
+  await setTimeout(3 * limits.stalledMs);
+  yield 'b';
+}
+
 const get = (path: string): string => `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`;
 
 async function serveSlow(t: TestContext): Promise<{ readonly port: number; readonly closed: string[] }> {
@@ -33,11 +42,14 @@ async function serveSlow(t: TestContext): Promise<{ readonly port: number; reado
   const server = createHttpServer((req, res) => {
     const { url = '' } = req;
     res.once('close', () => closed.push(`${url} ${res.writableFinished ? 'taken' : 'cut'}`));
-    if (url === '/later') setTimeout(() => res.end('late'), 4 * limits.stalledMs);
+    if (url === '/later') void setTimeout(4 * limits.stalledMs).then(() => res.end('late'));
     else if (url === '/small') res.end('x');
     else if (url === '/stream') {
       const piece = Buffer.alloc(1 << 20);
       pipeline(Readable.from(Array.from({ length: 64 }, () => piece)), res).catch(() => undefined);
+    } else if (url === '/pauses') {
+      res.setHeader('Content-Length', 2);
+      pipeline(Readable.from(pausing()), res).catch(() => undefined);
     } else res.end(Buffer.alloc(large));
   }, limits);
   const { port } = await listen(server, { host: '127.0.0.1', port: 0 });
@@ -67,6 +79,14 @@ test('who waits for what takes long is not cut off, on a connection that had ans
     closed.filter((c) => c.endsWith('cut')),
     [],
   );
+});
+
+test('who has taken all that there is yet of an answer is not cut off when the rest is late', async (t) => {
+  const { port, closed } = await serveSlow(t);
+  const client = new RawClient({ host: '127.0.0.1', port });
+  for (const path of ['/pauses', '/small']) assert.equal(await client.status(get(path), false), 200);
+  client.close();
+  assert.deepEqual(closed, ['/pauses taken', '/small taken']);
 });
 
 test('of one host come no more connections than its share; what is beyond is told', async (t) => {
