@@ -3,6 +3,7 @@ import { stat } from 'node:fs/promises';
 import type { Inventory } from './config/inventory.ts';
 import type { Clock } from './runtime/clock.ts';
 import { codeOf, messageOf } from './runtime/errors.ts';
+import { oneLine } from './runtime/one-line.ts';
 import { backupAddress } from './systems/backup/address.ts';
 import { openBackup } from './systems/backup/client.ts';
 import { judgeBackup } from './systems/backup/facts-judge.ts';
@@ -79,16 +80,16 @@ export function isComplete({ verdict }: BackupReport): boolean {
 }
 
 export function backupText({ path, verdict, failure }: BackupReport): string {
-  if (verdict === undefined) return `${path}: cannot be verified: ${failure ?? ''}\n`;
+  if (verdict === undefined) return `${oneLine(path)}: cannot be verified: ${oneLine(failure ?? '')}\n`;
   const failed = stateOf(verdict) !== 'verified';
   const lines = rungNames.map((name) => {
     const rung = rungOf(verdict, name);
     if (rung === undefined)
       return `  -        ${name.padEnd(12)} ${failed ? 'not reached, or nothing to see' : absent[name]}`;
     const word = rung.ok === true ? 'ok' : rung.ok === false ? 'FAILED' : 'unknown';
-    return `  ${word.padEnd(8)} ${name.padEnd(12)} ${rung.why}`;
+    return `  ${word.padEnd(8)} ${name.padEnd(12)} ${oneLine(rung.why)}`;
   });
-  return `${[`${path}: ${titles[stateOf(verdict)]}${failed ? ` (${verdict.class})` : ''}`, ...lines, ...toldLines(verdict.told)].join('\n')}\n`;
+  return `${[`${oneLine(path)}: ${titles[stateOf(verdict)]}${failed ? ` (${verdict.class})` : ''}`, ...lines, ...toldLines(verdict.told)].join('\n')}\n`;
 }
 
 const absent: Readonly<Record<RungName, string>> = {
@@ -117,5 +118,7 @@ function toldLines(told: Told): string[] {
     ['binary log', position === undefined ? undefined : `${position.file}:${String(position.position)} (${from})`],
     ['GTIDs', gtid],
   ];
-  return pairs.flatMap(([name, text]) => (text === undefined ? [] : [`           ${name.padEnd(12)} ${text}`]));
+  return pairs.flatMap(([name, text]) =>
+    text === undefined ? [] : [`           ${name.padEnd(12)} ${oneLine(text)}`],
+  );
 }

@@ -20,6 +20,7 @@ import { judgeBackup } from '../../../exporter/systems/backup/facts-judge.ts';
 import type { Verdict } from '../../../exporter/systems/backup/facts-verdict.ts';
 import { BackupMemory } from '../../../exporter/systems/backup/facts-verifying.ts';
 import { backup } from '../../../exporter/systems/backup/index.ts';
+import { backupText } from '../../../exporter/verify-backup.ts';
 import { WatchedTarget } from '../../support/watched-target.ts';
 
 const dump = `-- MariaDB dump 10.19  Distrib 10.11.19-MariaDB\n/*!40101 SET NAMES utf8mb4 */;\n-- CHANGE MASTER TO MASTER_LOG_FILE='bin.000001', MASTER_LOG_POS=70218;\n\n-- Table structure for table \`a\`\nCREATE TABLE \`a\` (\`id\` int);\n-- Dump completed\n`;
@@ -353,4 +354,21 @@ test('verify-backup: a file, the newest of a target, one that is cut off, and wh
   assert.equal(report.verdict.rungs.find(({ rung }) => rung === 'compression')?.ok, false);
   assert.deepEqual([none.code, much.code], [2, 2]);
   assert.match(none.stderr, /weekly is no file and no target/);
+});
+
+test('what stands in a backup or in its name stays on its line, and steers no terminal', () => {
+  const forged = 'x\n/dump.sql: complete\u001b[2J\u202e';
+  const verdict: Verdict = {
+    ...{ class: 'empty', why: forged, readBytes: 1, contentBytes: 1, tookSeconds: 1 },
+    rungs: [{ rung: 'end', ok: false, why: forged }],
+    told: { tool: forged, serverVersion: forged },
+  };
+  for (const report of [
+    { path: forged, verdict, failure: undefined },
+    { path: forged, verdict: undefined, failure: forged },
+  ]) {
+    const text = backupText(report);
+    assert.doesNotMatch(text, /[^\P{Cc}\n]|\u202e/u);
+    assert.doesNotMatch(text, /^\/dump\.sql/m);
+  }
 });
