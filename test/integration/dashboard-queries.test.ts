@@ -184,7 +184,7 @@ before(async () => {
     { stdio: 'ignore' },
   );
   // Everything scraped at least twice, and the rules evaluated on it.
-  const scraped = async (): Promise<boolean> => (await sample('min(count_over_time(up[1m]))')) >= 3;
+  const scraped = async (): Promise<boolean> => (await sample('min(sum_over_time(up[1m]))')) >= 3;
   await waitFor(scraped, { deadlineMs: 60_000, what: 'three scrapes of each' });
   const firing =
     'count(count by (alertname) (ALERTS{alertname=~"MysqlReplicationLag|MaxwellMessagesFailed|RedisReplicaLag"}))';
