@@ -8,11 +8,11 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { connect, type ConnectionOptions } from 'node:tls';
 import { hashSync } from 'bcryptjs';
+import { waitFor } from '../../../deploy/lab/ready.ts';
 import { closeServer, defaultServerLimits, listen } from '../../../exporter/runtime/http.ts';
 import { createLog } from '../../../exporter/runtime/log.ts';
 import { openWeb, type Web } from '../../../exporter/runtime/web-server.ts';
 import { exchange } from '../../support/raw-http.ts';
-import { eventually } from '../../support/wait.ts';
 import { makeAuthority, makeCertificate } from '../../support/web-certificates.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'pipemedic-websrv-'));
@@ -330,7 +330,7 @@ test('behind TLS too, who takes nothing of an answer is cut off', async () => {
   const socket = connect({ host: '127.0.0.1', port, ca: read('ca.pem') });
   socket.on('error', () => undefined);
   socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
-  await eventually('the end of it', () => (cut.length > 0 ? true : undefined));
+  await waitFor(() => cut.length > 0, { what: 'the end of it' });
   assert.deepEqual(cut, [true]);
   socket.destroy();
   await closeServer(server, 0);
