@@ -122,11 +122,11 @@ async function lookUnderClaim<W>(ctx: RunContext<W>, lookMs: number): Promise<Lo
     const looking = action.look(run.target, run.params, world, within(lookMs, lease.lost));
     const look = await limited(looking, lookMs, 'the facts', lease.lost);
     leaveIfLost(ctx);
-    leaveIfDraining(ctx);
     const verdicts = verdictsOf(look).map((v) => v.is);
     const isOpen = verdicts.includes('unknown') && !verdicts.includes('deny');
     if (!isOpen || clock.monoMs() + lookAgainMs > endMs) return look;
     await pause(lookAgainMs, AbortSignal.any([lease.lost, ctx.draining])).catch(() => undefined);
+    leaveIfDraining(ctx);
   }
 }
 
