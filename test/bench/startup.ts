@@ -1,5 +1,6 @@
 // From the start of the process to its first answered /metrics, built, with an inventory of seven targets in a pipeline:
 // servers that are played, a Maxwell and a Kafka that refuse (so that what speaks to them is loaded, and no more), a folder.
+// From the second start on V8 has what the first one compiled; NODE_DISABLE_COMPILE_CACHE=1 measures without.
 // `node test/bench/startup.ts [ROUNDS]`
 import { fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
