@@ -102,7 +102,7 @@ const outcomes = new Map<string, number>();
 /** What the class promises, by the target's record and the journal. */
 async function judge(room: Room, fencing: Class, note: string): Promise<readonly JournalEntry[]> {
   const { run, journal, told } = await room.ended();
-  const said = `${note}: ${told}; the target saw ${room.target.requests.join(' ')}`;
+  const said = `${note}: ${String(run.because)}: ${told}; the target saw ${room.target.requests.join(' ')}`;
   const opened = journal.filter((e) => e.kind === 'intent').length;
   const counted = `${fencing}, store: file, ${run.outcome ?? 'none'}`;
   outcomes.set(counted, (outcomes.get(counted) ?? 0) + 1);

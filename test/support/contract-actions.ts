@@ -49,8 +49,8 @@ async function applied(asking: Promise<Answered>): Promise<Applied> {
   }
 }
 
-/** @param deadlineMs of a call: what a lease must be longer than */
-export function contractAction(fencing: Class, deadlineMs = 150): Action<ContractWorld> {
+/** @param deadlineMs of a call, and of what is opened for it: what a lease must be longer than, and a busy machine faster */
+export function contractAction(fencing: Class, deadlineMs = 600): Action<ContractWorld> {
   const common = { fencing, deadlineMs, verifyMs: 1_000, settleMs: 50, maxAttempts: 2 } as const;
   const steps = ({ socket, beforeCall }: ContractWorld): readonly Step<Before>[] => {
     const fenced = fencing === 'cas';

@@ -34,10 +34,17 @@ export async function podmanScene(): Promise<Scene | string> {
   });
   const port = await freePort();
   const url = `http://127.0.0.1:${String(port)}`;
-  let since = '';
   const eventsOf = async (...which: readonly string[]): Promise<readonly string[]> => {
-    const filter = ['--stream=false', '--since', since, '--filter', 'container=cdc', '--format', '{{.Status}}'];
-    const text = await engine.podman('events', ...filter);
+    // each round has a container of its own
+    const id = (await engine.podman('inspect', '--format', '{{.Id}}', 'cdc')).trim();
+    const text = await engine.podman(
+      'events',
+      '--stream=false',
+      '--filter',
+      `container=${id}`,
+      '--format',
+      '{{.Status}}',
+    );
     return text.split('\n').filter((event) => which.includes(event));
   };
   return {
@@ -48,7 +55,6 @@ export async function podmanScene(): Promise<Scene | string> {
       await engine.create('cdc', ['/bin/sh', '-c', service(port)]);
       await engine.podman('start', 'cdc');
       await waitFor(async (signal) => (await fetch(`${url}/health`, { signal })).ok, { what: 'the service' });
-      since = new Date().toISOString();
     },
     life: (way) => ({
       action: 'cdc-service.restart',
@@ -64,7 +70,7 @@ export async function podmanScene(): Promise<Scene | string> {
     }),
     judge: async ({ journal, late, said }) => {
       // `predicate`: an engine compares nothing, so a stop that was under way ends whatever runs when it comes
-      const wanted = late === 'stop' ? ['died', 'start', 'died'] : ['died', 'start'];
+      const wanted = ['start', 'died', 'start', ...(late === 'stop' ? ['died'] : [])];
       const events = await eventsOf('died', 'start');
       const told = `${said}; the engine saw ${events.join(' ')}`;
       assert.deepEqual(events, wanted, told);

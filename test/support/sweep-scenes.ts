@@ -36,6 +36,8 @@ export interface Scene extends AsyncDisposable {
   /** Breaks what the action mends. */
   readonly prepare: () => Promise<void>;
   readonly judge: (played: Played) => Promise<void>;
+  /** Of a fault that shows only after some looks: who takes a run up that has begun nothing may refuse it. Nothing was heard. */
+  readonly untouched?: (said: string) => Promise<void>;
   /** The highest fence that the target has seen: a store that has been in use is not behind it. */
   readonly fenceSeen?: () => Promise<number>;
   /** Ends, as their server would after a while, the locks that a process which stands still holds. */
@@ -287,6 +289,15 @@ export async function mysqlScene(repair: MysqlRepair): Promise<Scene> {
       for (const connection of named) assert.match(known, new RegExp(`"connection":${String(connection)}\\b`), told);
       const there = await lab.sql('replica', `SELECT id FROM shop.orders WHERE id = ${String(row)}`);
       assert.equal(there.length, 1, told);
+    },
+    // how long a receiver has been connecting is known to a process that has watched it, and to no other
+    untouched: async (said) => {
+      const all = await repair.said();
+      assert.deepEqual(
+        all.filter(({ statement }) => !statement.startsWith('KILL')),
+        [],
+        said,
+      );
     },
     [Symbol.asyncDispose]: () => gate[Symbol.asyncDispose](),
   };
