@@ -7,11 +7,12 @@ import { askServer, NoToken } from './client.ts';
 import type { LedgerClock } from './clock.ts';
 import type { Json } from './model.ts';
 import { changes } from './people.ts';
-import { Refusal, type PeopleStore } from './people-context.ts';
+import { Refusal } from './people-context.ts';
 import { runsText, storyText } from './runs-text.ts';
 import { storyOf } from './runs-view.ts';
 import type { Settings } from './settings.ts';
 import { isServed, isThere, openToChange, openToRead } from './store-place.ts';
+import type { Store } from './store/store.ts';
 import { clearSwitchFile, readSwitchFile, setSwitchFile } from './switch.ts';
 
 /** A mistake of whoever asks, or something that is not there: one line, no stack. */
@@ -151,7 +152,7 @@ async function post(
 /** Beside a running server or without one: nothing is written. @throws CommandError */
 export async function reading(
   { settings }: Shared,
-  use: (store: PeopleStore, clock: LedgerClock) => Promise<void>,
+  use: (store: Store, clock: LedgerClock) => Promise<void>,
 ): Promise<void> {
   if (!isThere(settings)) {
     throw new CommandError(noStore(settings));
@@ -161,10 +162,7 @@ export async function reading(
 }
 
 /** Only while nobody serves: a writer of another process would make the server wait. */
-async function withStore<T>(
-  settings: Settings,
-  work: (store: PeopleStore, clock: LedgerClock) => Promise<T>,
-): Promise<T> {
+async function withStore<T>(settings: Settings, work: (store: Store, clock: LedgerClock) => Promise<T>): Promise<T> {
   if (!isThere(settings)) throw new CommandError(noStore(settings));
   await using open = await openToChange(settings);
   if (open === undefined) throw new CommandError('the remediator has just been started: try again');

@@ -2,7 +2,7 @@
 import type { Approval, Episode, Json } from './model.ts';
 import { Refusal, type Actor, type PeopleContext } from './people-context.ts';
 import type { StillAsked } from './still-asked.ts';
-import type { StoreOfPeople } from './store/store.ts';
+import type { StoreOfPeople } from './store/store-of-people.ts';
 
 /**
  * A yes is taken only for a plan that is still the one in force; where that cannot be seen just now it is taken, and the

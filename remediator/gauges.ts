@@ -3,13 +3,13 @@ import type { Inventory } from '../exporter/config/inventory.ts';
 import type { LedgerClock } from './clock.ts';
 import type { Limits, Policy } from './guard.ts';
 import type { Metrics, StoredState } from './metrics.ts';
-import type { PeopleStore } from './people-context.ts';
 import type { KnownAction } from './policies.ts';
 import { budgetsOf } from './situation.ts';
+import type { Store } from './store/store.ts';
 import { readSwitchFile, readSwitchStore } from './switch.ts';
 
 interface Context {
-  readonly store: PeopleStore;
+  readonly store: Store;
   readonly switchFile: string;
   readonly inventory: Pick<Inventory, 'targets'>;
   readonly policies: () => readonly Policy[];

@@ -3,7 +3,7 @@ import type { Inventory } from '../exporter/config/inventory.ts';
 import type { LedgerClock } from './clock.ts';
 import type { Approval, Episode } from './model.ts';
 import type { StillAsked } from './still-asked.ts';
-import type { Store, StoreOfPeople } from './store/store.ts';
+import type { Store } from './store/store.ts';
 
 export interface Actor {
   readonly name: string;
@@ -11,10 +11,8 @@ export interface Actor {
   readonly may: (role: string) => boolean;
 }
 
-export type PeopleStore = Store & StoreOfPeople;
-
 export interface PeopleContext {
-  readonly store: PeopleStore;
+  readonly store: Store;
   readonly clock: LedgerClock;
   readonly switchFile: string;
   /** Other machines may serve with the same store. */

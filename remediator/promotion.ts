@@ -1,7 +1,8 @@
 // How a policy has done so far, and whether more may be left to it: numbers and thresholds; a person changes the file.
 import type { Policy } from './guard.ts';
 import type { Demotion, PolicyCounts } from './model.ts';
-import type { Store, StoreOfPeople } from './store/store.ts';
+import type { StoreOfPeople } from './store/store-of-people.ts';
+import type { Store } from './store/store.ts';
 
 /** One threshold on the way to the next mode. */
 export interface Criterion {

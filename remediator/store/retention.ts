@@ -2,7 +2,8 @@
 // Leases and demotions stay for ever: a fence that began anew would be below one that a target has seen.
 import { int } from './rows.ts';
 import type { Db, Tx } from './db.ts';
-import { StoreError, type Retention, type Store } from './store.ts';
+import type { Retention } from './store-of-people.ts';
+import { StoreError, type Store } from './store.ts';
 
 const chunk = 500;
 /** Some tens of MB. */

@@ -1,7 +1,8 @@
 // The part of the suite on what people do: approvals, maintenance, demotions, storms, and what is kept how long.
 import assert from 'node:assert/strict';
 import { suite } from 'node:test';
-import type { Retention, Store } from '../../../remediator/store/store.ts';
+import type { Retention } from '../../../remediator/store/store-of-people.ts';
+import type { Store } from '../../../remediator/store/store.ts';
 import { claimOf, deliver, episodeNow, firing, hour, openEpisode, refusal, runOnce, win } from './store-fixtures.ts';
 import { labels, t0, testsOf, type MakeStore } from './store-under-test.ts';
 
