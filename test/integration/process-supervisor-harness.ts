@@ -256,3 +256,8 @@ export function exchange(socketPath: string, bytes: string | Buffer, count = 1):
 export function line(request: Request): string {
   return `${JSON.stringify(request)}\n`;
 }
+
+/** `done`, `unknown`, or why it was refused. */
+export function codeOf(outcome: Outcome<unknown>): string {
+  return outcome.kind === 'refused' ? outcome.code : outcome.kind;
+}
