@@ -1,5 +1,5 @@
 /** Why something outside this program could not be used. Closed, so that it may stand in a label. */
-const targetErrorCodes = [
+export const targetErrorCodes = [
   'deadline', // no answer within the time given
   'refused', // nobody listens there
   'unreachable', // no route, reset, name not found

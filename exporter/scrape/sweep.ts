@@ -1,7 +1,7 @@
 import type { CollectorCall, Peers } from '../collector.ts';
 import type { Target } from '../config/inventory.ts';
 import { FactBoard, type SharedFacts } from '../facts.ts';
-import { classOf, messageOf, type TargetErrorCode } from '../runtime/errors.ts';
+import { classOf, messageOf, targetErrorCodes, type TargetErrorCode } from '../runtime/errors.ts';
 import { until } from '../runtime/deadline.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Log } from '../runtime/log.ts';
@@ -333,5 +333,8 @@ const mostWhyChars = 1000;
 
 /** Whatever a client throws once its time is over, its time being over is the reason. */
 export function failureOf(error: unknown, signal: AbortSignal): Failure {
-  return { class: signal.aborted ? 'deadline' : classOf(error), why: oneLine(messageOf(error), mostWhyChars) };
+  const found = classOf(error);
+  // Of a client that made one of the target's own words: as a label it would end the scrape of all targets.
+  const known = targetErrorCodes.includes(found) ? found : 'bug';
+  return { class: signal.aborted ? 'deadline' : known, why: oneLine(messageOf(error), mostWhyChars) };
 }

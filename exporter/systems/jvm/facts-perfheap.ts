@@ -43,7 +43,7 @@ export function heapOfCounters(view: PerfView): Known<JvmHeap> {
   const { counters, observedAtMs } = view;
   const number: Numbers = (name) => amount(counters.get(name));
   const policy = counters.get('sun.gc.policy.name');
-  const layout = typeof policy === 'string' ? layouts[policy] : undefined;
+  const layout = typeof policy === 'string' && Object.hasOwn(layouts, policy) ? layouts[policy] : undefined;
   const collections = [0, 1, 2].reduce((n, i) => n + (number(`sun.gc.collector.${i}.invocations`) ?? 0), 0);
   const found =
     layout === undefined ? sizesOnly(number) : usesOf(layout, policy === 'GarbageFirst', number, collections);

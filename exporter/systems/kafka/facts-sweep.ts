@@ -131,7 +131,8 @@ const states: Readonly<Record<string, GroupState>> = {
 
 function stateOf(description: Known<GroupDescription>): Pick<GroupLag, 'state' | 'why'> {
   if (!description.known) return { state: 'unknown', why: description.why };
-  const state = states[description.value.state];
+  const named = description.value.state;
+  const state = Object.hasOwn(states, named) ? states[named] : undefined; // the broker's word: `constructor` is one
   return state === undefined
     ? { state: 'unknown', why: `the broker names the state ${description.value.state}` }
     : { state, why: undefined };

@@ -41,7 +41,7 @@ export function seriesOfJson(text: string): MaxwellSeries {
   });
   for (const section of ['histograms', 'timers']) {
     each(section, (name, metric) => {
-      const factor = section === 'histograms' ? 1 : secondsPer[String(metric['duration_units'])];
+      const factor = section === 'histograms' ? 1 : secondsPer.get(String(metric['duration_units']));
       if (factor === undefined) return;
       const samples = quantiles.map(([quantile, field]) => ({
         labels: new Map([['quantile', quantile]]),
@@ -72,12 +72,14 @@ export function prefixOfSeries(series: MaxwellSeries, configured: string | undef
   return only === undefined || found.length > 1 ? undefined : only.slice(0, -known.length);
 }
 
-const secondsPer: Readonly<Record<string, number>> = {
-  seconds: 1,
-  milliseconds: 1e-3,
-  microseconds: 1e-6,
-  nanoseconds: 1e-9,
-};
+const secondsPer: ReadonlyMap<string, number> = new Map(
+  Object.entries({
+    seconds: 1,
+    milliseconds: 1e-3,
+    microseconds: 1e-6,
+    nanoseconds: 1e-9,
+  }),
+);
 
 const quantiles = [
   ['0.5', 'p50'],

@@ -1,16 +1,19 @@
 // How a status value becomes a number. Pure.
 
-const words: Readonly<Record<string, number>> = {
-  yes: 1,
-  on: 1,
-  primary: 1,
-  no: 0,
-  off: 0,
-  disabled: 0,
-  connecting: 0, // the receiver does not run then
-  'non-primary': 0,
-  disconnected: 0,
-};
+/** A Map: the words are the server's, and `constructor` is one. */
+const words: ReadonlyMap<string, number> = new Map(
+  Object.entries({
+    yes: 1,
+    on: 1,
+    primary: 1,
+    no: 0,
+    off: 0,
+    disabled: 0,
+    connecting: 0, // the receiver does not run then
+    'non-primary': 0,
+    disconnected: 0,
+  }),
+);
 
 /**
  * A status value as mysqld_exporter reads it, so that series made of it agree: yes and on are 1, no, off and connecting
@@ -19,7 +22,7 @@ const words: Readonly<Record<string, number>> = {
  */
 export function statusNumber(text: string | null | undefined): number | undefined {
   if (text === null || text === undefined || text.trim() === '') return undefined;
-  const word = words[text.toLowerCase()];
+  const word = words.get(text.toLowerCase());
   if (word !== undefined) return word;
   if (/^\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2}$/.test(text)) {
     const ms = Date.parse(`${text.replace(' ', 'T')}Z`);

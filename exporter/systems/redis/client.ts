@@ -197,19 +197,19 @@ function aliveAnyway(error: unknown): boolean {
 }
 
 // The first word of an error reply: redis/src/server.c (createSharedObjects), acl.c, networking.c
-const replyClasses: Readonly<Record<string, TargetErrorCode>> = {
-  NOAUTH: 'auth',
-  WRONGPASS: 'auth',
-  NOPERM: 'denied',
-  DENIED: 'denied', // protected mode: nobody from outside may come in without a password
-};
+const replyClasses: ReadonlyMap<string, TargetErrorCode> = new Map([
+  ['NOAUTH', 'auth'],
+  ['WRONGPASS', 'auth'],
+  ['NOPERM', 'denied'],
+  ['DENIED', 'denied'], // protected mode: nobody from outside may come in without a password
+]);
 
 /** What the words of the server leave open. */
-const hints: Readonly<Record<string, string>> = {
-  NOAUTH: 'the inventory has no auth for this target',
-  MASTERDOWN: 'a replica without a link to its primary answers little while replica-serve-stale-data is no',
-  BUSY: 'a script or function runs and everybody waits for it',
-};
+const hints: ReadonlyMap<string, string> = new Map([
+  ['NOAUTH', 'the inventory has no auth for this target'],
+  ['MASTERDOWN', 'a replica without a link to its primary answers little while replica-serve-stale-data is no'],
+  ['BUSY', 'a script or function runs and everybody waits for it'],
+]);
 
 /** Of an error reply, which may have megabytes: it is kept with the command, and looked through. */
 const mostErrorChars = 500;
@@ -220,8 +220,8 @@ export function redisError(error: unknown, doing: string): TargetError {
   if (!(error instanceof Error) || error.name !== 'ReplyError') return wireError(error, doing);
   const message = error.message.slice(0, mostErrorChars);
   const word = message.split(' ', 1)[0]?.replace(/^-/, '') ?? '';
-  const code = replyClasses[word] ?? classOfText(message);
-  const hint = hints[word];
+  const code = replyClasses.get(word) ?? classOfText(message);
+  const hint = hints.get(word);
   // The library's error carries the command with its arguments, so a password: it must not be the cause
   return new TargetError(code, `${doing}: ${message}${hint === undefined ? '' : ` (${hint})`}`);
 }

@@ -35,6 +35,8 @@ test('values become numbers as in mysqld_exporter', () => {
     ['0-1-11', undefined],
     ['', undefined],
     ['Infinity', undefined],
+    ['constructor', undefined],
+    ['__proto__', undefined],
     [null, undefined],
   ] as const) {
     assert.equal(statusNumber(text), value, String(text));

@@ -56,6 +56,13 @@ test('of an error reply of megabytes only the beginning is kept, and it takes no
   assert.ok(long.message.length < 1000, `${long.message.length} characters`);
 });
 
+test('an error reply that begins with a word that every object of JavaScript has is an error like any other', () => {
+  for (const word of ['constructor', 'toString', '__proto__', 'hasOwnProperty']) {
+    const { code, message } = redisError(reply(`${word} x`), 'PING');
+    assert.deepEqual([code, message], ['failed', `PING: ${word} x`]);
+  }
+});
+
 test('other credentials begin anew; the same ones do not', () => {
   const memory = new Refusals();
   memory.loggedInAs('a');

@@ -293,6 +293,18 @@ test('a scrape with less patience leaves in time, the patient one that shares th
   });
 });
 
+test('a client that makes a class of a word of its target ends the scrape of nobody', async () => {
+  const strange = new TargetError(Object as unknown as 'failed', 'constructor');
+  for (const part of ['open', 'ping', 'collect'] as const) {
+    await withRounds(script({ [part]: () => Promise.reject(strange) }), async (rounds) => {
+      const found = await scrape(rounds);
+      assertWhole(found, 'b');
+      const name = part === 'collect' ? 'pipemedic_collector_error_info' : 'pipemedic_target_error_info';
+      assert.equal(valueOf(found, name, { target: 'a', class: 'bug' }), 1, part);
+    });
+  }
+});
+
 test('overlapping scrapes do not keep a hung sweep alive', async () => {
   const a = script({ ping: (call) => until(call.signal, 'ping', never()) });
   await withRounds(a, async (rounds) => {
