@@ -100,6 +100,9 @@ export class Sweeper {
     this.#reports.add(report);
     try {
       return await report;
+    } catch (error) {
+      this.#deps.fault('report', error); // ours: it costs this target, and not the scrape of all
+      return { target: this.#target, blocks: [], boards: [] };
     } finally {
       this.#reports.delete(report);
     }

@@ -305,6 +305,19 @@ test('a client that makes a class of a word of its target ends the scrape of nob
   }
 });
 
+test('a fault of ours in the report of a target costs the others nothing, and is counted', async () => {
+  const inventory = fakeInventory({ a: script(), b: script() });
+  const thresholds = [{ threshold: 'value', severity: 'warning', value: NaN }] as const;
+  const targets = new Map([...inventory.targets].map(([name, t]) => [name, name === 'a' ? { ...t, thresholds } : t]));
+  const deps = roundsDeps();
+  const rounds = new Rounds({ ...inventory, targets }, deps);
+  const found = await scrape(rounds);
+  assertWhole(found, 'b');
+  assert.equal(valueOf(found, 'pipemedic_target_up', { target: 'a' }), undefined);
+  assert.deepEqual(deps.faults, ['report']);
+  await rounds.close();
+});
+
 test('overlapping scrapes do not keep a hung sweep alive', async () => {
   const a = script({ ping: (call) => until(call.signal, 'ping', never()) });
   await withRounds(a, async (rounds) => {
