@@ -116,7 +116,7 @@ export function actionRounds(lab: DatabaseLab): ActionRounds {
       assert.equal(run?.outcome, 'verified', said);
       await scene.judge({ journal, late, said });
     }
-    const counted = `${life.action}, store: ${kind}, ${String(run.outcome)}`;
+    const counted = `${life.action}, store: ${kind}, ${run.outcome}`;
     outcomes.set(counted, (outcomes.get(counted) ?? 0) + 1);
   };
 

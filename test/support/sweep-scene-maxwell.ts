@@ -82,7 +82,8 @@ export async function maxwellScene(fault: 'killed' | 'stuck'): Promise<Scene> {
     // What a process that stands still holds is freed by the source after a minute without a word (maxwell/lock.ts).
     freeLocks: async () => {
       const [row] = await lab.sql('source', `SELECT IS_USED_LOCK('${lockName(target)}') AS id`);
-      if (row?.['id'] !== null && row?.['id'] !== undefined) await lab.sql('source', `KILL ${String(row['id'])}`);
+      const id = Number(row?.['id'] ?? 0);
+      if (id > 0) await lab.sql('source', `KILL ${String(id)}`);
     },
     life: (way) => ({
       action: 'maxwell.restart',
