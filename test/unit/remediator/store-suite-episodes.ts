@@ -98,7 +98,8 @@ export function episodeSuite(name: string, make: MakeStore): void {
       assert.deepEqual(await store.lateCopies('other', t0), []);
       wallMs = 1_600_000;
       const [relapse] = await deliver(store, [firing(labels, 1_510_000)], { nowMs: t0 + 60_000 });
-      assert.deepEqual([relapse?.change, relapse?.relapseOf], ['opened', first.id]);
+      assert.equal(relapse?.change, 'opened');
+      assert.equal(relapse.relapseOf, first.id);
       const second = await episodeNow(store, relapse?.episodeId ?? '');
       assert.equal(second.relapseOf, first.id);
       assert.deepEqual(await store.lateCopies('main', t0), [], 'a newer one has taken its place');
