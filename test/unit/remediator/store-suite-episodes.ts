@@ -100,7 +100,7 @@ export function episodeSuite(name: string, make: MakeStore): void {
       const [relapse] = await deliver(store, [firing(labels, 1_510_000)], { nowMs: t0 + 60_000 });
       assert.equal(relapse?.change, 'opened');
       assert.equal(relapse.relapseOf, first.id);
-      const second = await episodeNow(store, relapse?.episodeId ?? '');
+      const second = await episodeNow(store, relapse.episodeId);
       assert.equal(second.relapseOf, first.id);
       assert.deepEqual(await store.lateCopies('main', t0), [], 'a newer one has taken its place');
       assert.equal(await store.closeEpisode(second.id, second.version, 'healed', t0 + 70_000), true);
