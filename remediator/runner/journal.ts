@@ -23,8 +23,7 @@ export type StepPhase =
  * Of a `result`: what came of the call. `absent`: looked at later, nothing had been done; `partial`: something had, and
  * the step can go on from there.
  */
-const results = ['done', 'refused', 'unknown', 'recovered', 'skipped', 'absent', 'partial', 'overtaken'] as const;
-export type Result = (typeof results)[number];
+export type Result = 'done' | 'refused' | 'unknown' | 'recovered' | 'skipped' | 'absent' | 'partial' | 'overtaken';
 
 export function phaseOf(entries: readonly JournalEntry[], step: string): StepPhase {
   let phase: StepPhase = { is: 'pending', tries: 0, intents: 0, skips: 0, because: undefined };

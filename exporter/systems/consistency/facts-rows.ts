@@ -7,8 +7,7 @@ export interface Look {
 }
 
 /** extra: a row that only the copy has. undecided: its source changes too often to be told. */
-const rowVerdicts = ['missing', 'extra', 'different', 'undecided'] as const;
-export type RowVerdict = (typeof rowVerdicts)[number];
+export type RowVerdict = 'missing' | 'extra' | 'different' | 'undecided';
 
 /**
  * Told from two looks, with more time in between than the copy is late at the second: a row whose source was the same at

@@ -11,8 +11,7 @@ export type ResultState = (typeof resultStates)[number];
 export const runStates = ['checking', 'idle', 'lag', 'lag_unknown', 'load', 'failed', 'unknown'] as const;
 export type RunState = (typeof runStates)[number];
 
-const waitReasons = ['lag', 'lag_unknown', 'load'] as const;
-export type WaitReason = (typeof waitReasons)[number];
+export type WaitReason = 'lag' | 'lag_unknown' | 'load';
 
 /** none: no folder is set for it. failed: it cannot be written; what is found is counted all the same. */
 export const reportStates = ['ok', 'failed', 'none', 'unknown'] as const;

@@ -1,9 +1,8 @@
 // How the last life of Maxwell ended, by its exit code and by what it wrote. Pure.
-import { endClassOf, logClasses, type LifeLog } from './facts-log.ts';
+import { endClassOf, type LifeLog, type LogClass } from './facts-log.ts';
 import type { ServiceEnd } from './facts-witness.ts';
 
-const endClasses = ['stopped', 'killed', ...logClasses, 'unclassified'] as const;
-export type EndClass = (typeof endClasses)[number];
+export type EndClass = 'stopped' | 'killed' | LogClass | 'unclassified';
 
 /**
  * Codes as seen on 1.44.1: 143 after SIGTERM (the JVM's own), 137 after SIGKILL, 1 for most errors, 2 for a lost position
