@@ -3,16 +3,14 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import type { Admin } from '@platformatic/kafka';
 import { ports } from './address.ts';
-import { archivedClasses } from './class-archive.ts';
 import { fileIn, folderIn, fromCache, program, type LabContext } from './context.ts';
 import { ProcessPart, runToEnd, type LabFolder } from './processes.ts';
 
-export const kafkaRelease = 'kafka_2.13-4.1.1';
 export const topic = 'maxwell';
 const partitions = 2;
 
 // quick start rather than quick running
-const jvm = (): readonly string[] => ['-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', ...archivedClasses(kafkaRelease)];
+const jvm = ['-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-Xshare:auto'];
 
 const logging = `<Configuration status="WARN">
   <Appenders><Console name="out"><PatternLayout pattern="%d %-5p %c{1.} %m%n"/></Console></Appenders>
@@ -71,11 +69,11 @@ export function brokerOf(lab: LabFolder & Pick<LabContext, 'address'>, options: 
       .join(''),
   );
   const log4j = `-Dlog4j2.configurationFile=${fileIn(lab, 'kafka/log4j2.xml', logging)}`;
-  const classPath = ['-cp', join(fromCache(kafkaRelease), 'lib', '*')];
+  const classPath = ['-cp', join(fromCache('kafka_2.13-4.1.1'), 'lib', '*')];
   const java = program('java');
   const part = new ProcessPart(lab, {
     name: 'kafka',
-    argv: [java, `-Xmx${heapMb}m`, ...jvm(), log4j, ...classPath, 'kafka.Kafka', file],
+    argv: [java, `-Xmx${heapMb}m`, ...jvm, log4j, ...classPath, 'kafka.Kafka', file],
     cwd: home,
     // Two brokers on one port: the second fails silently and the first answers, so look at the cluster id
     ready:
@@ -86,7 +84,7 @@ export function brokerOf(lab: LabFolder & Pick<LabContext, 'address'>, options: 
     format: async () => {
       const users = scram.flatMap((user) => ['--add-scram', user]);
       const format = ['format', `--cluster-id=${clusterId}`, '-c', file, ...users];
-      await runToEnd([java, ...jvm(), log4j, ...classPath, 'kafka.tools.StorageTool', ...format], {
+      await runToEnd([java, ...jvm, log4j, ...classPath, 'kafka.tools.StorageTool', ...format], {
         deadlineMs: 30_000,
         cwd: home,
       });

@@ -2,7 +2,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ports } from './address.ts';
-import { archivedClasses } from './class-archive.ts';
 import { cacheFolder, fileIn, folderIn, fromCache, program, type LabContext } from './context.ts';
 import { topic } from './kafka.ts';
 import { sql } from './mariadb.ts';
@@ -67,7 +66,6 @@ export function maxwellSpec(lab: LabContext): ProcessSpec & { readonly cwd: stri
       program('java'),
       `-Xmx${heapMaxMegabytes}m`,
       '-XX:TieredStopAtLevel=1',
-      ...archivedClasses(release),
       '-cp',
       // shim: only 1.22.6 has one, and it must come first
       `${join(home, 'shim')}:${join(home, 'lib', '*')}`,
