@@ -1,4 +1,3 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import type { Inventory } from './config/inventory.ts';
 import { loadInventory } from './config/loader.ts';
@@ -11,7 +10,7 @@ import { holdSignals, type EarlySignals } from './runtime/early-signals.ts';
 import { codeOf, ConfigError, messageOf } from './runtime/errors.ts';
 import { parseListenAddress, type ListenAddress } from './runtime/http.ts';
 import { createLog, type Log } from './runtime/log.ts';
-import { onShutdown } from './runtime/shutdown.ts';
+import { onShutdown, signalsTold } from './runtime/shutdown.ts';
 import { packageVersion } from './runtime/version.ts';
 import { defaultDeadline } from './scrape/deadline.ts';
 import { defaultLimits, type SweepLimits } from './scrape/limits.ts';
@@ -146,7 +145,7 @@ async function serveCommand(options: Options, signals: EarlySignals): Promise<vo
   };
   onShutdown(stop, graceMs, log, process, signals);
   try {
-    await nextTurn(); // loading code leaves no turn of the event loop in which a signal could have been told
+    await signalsTold();
     if (stopping.signal.aborted) return;
     const serving = await start(file, options, log);
     reload = serving.reload;

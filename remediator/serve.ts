@@ -153,7 +153,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   });
   // A symptom that has held for long enough is not left waiting for the next second.
   const untilDueMs = async (): Promise<number | undefined> => {
-    const nextMs = await store.nextEvalMs();
+    const nextMs = notReady === undefined ? await store.nextEvalMs() : undefined; // nothing is begun at the end
     return nextMs === undefined ? undefined : nextMs - clock.nowMs();
   };
   const evaluation = loop('evaluator', 1000, signal, log, () => evaluator.tick(), untilDueMs);

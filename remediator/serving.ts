@@ -2,7 +2,6 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Inventory } from '../exporter/config/inventory.ts';
 import { loadInventory } from '../exporter/config/loader.ts';
 import { missingSecrets } from '../exporter/config/secrets.ts';
@@ -10,7 +9,7 @@ import type { EarlySignals } from '../exporter/runtime/early-signals.ts';
 import { ConfigError } from '../exporter/runtime/errors.ts';
 import type { ListenAddress } from '../exporter/runtime/http.ts';
 import { createLog, type Log } from '../exporter/runtime/log.ts';
-import { onShutdown } from '../exporter/runtime/shutdown.ts';
+import { onShutdown, signalsTold } from '../exporter/runtime/shutdown.ts';
 import { packageVersion } from '../exporter/runtime/version.ts';
 import { readWebConfig } from '../exporter/runtime/web-config-file.ts';
 import { actions } from './actions/index.ts';
@@ -76,10 +75,6 @@ interface ServeCommand extends Files {
 export async function serveCommand(options: ServeCommand): Promise<void> {
   const { signals } = options;
   const log = createLog('remediator', options.level);
-  const loaded = await load(options);
-  // The others still work, and notifications must not be lost for one target's sake.
-  const faults = await allProblems(loaded);
-  for (const problem of [...faults.config, ...faults.policies]) log.warn({ problem }, 'the configuration has a fault');
   // An end that is asked for before it serves is an end in order too, and nothing is begun then.
   const started = Promise.withResolvers<Serving | undefined>();
   const stopping = new AbortController();
@@ -88,13 +83,18 @@ export async function serveCommand(options: ServeCommand): Promise<void> {
     await (await started.promise)?.stop();
   };
   onShutdown(stop, drainMs + 15_000, log, process, signals);
-  // At once, not when it is up: the pause is in a file. Not SIGUSR1: that one opens Node's inspector.
-  signals.on('SIGUSR2', () => void pullSwitch(loaded.settings.switchFile, started.promise, log));
   signals.on('SIGHUP', () => {
     started.promise.then((serving) => serving?.reload()).catch(() => undefined);
   });
   try {
-    await nextTurn(); // loading code leaves no turn of the event loop in which a signal could have been told
+    const loaded = await load(options);
+    // The others still work, and notifications must not be lost for one target's sake.
+    const faults = await allProblems(loaded);
+    for (const problem of [...faults.config, ...faults.policies])
+      log.warn({ problem }, 'the configuration has a fault');
+    // At once, not when it is up: the pause is in a file. Not SIGUSR1: that one opens Node's inspector.
+    signals.on('SIGUSR2', () => void pullSwitch(loaded.settings.switchFile, started.promise, log));
+    await signalsTold();
     if (!stopping.signal.aborted) started.resolve(await start(options, loaded, { log, stopping: stopping.signal }));
   } finally {
     started.resolve(undefined); // as long as nothing was started

@@ -1,4 +1,5 @@
 // Files in a folder that may be on a mount that hangs: off the event loop, one use at a time, each with an end.
+import { resolve } from 'node:path';
 import { until, within } from '../exporter/runtime/deadline.ts';
 
 /** The use under way of each folder, whoever still waits for it. */
@@ -19,14 +20,15 @@ export async function inFolder<T>(
   leave?: AbortSignal,
 ): Promise<T> {
   const signal = within(timeoutMs, leave);
-  const begun = (underWay.get(folder) ?? Promise.resolve()).then(() => {
+  const key = resolve(folder);
+  const begun = (underWay.get(key) ?? Promise.resolve()).then(() => {
     signal.throwIfAborted();
     return use(signal);
   });
   const done = (): void => {
-    if (underWay.get(folder) === over) underWay.delete(folder);
+    if (underWay.get(key) === over) underWay.delete(key);
   };
   const over = begun.then(done, done);
-  underWay.set(folder, over);
+  underWay.set(key, over);
   return await until(signal, folder, begun);
 }

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { SignalSource } from './early-signals.ts';
 import type { Log } from './log.ts';
 
@@ -47,4 +48,10 @@ export function onShutdown(
   return () => {
     for (const name of names) signals.removeListener(name, handle);
   };
+}
+
+/** Loading code leaves no turn of the event loop in which a signal could have been told; after two, a poll lies between. */
+export async function signalsTold(): Promise<void> {
+  await nextTurn();
+  await nextTurn();
 }

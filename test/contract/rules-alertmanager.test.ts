@@ -285,7 +285,7 @@ test(
         posted('RemediationFailed', { target: 'maxwell1', source_alert: 'MaxwellDown' }),
         posted('RemediationRefused', { target: 'maxwell1', source_alert: 'MaxwellDown' }),
         posted('RemediationRefused', { target: 'maxwell1', source_alert: 'MaxwellStalled' }),
-        posted('RemediationNeedsApproval', { target: 'maxwell2', source_alert: 'MaxwellDown' }),
+        posted('RemediationNeedsApproval', { target: 'maxwell2', source_alert: 'MaxwellDown', approval: 'a1' }),
         posted('RemediationStorm', {}),
       ],
       [

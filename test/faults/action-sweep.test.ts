@@ -7,6 +7,7 @@
 // every fate each call meets some of them, a process that is stopped has its store on a server, any other one in a file.
 // With it (PIPEMEDIC_SWEEP=full) each call meets every fate on both kinds of stores; each fsync of a store in a file is met by
 // kill -9, each COMMIT of one on a server by kill -9 and a stop past the lease; and maxwell.restart takes part.
+import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { after, before, suite, test, type TestContext } from 'node:test';
 import { mariadbInstalled } from '../../deploy/lab/mariadb.ts';
@@ -99,6 +100,11 @@ function tellOutcomes(t: TestContext, action: string): void {
   for (const [what, count] of rounds.outcomes) {
     if (what.startsWith(`${action},`)) t.diagnostic(`${String(count)} runs of ${what}`);
   }
+  const outcomes = [...rounds.outcomes.keys()].filter((what) => what.startsWith(`${action},`));
+  assert.ok(
+    outcomes.some((what) => what.endsWith(', verified')),
+    `no run of ${action} has repaired: ${outcomes.join('; ')}`,
+  );
 }
 
 interface Sweep {

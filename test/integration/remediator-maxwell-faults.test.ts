@@ -115,7 +115,7 @@ test('another reader with its user appears between stop and start: stays down, l
             { stdio: 'ignore' },
           );
           const isThere = async (): Promise<boolean> => (await dumpThreads()).some((id) => !before.includes(id));
-          await waitFor(isThere, { what: 'the other reader' });
+          await waitFor(isThere, { what: 'the other reader', signal });
         }
         return await supervisor.raiseFence(token, signal);
       },

@@ -14,7 +14,7 @@ import type { StoreUnderTest } from '../unit/remediator/store-under-test.ts';
 
 const skip = mysql9Missing();
 let lab: DatabaseLab;
-let cleaner: MysqlDb;
+let cleaner: MysqlDb | undefined;
 let tables: readonly string[];
 
 function place(change: Partial<MysqlOptions> = {}): MysqlOptions {
@@ -34,19 +34,24 @@ before(async () => {
   await lab.sql('source', 'CREATE DATABASE remediator');
   await lab.sql('source', `CREATE USER store IDENTIFIED BY '${lab.secret('store')}'`);
   await lab.sql('source', 'GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, INDEX ON remediator.* TO store');
-  cleaner = await openMysqlDb(place());
-  const rows = await cleaner.all(
+  const db = await openMysqlDb(place());
+  cleaner = db;
+  const rows = await db.all(
     `SELECT table_name AS name FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name <> 'meta'`,
   );
   tables = rows.map(({ name }) => String(name));
 });
 after(async () => {
   if (skip !== false) return;
-  await cleaner[Symbol.asyncDispose]();
-  await lab.stop();
+  try {
+    await cleaner?.[Symbol.asyncDispose]();
+  } finally {
+    await lab.stop();
+  }
 });
 
 async function emptied(): Promise<void> {
+  assert.ok(cleaner);
   await cleaner.transact(async (tx) => {
     for (const name of tables) await tx.run(`DELETE FROM ${name}`);
     await tx.run(`DELETE FROM meta WHERE k NOT IN ('schema', 'server')`);

@@ -17,7 +17,11 @@ let loaded: Promise<unknown> | undefined;
  * have said. Where ajv is not found the library is loaded as it is.
  */
 export function loadKafkaLibrary(): Promise<unknown> {
-  return (loaded ??= loadWith(checkMaker()));
+  // One that failed, for want of a file descriptor as an example, is tried again.
+  return (loaded ??= loadWith(checkMaker()).catch((error: unknown) => {
+    loaded = undefined;
+    throw error;
+  }));
 }
 
 async function loadWith(maker: { compile: Compile } | undefined): Promise<unknown> {

@@ -208,6 +208,7 @@ test('candidates: the exact label target, else only a hint', () => {
 test('a target that does not answer holds up the look at no other one', () =>
   withBench(async (b) => {
     const slow = await b.fire({ alertname: 'ServiceSick', target: 'svc1' });
+    b.clock.aheadMs += 5; // so that svc1 is due first
     const other = await b.fire({ alertname: 'ServiceSick', target: 'svc2' });
     let release: (() => void) | undefined;
     const answer = b.world.upstreams;

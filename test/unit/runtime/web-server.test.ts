@@ -1,5 +1,6 @@
 // The web configuration on real sockets: every type of client certificate, passwords, changes while the server runs.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { request as plainRequest, type IncomingHttpHeaders } from 'node:http';
 import { request as secureRequest } from 'node:https';
@@ -315,7 +316,34 @@ test('behind TLS the same limits hold: no handshake, no headers, no answer, ques
   await web[Symbol.asyncDispose]();
 });
 
-test('behind TLS too, who takes nothing of an answer is cut off', async () => {
+test('behind TLS too, one host has its share of connections only', async (t) => {
+  writeFileSync(at('web.yml'), tls());
+  const web = openWeb(at('web.yml'), createLog('test', 'silent'));
+  const server = web.server((_request, response) => response.end('x'), {
+    limits: { ...defaultServerLimits, connectionsEach: 1 },
+  });
+  t.after(async () => {
+    await closeServer(server, 0);
+    await web[Symbol.asyncDispose]();
+  });
+  const { port } = await listen(server, { host: '127.0.0.1', port: 0 });
+  const options = { host: '127.0.0.1', port, ca: read('ca.pem') };
+  const held = connect(options);
+  await once(held, 'secureConnect');
+  const dropped = once(server, 'drop');
+  const beyond = connect(options);
+  beyond.on('error', () => undefined);
+  const cutOff = new Promise((resolve) => void beyond.once('close', resolve));
+  assert.deepEqual(await dropped, [{ remoteAddress: '127.0.0.1' }]);
+  await cutOff;
+  let answer = '';
+  held.setEncoding('utf8').on('data', (text: string) => (answer += text));
+  held.write('GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n');
+  await once(held, 'end');
+  assert.match(answer, /^HTTP\/1\.1 200 /);
+});
+
+test('behind TLS too, who takes nothing of an answer is cut off', async (t) => {
   writeFileSync(at('web.yml'), tls());
   const web = openWeb(at('web.yml'), createLog('test', 'silent'));
   const cut: boolean[] = [];
@@ -326,13 +354,15 @@ test('behind TLS too, who takes nothing of an answer is cut off', async () => {
     },
     { limits: { ...defaultServerLimits, stalledMs: 150 } },
   );
+  t.after(async () => {
+    await closeServer(server, 0);
+    await web[Symbol.asyncDispose]();
+  });
   const { port } = await listen(server, { host: '127.0.0.1', port: 0 });
   const socket = connect({ host: '127.0.0.1', port, ca: read('ca.pem') });
   socket.on('error', () => undefined);
   socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+  t.after(() => socket.destroy());
   await waitFor(() => cut.length > 0, { what: 'the end of it' });
   assert.deepEqual(cut, [true]);
-  socket.destroy();
-  await closeServer(server, 0);
-  await web[Symbol.asyncDispose]();
 });
