@@ -154,6 +154,16 @@ export interface Latch {
   readonly setMs: number;
 }
 
+/** What somebody has done, by which way. */
+export interface AuditEntry {
+  readonly atMs: number;
+  readonly actor: string;
+  readonly via: string;
+  readonly verb: string;
+  readonly object: string;
+  readonly detail: Json;
+}
+
 export interface Pause {
   readonly scope: string;
   readonly paused: boolean;

@@ -1,4 +1,4 @@
-import type { Approval, Demotion, Json, Maintenance, PolicyCounts, Storm } from '../model.ts';
+import type { Approval, AuditEntry, Demotion, Maintenance, PolicyCounts, Storm } from '../model.ts';
 
 /** What people have said and what was learnt of policies, the sum of it over time, and what need not be kept. */
 export interface StoreOfPeople {
@@ -50,16 +50,7 @@ export interface StoreOfPeople {
 
   // --- over time
   readonly policyCounts: (policy: string, target: string | undefined) => Promise<PolicyCounts>;
-  readonly auditOf: (filter: { readonly object?: string; readonly limit: number }) => Promise<
-    readonly {
-      readonly atMs: number;
-      readonly actor: string;
-      readonly via: string;
-      readonly verb: string;
-      readonly object: string;
-      readonly detail: Json;
-    }[]
-  >;
+  readonly auditOf: (filter: { readonly object?: string; readonly limit: number }) => Promise<readonly AuditEntry[]>;
   /** One chunk of what is older than it must be kept; call it again while it says `more`. */
   readonly prune: (keep: Retention, nowMs: number) => Promise<{ readonly deleted: number; readonly more: boolean }>;
   readonly size: () => Promise<{ readonly bytes: number; readonly webhooks: number; readonly webhookBytes: number }>;

@@ -1,5 +1,6 @@
 import type {
   AlertState,
+  AuditEntry,
   Decision,
   Episode,
   EpisodeOutcome,
@@ -155,14 +156,7 @@ export interface Store extends StoreOfPeople, AsyncDisposable {
   readonly undeliveredEscalations: (sinceMs: number) => Promise<number>;
   /** Escalations of the episode are ended: posted once more with endsAt now. */
   readonly endEscalations: (episodeId: string, nowMs: number) => Promise<void>;
-  readonly audit: (entry: {
-    readonly atMs: number;
-    readonly actor: string;
-    readonly via: string;
-    readonly verb: string;
-    readonly object: string;
-    readonly detail: Json;
-  }) => Promise<void>;
+  readonly audit: (entry: AuditEntry) => Promise<void>;
 
   // --- the ledger clock and small marks (high-water of failed messages, watchdog last seen)
   readonly meta: (key: string) => Promise<string | undefined>;

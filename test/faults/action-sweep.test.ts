@@ -16,8 +16,9 @@ import { startMysqlRepair, type MysqlRepair } from '../support/mysql-repair.ts';
 import { fatesOfCommit, untilReached, type Fate } from '../support/sweep-round.ts';
 import { maxwellScene } from '../support/sweep-scene-maxwell.ts';
 import { podmanScene } from '../support/sweep-scene-podman.ts';
+import { redisScene } from '../support/sweep-scene-reconnect.ts';
 import { resyncScene } from '../support/sweep-scene-resync.ts';
-import { cdcScene, mysqlScene, redisScene, type Scene } from '../support/sweep-scenes.ts';
+import { cdcScene, mysqlScene, type Scene } from '../support/sweep-scenes.ts';
 
 const isFull = process.env['PIPEMEDIC_SWEEP'] === 'full';
 const canTrace = spawnSync('strace', ['-o', '/dev/null', 'true']).status === 0;

@@ -1,79 +1,29 @@
 // The shared store on MySQL 9: sessions, schema, the server's clock, and what people decide. All else as on MariaDB.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import type { DatabaseLab } from '../../deploy/lab/databases.ts';
-import { startDatabases } from '../../deploy/lab/databases.ts';
 import { mysql9, mysql9Missing } from '../../deploy/lab/mysql9.ts';
-import { databasePorts } from '../../deploy/lab/release.ts';
 import { openToServe } from '../../remediator/store-place.ts';
-import { openMysqlDb, type MysqlDb, type MysqlOptions } from '../../remediator/store/mysql-db.ts';
+import { openMysqlDb, type MysqlOptions } from '../../remediator/store/mysql-db.ts';
 import { openMysqlStore } from '../../remediator/store/mysql.ts';
 import { claimOf, openEpisode } from '../unit/remediator/store-fixtures.ts';
 import { peopleSuite } from '../unit/remediator/store-suite-people.ts';
-import type { StoreUnderTest } from '../unit/remediator/store-under-test.ts';
+import { startStoreServer, type StoreServer } from '../support/store-server.ts';
 
 const skip = mysql9Missing();
-let lab: DatabaseLab;
-let cleaner: MysqlDb | undefined;
-let tables: readonly string[];
-
-function place(change: Partial<MysqlOptions> = {}): MysqlOptions {
-  return {
-    address: { host: lab.address, port: databasePorts.source },
-    database: 'remediator',
-    auth: { user: 'store', password_file: lab.secretFile('store') },
-    ...{ tls: undefined, clock: 'caller', ...change },
-  };
-}
+let server: StoreServer;
+const place = (change: Partial<MysqlOptions> = {}): MysqlOptions => server.place(change);
 
 before(async () => {
-  if (skip !== false) return;
-  lab = await startDatabases(mysql9, { databases: ['source'] });
-  await lab.sql('source', 'SET GLOBAL sync_binlog = 1');
-  await lab.sql('source', 'SET GLOBAL innodb_flush_log_at_trx_commit = 1'); // the lab's own is 2
-  await lab.sql('source', 'CREATE DATABASE remediator');
-  await lab.sql('source', `CREATE USER store IDENTIFIED BY '${lab.secret('store')}'`);
-  await lab.sql('source', 'GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, INDEX ON remediator.* TO store');
-  const db = await openMysqlDb(place());
-  cleaner = db;
-  const rows = await db.all(
-    `SELECT table_name AS name FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name <> 'meta'`,
-  );
-  tables = rows.map(({ name }) => String(name));
+  if (skip === false) server = await startStoreServer(mysql9);
 });
 after(async () => {
-  if (skip !== false) return;
-  try {
-    await cleaner?.[Symbol.asyncDispose]();
-  } finally {
-    await lab.stop();
-  }
+  if (skip === false) await server[Symbol.asyncDispose]();
 });
 
-async function emptied(): Promise<void> {
-  assert.ok(cleaner);
-  await cleaner.transact(async (tx) => {
-    for (const name of tables) await tx.run(`DELETE FROM ${name}`);
-    await tx.run(`DELETE FROM meta WHERE k NOT IN ('schema', 'server')`);
-    await tx.run(`INSERT INTO pause_switch(scope, paused, set_by, reason, set_ms) VALUES('global', 0, 'test', '', 0)`);
-  });
-}
-
-if (skip === false) {
-  peopleSuite('MySQL 9', async (): Promise<StoreUnderTest> => {
-    await emptied();
-    return {
-      kind: 'mysql',
-      place: JSON.stringify(place()),
-      rounds: 1,
-      open: (options = {}) => openMysqlStore({ ...place(), ...options }),
-      [Symbol.asyncDispose]: () => Promise.resolve(),
-    };
-  });
-}
+if (skip === false) peopleSuite('MySQL 9', () => server.make());
 
 test('two sessions of one store: a run is claimed once, by the clock of the server', { skip }, async () => {
-  await emptied();
+  await server.emptied();
   const { clock: _clock, ...shared } = place();
   await using open = await openToServe(
     { store: 'mysql', mysqlStore: { ...shared, allowRelaxedDurability: false } },

@@ -4,74 +4,28 @@ import { connect, createServer, type AddressInfo } from 'node:net';
 import { after, before, suite, test } from 'node:test';
 import { waitFor } from '../../deploy/lab/ready.ts';
 import { databasePorts } from '../../deploy/lab/release.ts';
-import { startDatabases, type DatabaseLab } from '../../deploy/lab/databases.ts';
 import { mariadbInstalled } from '../../deploy/lab/mariadb.ts';
-import { openMysqlDb, type MysqlDb, type MysqlOptions } from '../../remediator/store/mysql-db.ts';
+import { openMysqlDb, type MysqlOptions } from '../../remediator/store/mysql-db.ts';
 import { isServed, openToChange, openToRead, openToServe } from '../../remediator/store-place.ts';
 import { openMysqlStore } from '../../remediator/store/mysql.ts';
 import { StoreError } from '../../remediator/store/store.ts';
 import { claimOf, openEpisode, refusal, win } from '../unit/remediator/store-fixtures.ts';
 import { peopleSuite } from '../unit/remediator/store-suite-people.ts';
 import { storeSuite } from '../unit/remediator/store-suite.ts';
+import { startStoreServer, type StoreServer } from '../support/store-server.ts';
 import type { StoreUnderTest } from '../unit/remediator/store-under-test.ts';
 
 const t0 = 1_000_000;
-let lab: DatabaseLab;
-/** To empty it between two tests, without a new connection for each. */
-let cleaner: MysqlDb;
-let tables: readonly string[];
+let holder: StoreServer;
+const place = (change: Partial<MysqlOptions> = {}): MysqlOptions => holder.place(change);
+const emptied = (): Promise<void> => holder.emptied();
+const make = (): Promise<StoreUnderTest> => holder.make();
 
 before(async () => {
-  lab = await startDatabases(mariadbInstalled, {
-    databases: ['source'],
-    options: { source: { settings: { 'default-time-zone': '+05:00' } } },
-  });
-  await lab.sql('source', 'SET GLOBAL sync_binlog = 1');
-  await lab.sql('source', 'SET GLOBAL innodb_flush_log_at_trx_commit = 1'); // the lab's own is 2
-  await lab.sql('source', 'CREATE DATABASE remediator');
-  await lab.sql('source', `CREATE USER store IDENTIFIED BY '${lab.secret('store')}'`);
-  await lab.sql('source', 'GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, INDEX ON remediator.* TO store');
-  cleaner = await openMysqlDb(place());
-  const rows = await cleaner.all(
-    `SELECT table_name AS name FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name <> 'meta'`,
-  );
-  tables = rows.map(({ name }) => String(name));
+  holder = await startStoreServer(mariadbInstalled, { 'default-time-zone': '+05:00' });
 });
 
-after(async () => {
-  await cleaner[Symbol.asyncDispose]();
-  await lab.stop();
-});
-
-function place(change: Partial<MysqlOptions> = {}): MysqlOptions {
-  return {
-    address: { host: lab.address, port: databasePorts.source },
-    database: 'remediator',
-    auth: { user: 'store', password_file: lab.secretFile('store') },
-    tls: undefined,
-    clock: 'caller',
-    ...change,
-  };
-}
-
-async function emptied(): Promise<void> {
-  await cleaner.transact(async (tx) => {
-    for (const name of tables) await tx.run(`DELETE FROM ${name}`);
-    await tx.run(`DELETE FROM meta WHERE k NOT IN ('schema', 'server')`);
-    await tx.run(`INSERT INTO pause_switch(scope, paused, set_by, reason, set_ms) VALUES('global', 0, 'test', '', 0)`);
-  });
-}
-
-const make = async (): Promise<StoreUnderTest> => {
-  await emptied();
-  return {
-    kind: 'mysql',
-    place: JSON.stringify(place()),
-    rounds: 1,
-    open: (options = {}) => openMysqlStore({ ...place(), ...options }),
-    [Symbol.asyncDispose]: () => Promise.resolve(),
-  };
-};
+after(() => holder[Symbol.asyncDispose]());
 
 storeSuite('server', make);
 peopleSuite('server', make);
@@ -84,7 +38,7 @@ suite('server: what a server does to a store', () => {
     let lost = 0;
     let armed = false;
     const listener = createServer((client) => {
-      const server = connect(databasePorts.source, lab.address);
+      const server = connect(databasePorts.source, holder.lab.address);
       let losing = false;
       client.on('data', (data) => {
         // COM_QUERY; MySQL 8 and later take the attributes of the query before its text
@@ -109,7 +63,7 @@ suite('server: what a server does to a store', () => {
         if (!losing) server.destroy();
       });
     });
-    await new Promise<void>((resolve) => listener.listen(0, lab.address, resolve));
+    await new Promise<void>((resolve) => listener.listen(0, holder.lab.address, resolve));
     return {
       port: (listener.address() as AddressInfo).port,
       arm: () => {
@@ -131,7 +85,7 @@ suite('server: what a server does to a store', () => {
       const now = await direct.episode(episode.id);
       assert.ok(now !== undefined);
       using proxy = await lossy(lose);
-      await using store = await openMysqlStore(place({ address: { host: lab.address, port: proxy.port } }));
+      await using store = await openMysqlStore(place({ address: { host: holder.lab.address, port: proxy.port } }));
       proxy.arm();
       const claim = claimOf(now);
       const outcome = await store.claim(claim, () => t0 + 1).catch((error: unknown) => error);
@@ -238,19 +192,19 @@ suite('server: what a server does to a store', () => {
   });
 
   test('a server that may forget at a power failure is refused, unless that is allowed; a read-only one always', async () => {
-    await lab.sql('source', 'SET GLOBAL sync_binlog = 0');
+    await holder.lab.sql('source', 'SET GLOBAL sync_binlog = 0');
     try {
       await assert.rejects(openMysqlDb(place()), /sync_binlog is 0/);
       await using db = await openMysqlDb(place({ allowRelaxedDurability: true }));
       assert.ok((await db.bytes()) > 0);
     } finally {
-      await lab.sql('source', 'SET GLOBAL sync_binlog = 1');
+      await holder.lab.sql('source', 'SET GLOBAL sync_binlog = 1');
     }
-    await lab.sql('source', 'SET GLOBAL read_only = 1');
+    await holder.lab.sql('source', 'SET GLOBAL read_only = 1');
     try {
       await assert.rejects(openMysqlDb(place({ allowRelaxedDurability: true })), /read-only/);
     } finally {
-      await lab.sql('source', 'SET GLOBAL read_only = 0');
+      await holder.lab.sql('source', 'SET GLOBAL read_only = 0');
     }
   });
 
@@ -258,11 +212,14 @@ suite('server: what a server does to a store', () => {
     await emptied();
     await using db = await openMysqlDb(place());
     await db.run(`INSERT INTO meta(k, v) VALUES('k', 'v')`);
-    const rows = await lab.sql('source', `SELECT id FROM information_schema.processlist WHERE user = 'store'`);
-    for (const { id } of rows) await lab.sql('source', `KILL ${Number(id)}`);
+    const rows = await holder.lab.sql('source', `SELECT id FROM information_schema.processlist WHERE user = 'store'`);
+    for (const { id } of rows) await holder.lab.sql('source', `KILL ${Number(id)}`);
     assert.equal((await db.get(`SELECT v FROM meta WHERE k = 'k'`))?.['v'], 'v');
-    for (const row of await lab.sql('source', `SELECT id FROM information_schema.processlist WHERE user = 'store'`)) {
-      await lab.sql('source', `KILL ${Number(row['id'])}`);
+    for (const row of await holder.lab.sql(
+      'source',
+      `SELECT id FROM information_schema.processlist WHERE user = 'store'`,
+    )) {
+      await holder.lab.sql('source', `KILL ${Number(row['id'])}`);
     }
     assert.equal(await db.run(`UPDATE meta SET v = 'w' WHERE k = 'k'`), 1);
     await assert.rejects(db.run(`INSERT INTO meta(k, v) VALUES(?, 'v')`, 'x'.repeat(191)), StoreError);

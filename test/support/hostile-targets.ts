@@ -4,23 +4,12 @@ import { once } from 'node:events';
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { hostileMysql, lengthCoded, packet, resultPackets, type Misdeed, type Reply } from './hostile-mysql.ts';
 import { saneServer } from './mysql-tape.ts';
+import { pour } from './pour.ts';
 import { redisFixture } from './redis-replies.ts';
 
 export interface HostileTargets extends AsyncDisposable {
   /** As in an inventory. */
   readonly targets: readonly { readonly name: string; readonly kind: string; readonly address: object }[];
-}
-
-/** As fast as it is read, until the other side has had enough. */
-function flood(socket: Socket, chunk: Buffer): void {
-  const write = (): void => {
-    while (!socket.destroyed) {
-      if (socket.write(chunk)) continue;
-      socket.once('drain', write);
-      return;
-    }
-  };
-  write();
 }
 
 function drip(socket: Socket, bytes: Buffer): void {
@@ -48,11 +37,11 @@ function mysqlReplies(): Readonly<Record<string, Reply>> {
     'half-a-packet': (s) => void s.write(head.subarray(0, 11)),
     'rows-without-end': (s) => {
       s.write(head);
-      flood(s, rows);
+      pour(s, rows);
     },
     'one-endless-row': (s) => {
       s.write(Buffer.concat([head, Buffer.from([0xff, 0xff, 0xff, 4])]));
-      flood(s, mebibyte);
+      pour(s, mebibyte);
     },
     'slow-character-set': { columns: ['Variable_name', 'Value'], collation: 33, rows: [['a', 'x'.repeat(250_000)]] },
     'wrong-sequence': (s) => void s.write(Buffer.concat([packet(1, Buffer.from([1])), packet(9, Buffer.from([1]))])),
@@ -75,12 +64,12 @@ const mysqlGreetings: Readonly<Record<string, { readonly greet?: Misdeed; readon
   'greets-without-end': {
     greet: (s) => {
       s.write(Buffer.from([0xff, 0xff, 0xff, 0, 10]));
-      flood(s, mebibyte);
+      pour(s, mebibyte);
     },
   },
   'lets-in-without-end': {
     login: (s) => {
-      flood(s, lengthCoded(Buffer.alloc(1 << 16, 1)));
+      pour(s, lengthCoded(Buffer.alloc(1 << 16, 1)));
     },
   },
 };
@@ -96,18 +85,18 @@ function redisDeeds(): Readonly<Record<string, (socket: Socket) => void>> {
   return {
     'announces-gigabytes': (s) => {
       s.write('$9000000000\r\n');
-      flood(s, mebibyte);
+      pour(s, mebibyte);
     },
     'line-without-end': (s) => {
       s.write('+');
-      flood(s, mebibyte);
+      pour(s, mebibyte);
     },
     'array-of-a-billion': (s) => {
       s.write('*1000000000\r\n');
-      flood(s, Buffer.from(':1\r\n'.repeat(10_000)));
+      pour(s, Buffer.from(':1\r\n'.repeat(10_000)));
     },
     'arrays-in-arrays': (s) => {
-      flood(s, Buffer.from('*1\r\n'.repeat(10_000)));
+      pour(s, Buffer.from('*1\r\n'.repeat(10_000)));
     },
     'half-a-reply': (s) => void s.write('$1000\r\nredis_version:7.0.15\r\n'),
     'goes-away': (s) => void s.destroy(),
@@ -116,7 +105,7 @@ function redisDeeds(): Readonly<Record<string, (socket: Socket) => void>> {
     },
     'errors-of-megabytes': (s) => void s.write(`-ERR ${'a'.repeat(4 << 20)}\r\n`),
     'replies-nobody-asked-for': (s) => {
-      flood(s, Buffer.from(bulk('unasked').repeat(5000)));
+      pour(s, Buffer.from(bulk('unasked').repeat(5000)));
     },
     'new-names-each-time': (s) => {
       const lines = (make: (n: string) => string): string => Array.from({ length: 2000 }, () => make(next())).join('');
@@ -138,15 +127,15 @@ function pageDeeds(): Readonly<Record<string, (socket: Socket) => void>> {
   return {
     'page-without-end': (s) => {
       s.write(`${ok200}\r\njvm_threads_current 1\r\n`);
-      flood(s, Buffer.from('jvm_memory_used_bytes{area="heap"} 1\n'.repeat(10_000)));
+      pour(s, Buffer.from('jvm_memory_used_bytes{area="heap"} 1\n'.repeat(10_000)));
     },
     'headers-without-end': (s) => {
       s.write(ok200);
-      flood(s, Buffer.from(`X-A: ${'a'.repeat(1000)}\r\n`.repeat(100)));
+      pour(s, Buffer.from(`X-A: ${'a'.repeat(1000)}\r\n`.repeat(100)));
     },
     'zipped-without-end': (s) => {
       s.write(`${ok200}Content-Encoding: gzip\r\n\r\n`);
-      flood(s, mebibyte);
+      pour(s, mebibyte);
     },
     'new-names-each-time': (s) => {
       const lines = Array.from({ length: 2000 }, () => `jvm_memory_pool_used_bytes{pool="p${next()}"} 1\n`);

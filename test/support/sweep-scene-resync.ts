@@ -3,42 +3,23 @@ import assert from 'node:assert/strict';
 import { ports } from '../../deploy/lab/address.ts';
 import { waitFor } from '../../deploy/lab/ready.ts';
 import type { RedisName } from '../../deploy/lab/redis.ts';
-import { redisReleases, startRedis } from '../../deploy/lab/redis-releases.ts';
 import { openGate } from './call-gate.ts';
+import { startReplicaPair } from './sweep-redis.ts';
 import { intentsOf, type Scene } from './sweep-scenes.ts';
 
 const keys = 400;
 
 export async function resyncScene(): Promise<Scene> {
-  const [release] = redisReleases;
-  assert.ok(release !== undefined);
-  const all = [
-    'repl-diskless-sync yes',
-    'repl-diskless-sync-delay 0',
-    'slowlog-log-slower-than 0',
-    'slowlog-max-len 100000',
-  ];
-  const lab = await startRedis(release, { redis: [...all, 'repl-ping-replica-period 1'], redisReplica: all });
+  const { lab, info, said: commands, life } = await startReplicaPair();
   const host = lab.address;
   const gatePort = 17_023;
   // MULTI, both REPLICAOF and EXEC leave in one piece; what EXEC did not end is thrown away with its connection
   const gate = await openGate({ host, port: gatePort }, { host, port: ports.redisReplica }, () => (data) => {
     return /\r\nEXEC\r\n/i.test(data.toString('latin1')) ? 'full_copy' : undefined;
   });
-  const info = async (name: RedisName, field: string): Promise<string> => {
-    const text = await lab.redis(name, (r) => r.info());
-    return new RegExp(`^${field}:(.*?)\r?$`, 'm').exec(text)?.[1] ?? '';
-  };
-  /** Of its slow log, since the last call: what changes whose replica it is, or throws data away. */
+  /** What changes whose replica it is, or throws data away. */
   const changes = async (): Promise<readonly string[]> =>
-    await lab.redis('redisReplica', async (r) => {
-      const got = (await r.call('SLOWLOG', 'GET', '100000')) as readonly (readonly unknown[])[];
-      await r.call('SLOWLOG', 'RESET');
-      return got
-        .map((entry) => (entry[3] as readonly string[]).join(' '))
-        .reverse()
-        .filter((line) => /^(replicaof|slaveof|flush|debug|failover)/i.test(line));
-    });
+    (await commands()).filter((line) => /^(replicaof|slaveof|flush|debug|failover)/i.test(line));
   const size = (name: RedisName): Promise<number> => lab.redis(name, (r) => r.dbsize());
   await lab.redis('redis', (r) =>
     r.mset(Object.fromEntries(Array.from({ length: keys }, (_, i) => [`key-${i}`, '1']))),
@@ -63,21 +44,11 @@ export async function resyncScene(): Promise<Scene> {
       await changes();
       before = { full: Number(await info('redis', 'sync_full')) };
     },
-    life: (way) => ({
-      action: 'redis.replica.full-resync',
-      target: 'copy',
-      params: { lastReplica: true, primaryUpSeconds: 0, copySeconds: 60 },
-      inventory: {
-        targets: [
-          { name: 'nobody', kind: 'mysql', address: { host, port: 1 } },
-          { name: 'cache', kind: 'redis', address: { host, port: ports.redis } },
-          { name: 'copy', kind: 'redis', address: { host, port: way === 'past it' ? ports.redisReplica : gatePort } },
-        ],
-        pipelines: [{ name: 'p', objective: '10s', source: 'nobody', cache: { primary: 'cache', replicas: ['copy'] } }],
-      },
-      auth: {},
-      supervisors: {},
-    }),
+    life: (way) =>
+      life(way, gatePort, {
+        action: 'redis.replica.full-resync',
+        params: { lastReplica: true, primaryUpSeconds: 0, copySeconds: 60 },
+      }),
     judge: async ({ journal, said }) => {
       const told = await changes();
       const heard = `${said}; the replica was told ${told.join(', ')}`;

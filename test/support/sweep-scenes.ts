@@ -4,17 +4,13 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ports } from '../../deploy/lab/address.ts';
 import { databasePorts } from '../../deploy/lab/release.ts';
 import { waitFor } from '../../deploy/lab/ready.ts';
-import type { RedisName } from '../../deploy/lab/redis.ts';
-import { redisReleases, startRedis } from '../../deploy/lab/redis-releases.ts';
 import type { JournalEntry, Json } from '../../remediator/model.ts';
 import type { ActionLife } from './action-life.ts';
 import { openGate, statements, type CallGate } from './call-gate.ts';
 import { json, startStandIn } from './cdc-stand-in.ts';
 import { startEngine } from './engine-stand-in.ts';
-import { HalfOpenLink } from './half-open-link.ts';
 import type { MysqlRepair } from './mysql-repair.ts';
 
 export type Way = 'through the gate' | 'past it';
@@ -119,97 +115,6 @@ export async function cdcScene(): Promise<Scene> {
       await engine[Symbol.asyncDispose]();
       await service.close();
       rmSync(dir, { recursive: true, force: true });
-    },
-  };
-}
-
-/** A Redis replica whose link counts as up and is silent. */
-export async function redisScene(): Promise<Scene> {
-  const [release] = redisReleases;
-  assert.ok(release !== undefined);
-  const all = [
-    'repl-diskless-sync yes',
-    'repl-diskless-sync-delay 0',
-    'slowlog-log-slower-than 0',
-    'slowlog-max-len 100000',
-  ];
-  const lab = await startRedis(release, { redis: [...all, 'repl-ping-replica-period 1'], redisReplica: all });
-  await lab.link.cut();
-  const host = lab.address;
-  const link = new HalfOpenLink({ host, port: ports.redisReplicaToRedis }, { host, port: ports.redis });
-  await link.open();
-  const gatePort = 17_021;
-  const gate = await openGate({ host, port: gatePort }, { host, port: ports.redisReplica }, () => (data) => {
-    return data.toString('latin1').includes('\r\nLADDR\r\n') ? 'end_link' : undefined;
-  });
-  const info = async (name: RedisName, field: string): Promise<string> => {
-    const all_ = await lab.redis(name, (r) => r.info());
-    return new RegExp(`^${field}:(.*?)\r?$`, 'm').exec(all_)?.[1] ?? '';
-  };
-  const copies = async () => ({
-    full: Number(await info('redis', 'sync_full')),
-    partial: Number(await info('redis', 'sync_partial_ok')),
-  });
-  /** Of its slow log, since the last call: what ends connections. */
-  const kills = async (): Promise<readonly string[]> =>
-    await lab.redis('redisReplica', async (r) => {
-      const got = (await r.call('SLOWLOG', 'GET', '100000')) as readonly (readonly unknown[])[];
-      await r.call('SLOWLOG', 'RESET');
-      return got.map((e) => (e[3] as readonly string[]).join(' ')).filter((line) => /^client kill/i.test(line));
-    });
-  let before = { copies: await copies(), address: '' };
-  let n = 0;
-  return {
-    gate,
-    steps: { end_link: 'end_link' },
-    prepare: async () => {
-      await waitFor(
-        async () => {
-          const offsets = [await info('redis', 'master_repl_offset'), await info('redisReplica', 'slave_repl_offset')];
-          return (
-            (await info('redisReplica', 'master_link_status')) === 'up' &&
-            (await info('redis', 'master_replid')) === (await info('redisReplica', 'master_replid')) &&
-            Number(offsets[1]) >= Number(offsets[0])
-          );
-        },
-        { what: 'the replica to be in step' },
-      );
-      const list = String(await lab.redis('redisReplica', (r) => r.call('CLIENT', 'LIST', 'TYPE', 'master')));
-      before = { copies: await copies(), address: /laddr=(\S+)/.exec(list)?.[1] ?? '' };
-      await kills();
-      link.freeze();
-      n += 1;
-      await lab.redis('redis', (r) => r.set('written-while-silent', String(n)));
-    },
-    life: (way) => ({
-      action: 'redis.replica.reconnect',
-      target: 'copy',
-      params: { silentSeconds: 5, verifySeconds: 60 },
-      inventory: {
-        targets: [
-          { name: 'nobody', kind: 'mysql', address: { host, port: 1 } },
-          { name: 'cache', kind: 'redis', address: { host, port: ports.redis } },
-          { name: 'copy', kind: 'redis', address: { host, port: way === 'past it' ? ports.redisReplica : gatePort } },
-        ],
-        pipelines: [{ name: 'p', objective: '10s', source: 'nobody', cache: { primary: 'cache', replicas: ['copy'] } }],
-      },
-      auth: {},
-      supervisors: {},
-    }),
-    judge: async ({ journal, said }) => {
-      const commands = await kills();
-      const told = `${said}; the replica was told ${commands.join(', ')}`;
-      assert.ok(commands.length >= 1 && commands.length <= intentsOf(journal, 'end_link'), told);
-      for (const command of commands) assert.equal(command, `CLIENT KILL LADDR ${before.address} TYPE master`);
-      // the effect: one new connection, without a full copy
-      const { full, partial } = before.copies;
-      assert.deepEqual(await copies(), { full, partial: partial + 1 }, told);
-      assert.equal(await lab.redis('redisReplica', (r) => r.get('written-while-silent')), String(n));
-    },
-    [Symbol.asyncDispose]: async () => {
-      await gate[Symbol.asyncDispose]();
-      await link[Symbol.asyncDispose]();
-      await lab.stop();
     },
   };
 }

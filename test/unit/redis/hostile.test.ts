@@ -9,20 +9,9 @@ import { within } from '../../../exporter/runtime/deadline.ts';
 import type { TargetError } from '../../../exporter/runtime/errors.ts';
 import { limitReplies, mostReplyBytes } from '../../../exporter/systems/redis/client-limit.ts';
 import { openRedis } from '../../../exporter/systems/redis/client.ts';
+import { pour } from '../../support/pour.ts';
 
 const chunk = Buffer.alloc(1024 * 1024, 0x61);
-
-/** Sends as fast as it is read, until it is told that nobody reads any more. */
-function flood(socket: Socket): void {
-  const write = (): void => {
-    while (!socket.destroyed) {
-      if (socket.write(chunk)) continue;
-      socket.once('drain', write);
-      return;
-    }
-  };
-  write();
-}
 
 test('a reply that does not end is refused, and little more than the limit has been read', async () => {
   const beginnings = ['$9000000000\r\n', '+'];
@@ -33,7 +22,7 @@ test('a reply that does not end is refused, and little more than the limit has b
     socket.on('error', () => undefined).on('close', () => sockets.delete(socket));
     socket.once('data', () => {
       socket.write(beginnings[asked++ % 2] ?? '');
-      flood(socket);
+      pour(socket, chunk);
     });
   });
   server.listen(0, '127.0.0.1');
