@@ -15,6 +15,13 @@ import java.lang.management.*;
 import java.util.*;
 public class ${mainClass} {
   static List<byte[]> keep = new ArrayList<>();
+  // G1 drops a System.gc() without a word while any thread is within a JNI critical section, as one that unpacks classes
+  // is (GCLocker; JDK 17: G1 Young Generation counts one more, G1 Old Generation none).
+  static long full() {
+    for (GarbageCollectorMXBean g : ManagementFactory.getGarbageCollectorMXBeans())
+      if (g.getName().matches("G1 Old Generation|MarkSweepCompact|PS MarkSweep")) return g.getCollectionCount();
+    throw new IllegalStateException("no collector of the whole heap");
+  }
   public static void main(String[] a) throws Exception {
     for (int i = 0; i < 20; i++) keep.add(new byte[100_000]);
     Scanner in = new Scanner(System.in);
@@ -22,7 +29,8 @@ public class ${mainClass} {
     while (in.hasNextLine()) {
       if (in.nextLine().equals("collect")) {
         for (int i = 0; i < 200; i++) { byte[] b = new byte[50_000]; b[0] = 1; }
-        System.gc();
+        long before = full();
+        while (full() == before) System.gc();
         Thread.sleep(300);
       }
       MemoryUsage h = ManagementFactory.getMemoryMXBean().getHeapMemoryUsage();
