@@ -11,7 +11,8 @@ import type { Clock } from './runtime/clock.ts';
 import { pause, until, within } from './runtime/deadline.ts';
 import { SeriesGuard } from './scrape/guard.ts';
 import { sourcesOf } from './scrape/rounds.ts';
-import { failureOf, labelsOf, type Failure } from './scrape/sweep.ts';
+import { failureOf, type Failure } from './scrape/outcome.ts';
+import { labelsOf } from './scrape/target-labels.ts';
 import { SampleWriter, type Block } from './scrape/writer.ts';
 import type { BoundCollector, BoundTarget, Place, TargetClient } from './system.ts';
 

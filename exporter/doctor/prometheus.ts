@@ -4,7 +4,7 @@ import { clockFindingOf, type Finding } from '../findings.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { within } from '../runtime/deadline.ts';
 import { TargetError } from '../runtime/errors.ts';
-import { failureOf } from '../scrape/sweep.ts';
+import { failureOf } from '../scrape/outcome.ts';
 import { openPrometheus, type PrometheusAddress } from './prometheus-api.ts';
 import { readPrometheus, type PrometheusFacts } from './prometheus-facts.ts';
 import { reallyDiffering, ruleFindings, shortestRangeMs, suspectsIn } from './prometheus-rules.ts';

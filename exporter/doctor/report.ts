@@ -1,7 +1,7 @@
 // What `doctor` has found, for eyes and for programs.
 import type { Finding } from '../findings.ts';
 import { oneLine } from '../runtime/one-line.ts';
-import type { Failure } from '../scrape/sweep.ts';
+import type { Failure } from '../scrape/outcome.ts';
 
 export interface CollectorReport {
   readonly collector: string;

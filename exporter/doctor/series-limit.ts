@@ -3,7 +3,8 @@ import type { Target } from '../config/inventory.ts';
 import type { Finding } from '../findings.ts';
 import { cut } from '../scrape/cut.ts';
 import { defaultSeriesLimit } from '../scrape/guard.ts';
-import { prefixOf, type Outcome } from '../scrape/sweep.ts';
+import type { Outcome } from '../scrape/outcome.ts';
+import { prefixOf } from '../scrape/target-labels.ts';
 import { some, wrong } from './wording.ts';
 
 /** @param looks what the collectors have yielded */

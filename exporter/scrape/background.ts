@@ -3,7 +3,7 @@ import type { BoundTarget } from '../system.ts';
 import { classOf, messageOf } from '../runtime/errors.ts';
 import { paused } from '../runtime/repeat.ts';
 import { attempt } from './connection.ts';
-import { peersOf, type SweepDeps } from './sweep.ts';
+import { peersOf, type SweepDeps } from './sweep-deps.ts';
 
 /** Between a fault and the next try; doubled after each fault that follows within it. */
 const firstPauseMs = 5_000;

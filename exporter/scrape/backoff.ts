@@ -1,6 +1,6 @@
 import type { TargetErrorCode } from '../runtime/errors.ts';
 import type { SweepLimits } from './limits.ts';
-import type { Failure } from './sweep.ts';
+import type { Failure } from './outcome.ts';
 
 /** One try of a target that could not be connected to. */
 export interface FailedTry {

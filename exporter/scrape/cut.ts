@@ -1,5 +1,5 @@
 import { capOf, defaultSeriesLimit, familyLimit, hashBegin, hashValue, isOfObject, isState, mixed } from './guard.ts';
-import type { Outcome } from './sweep.ts';
+import type { Outcome } from './outcome.ts';
 import type { Block } from './writer.ts';
 
 type Yield = Pick<Outcome, 'collector' | 'blocks' | 'refused'>;

@@ -1,4 +1,4 @@
-import { prefixOf } from './sweep.ts';
+import { prefixOf } from './target-labels.ts';
 import type { TargetReport } from './sweeper.ts';
 import type { Block } from './writer.ts';
 

@@ -2,8 +2,8 @@ import type { Target } from '../config/inventory.ts';
 import { emitter, type Family } from '../families.ts';
 import { graphFamilies as families } from '../graph.ts';
 import { sizeOf, type Cut } from './cut.ts';
-import type { Failure, Outcome } from './sweep.ts';
-import { labelsOf } from './sweep.ts';
+import type { Failure, Outcome } from './outcome.ts';
+import { labelsOf } from './target-labels.ts';
 import { SampleWriter, type Block } from './writer.ts';
 
 /** Of one target in one scrape, beside what its collectors emitted. */

@@ -1,46 +1,15 @@
-import type { CollectorCall, Peers } from '../collector.ts';
+import type { CollectorCall } from '../collector.ts';
 import type { Target } from '../config/inventory.ts';
-import { FactBoard, type SharedFacts } from '../facts.ts';
-import { classOf, messageOf, targetErrorCodes, type TargetErrorCode } from '../runtime/errors.ts';
+import { FactBoard } from '../facts.ts';
 import { until } from '../runtime/deadline.ts';
-import type { Clock } from '../runtime/clock.ts';
-import type { Log } from '../runtime/log.ts';
-import { oneLine } from '../runtime/one-line.ts';
 import type { BoundCollector, BoundTarget, TargetClient } from '../system.ts';
 import { attempt, type Connection } from './connection.ts';
 import type { SweepGate } from './gate.ts';
 import { SeriesGuard } from './guard.ts';
-import { escapeLabel, SampleWriter, shareSeries, type Block } from './writer.ts';
-
-export interface SweepDeps {
-  readonly clock: Clock;
-  readonly log: Log;
-  /** A part of this program threw what it must not: counted, and served as a metric. */
-  readonly fault: (part: string, error: unknown) => void;
-  /** The other targets of the inventory; a sweep by itself has none. */
-  readonly others?: { readonly facts: SharedFacts; readonly sourcesOf: (target: string) => readonly string[] };
-}
-
-/** Why something was not had. */
-export interface Failure {
-  readonly class: TargetErrorCode;
-  readonly why: string;
-}
-
-/** What one collector yielded. */
-export interface Outcome {
-  readonly collector: string;
-  /** Undefined when it succeeded. */
-  readonly failure: Failure | undefined;
-  /** Undefined when it was not run. */
-  readonly durationMs: number | undefined;
-  /** On the monotonic clock: when what it yielded was observed. */
-  readonly observedAtMs: number;
-  readonly blocks: readonly Block[];
-  readonly board: FactBoard;
-  /** Series that were not even written, by family: far more than the target's limit. */
-  readonly refused: ReadonlyMap<string, number>;
-}
+import { failureOf, type Failure, type Outcome } from './outcome.ts';
+import { peersOf, type SweepDeps } from './sweep-deps.ts';
+import { labelsOf } from './target-labels.ts';
+import { SampleWriter, shareSeries, type Block } from './writer.ts';
 
 interface SweepParts {
   readonly target: Target;
@@ -300,41 +269,4 @@ const queued: Failure = {
 
 function chosenOf({ collectors }: BoundTarget, only: ReadonlySet<string> | undefined): readonly BoundCollector[] {
   return only === undefined ? collectors : collectors.filter(({ name }) => only.has(name));
-}
-
-/** @param round what is shared since then is of the present round; until its signal aborts it is awaited */
-export function peersOf(
-  { others }: SweepDeps,
-  target: string,
-  round: { readonly sinceMs: number; readonly signal: AbortSignal },
-): { readonly peers?: Peers } {
-  if (others === undefined) return {};
-  return {
-    peers: {
-      sources: others.sourcesOf(target),
-      fact: (of, key, waitMs) => others.facts.newest(of, key, { ...round, waitMs }),
-    },
-  };
-}
-
-/** In front of every series of the target. */
-export function labelsOf(target: Pick<Target, 'name' | 'labels'>): Readonly<Record<string, string>> {
-  return { target: target.name, ...target.labels };
-}
-
-/** What opens the labels of each of its series. */
-export function prefixOf(target: Target): Buffer {
-  const labels = Object.entries(labelsOf(target)).map(([name, value]) => `${name}="${escapeLabel(value)}"`);
-  return Buffer.from(`{${labels.join(',')}`);
-}
-
-/** Of what a server said: it is kept, logged and shown, and a server may say megabytes. */
-const mostWhyChars = 1000;
-
-/** Whatever a client throws once its time is over, its time being over is the reason. */
-export function failureOf(error: unknown, signal: AbortSignal): Failure {
-  const found = classOf(error);
-  // Of a client that made one of the target's own words: as a label it would end the scrape of all targets.
-  const known = targetErrorCodes.includes(found) ? found : 'bug';
-  return { class: signal.aborted ? 'deadline' : known, why: oneLine(messageOf(error), mostWhyChars) };
 }

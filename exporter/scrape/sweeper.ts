@@ -7,7 +7,10 @@ import { cut, type Cut } from './cut.ts';
 import { SweepGate } from './gate.ts';
 import { plainLimits, type SweepLimits } from './limits.ts';
 import { targetBlocks } from './report.ts';
-import { prefixOf, Sweep, type Failure, type Outcome, type SweepDeps } from './sweep.ts';
+import type { Failure, Outcome } from './outcome.ts';
+import { Sweep } from './sweep.ts';
+import type { SweepDeps } from './sweep-deps.ts';
+import { prefixOf } from './target-labels.ts';
 import type { Block } from './writer.ts';
 
 /** What one scrape gets of one target. */

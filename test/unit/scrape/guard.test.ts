@@ -10,7 +10,7 @@ import { cut, type Cut } from '../../../exporter/scrape/cut.ts';
 import { join } from '../../../exporter/scrape/exposition.ts';
 import { capOf, SeriesGuard } from '../../../exporter/scrape/guard.ts';
 import { Rounds } from '../../../exporter/scrape/rounds.ts';
-import type { Outcome } from '../../../exporter/scrape/sweep.ts';
+import type { Outcome } from '../../../exporter/scrape/outcome.ts';
 import { SampleWriter } from '../../../exporter/scrape/writer.ts';
 import { parseExposition, valueOf } from '../../support/exposition-parser.ts';
 import { fakeInventory, roundsDeps, script } from '../../support/fake-system.ts';
