@@ -1,13 +1,13 @@
 // Wires the remediator: store, receiver, intake, poller, outbox, evaluator, server. Each loop is apart: none waits for another.
 import type { Inventory } from '../exporter/config/inventory.ts';
-import { pause, within } from '../exporter/runtime/deadline.ts';
+import { within } from '../exporter/runtime/deadline.ts';
 import { ConfigError, messageOf } from '../exporter/runtime/errors.ts';
 import { defaultServerLimits, type ListenAddress } from '../exporter/runtime/http.ts';
 import type { Log } from '../exporter/runtime/log.ts';
 import { listenAll, type Bound } from '../exporter/runtime/web-listen.ts';
 import { openWeb } from '../exporter/runtime/web-server.ts';
-import { admitCallers, type AdmitCaller } from './admission.ts';
 import { openAlertmanager } from './alertmanager.ts';
+import { apiAdmission } from './api-admission.ts';
 import { apiRouter } from './api.ts';
 import type { LedgerClock, Machine } from './clock.ts';
 import type { Limits, Policy, PolicyFile } from './guard.ts';
@@ -23,11 +23,11 @@ import { requireApart } from './place-servers.ts';
 import { longestWindowMs, type KnownAction } from './policies.ts';
 import { createPoller } from './poller.ts';
 import { policyViews } from './promotion.ts';
+import { prune } from './pruning.ts';
 import { createApp } from './server.ts';
 import type { Settings } from './settings.ts';
 import { openToServe } from './store-place.ts';
 import { observed } from './store-metrics.ts';
-import type { Retention } from './store/store-of-people.ts';
 import type { Store } from './store/store.ts';
 import { admitSenders } from './tokens.ts';
 import { webProblems } from './web-problems.ts';
@@ -268,33 +268,6 @@ export async function serve(options: ServeOptions): Promise<Serving> {
       }),
     reload,
   };
-}
-
-/** The webhook's tokens lie on other machines; they open the API only to those who are on this one. */
-function apiAdmission(settings: Settings, addresses: readonly ListenAddress[]): AdmitCaller | undefined {
-  if (settings.apiTokenFiles !== undefined) return admitCallers(settings.apiTokens, settings.apiTokenFiles);
-  const { webhookTokenFiles: files } = settings;
-  return files.length > 0 && addresses.every(isLocal) ? admitCallers([], files) : undefined;
-}
-
-/** In chunks, so that nobody waits for long. */
-async function prune(
-  store: Pick<Store, 'prune'>,
-  keep: Retention,
-  clock: Pick<LedgerClock, 'nowMs' | 'steady'>,
-  signal: AbortSignal,
-): Promise<void> {
-  // A clock that jumped a year must not erase everything.
-  if (!clock.steady().known) return;
-  while (!signal.aborted && (await store.prune(keep, clock.nowMs())).more) {
-    await pause(50, signal).catch(() => undefined);
-  }
-}
-
-function isLocal(address: ListenAddress): boolean {
-  if ('path' in address) return true;
-  const { host } = address;
-  return host !== undefined && (/^127(\.\d{1,3}){3}$/.test(host) || host === '::1' || host === 'localhost');
 }
 
 async function showWatchdogs(store: Store, settings: Settings, metrics: Metrics): Promise<void> {
