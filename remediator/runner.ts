@@ -16,7 +16,7 @@ import { takeLock } from './runner/fence.ts';
 import { entryOf, mutated, phaseOf } from './runner/journal.ts';
 import { keepLease, leaseTiming, type LeaseTiming } from './runner/lease.ts';
 import { obstacleOf, type Restraints } from './runner/obstacle.ts';
-import { allSteps } from './runner/steps.ts';
+import { allSteps } from './runner/looks.ts';
 import { StoreError, type Hold, type Store } from './store/store.ts';
 
 export interface RunnerDeps<W> extends Restraints {

@@ -1,19 +1,17 @@
 // One step: probe, intent, one call, result, verification, each made durable before the next.
 import { pause, within } from '../../exporter/runtime/deadline.ts';
 import { messageOf } from '../../exporter/runtime/errors.ts';
-import type { Applied, Checked, Probe, Step, StepSession } from '../action.ts';
+import type { Applied, Step, StepSession } from '../action.ts';
 import { close, limited } from '../limited.ts';
 import { Abandoned, append, entryData, leaveIfLost, stepRun, type RunContext, type StepResult } from './context.ts';
 import { endFormerSessions, fencingOf } from './fence.ts';
-import { lastReached, mutated, phaseOf, type StepPhase } from './journal.ts';
+import { mutated, phaseOf, type StepPhase } from './journal.ts';
+import { atSafePoint, check, ok, probeUntilKnown, unknowable } from './looks.ts';
 import { openSession } from './session.ts';
 
 type Pending = Extract<StepPhase, { is: 'pending' }>;
 type Open = Extract<StepPhase, { is: 'open' }>;
 
-const ok: StepResult = { is: 'ok' };
-/** Between two looks while the answer is not known yet. */
-const lookAgainMs = 250;
 /** Intents that were never carried out (a crash just before the call) do not count as tries, but not without end. */
 const lostIntents = 5;
 
@@ -223,85 +221,4 @@ async function settle<W>(
     case 'unknown':
       return unknowable(step, probe.because);
   }
-}
-
-function unknowable(step: Step<unknown>, because: string): StepResult {
-  return {
-    is: 'over',
-    end: {
-      outcome: 'outcome_unknown',
-      because: `${step.name}: ${because}`,
-      latch: `what ${step.name} did cannot be known: ${because}`,
-    },
-  };
-}
-
-async function probeUntilKnown<W>(ctx: RunContext<W>, step: Step<unknown>, before: unknown): Promise<Probe> {
-  const endMs = ctx.clock.monoMs() + step.verifyMs;
-  for (;;) {
-    const leftMs = endMs - ctx.clock.monoMs();
-    let probe: Probe;
-    try {
-      const limitMs = Math.max(leftMs, lookAgainMs);
-      const run = stepRun(ctx, step.name, before, 0, within(limitMs));
-      probe = await limited(step.probe(run), limitMs, step.name, ctx.lease.lost);
-    } catch (error) {
-      probe = { is: 'unknown', because: messageOf(error) };
-    }
-    leaveIfLost(ctx);
-    if (probe.is !== 'unknown' && (probe.is !== 'partial' || step.resumesPartial === true)) return probe;
-    if (ctx.clock.monoMs() + lookAgainMs > endMs) return probe;
-    await pause(lookAgainMs, ctx.lease.lost).catch(() => undefined);
-  }
-}
-
-/** The postcondition of a step; of a step that only looks, the step itself. */
-async function check<W>(
-  ctx: RunContext<W>,
-  step: Step<unknown>,
-  before: unknown,
-  number: number,
-): Promise<StepResult | undefined> {
-  const endMs = ctx.clock.monoMs() + step.verifyMs;
-  let seen: Checked;
-  for (;;) {
-    const limitMs = Math.max(endMs - ctx.clock.monoMs(), lookAgainMs);
-    const run = stepRun(ctx, step.name, before, number, within(limitMs));
-    const waiting = atSafePoint(ctx) ? AbortSignal.any([run.signal, ctx.draining]) : run.signal;
-    try {
-      seen = await limited(step.verify({ ...run, signal: waiting }), limitMs, step.name, ctx.lease.lost);
-    } catch (error) {
-      seen = { is: 'unknown', because: messageOf(error) };
-    }
-    leaveIfLost(ctx);
-    if (seen.is !== 'unknown') break;
-    if (ctx.draining.aborted && atSafePoint(ctx)) throw new Abandoned('the program ends');
-    if (ctx.clock.monoMs() + lookAgainMs > endMs) break;
-    await pause(lookAgainMs, ctx.lease.lost).catch(() => undefined);
-  }
-  await append(ctx, {
-    kind: 'verify',
-    step: step.name,
-    attempt: number,
-    outcome: seen.is,
-    data: entryData(seen.because, seen.data),
-  });
-  if (seen.is === 'yes') return ok;
-  const because = `${step.name}: ${seen.because}`;
-  if (seen.never !== undefined) return { is: 'failed', because, never: seen.never };
-  if (step.apply === undefined) return { is: 'failed', because };
-  if (seen.is === 'unknown') return unknowable(step, seen.because);
-  return undefined; // another attempt, if one is left
-}
-
-/** Nothing was changed yet, or what was reached last left the target in a state that may stay. */
-function atSafePoint<W>(ctx: RunContext<W>): boolean {
-  const last = lastReached(ctx.entries);
-  if (last === undefined) return true;
-  const step = allSteps(ctx.steps).find((s) => s.name === last);
-  return step?.safePointAfter ?? false;
-}
-
-export function allSteps(steps: readonly Step<unknown>[]): readonly Step<unknown>[] {
-  return steps.flatMap((s) => (s.compensate === 'none' ? [s] : [s, s.compensate]));
 }
