@@ -61,6 +61,8 @@ export interface PrometheusFacts {
   readonly alertmanagers: Known<{ readonly active: number; readonly dropped: number }>;
   /** pipemedic_target_up of every target of every exporter. */
   readonly served: Known<readonly Series[]>;
+  /** Those that an exporter had no time to ask in its last scrape: they have no pipemedic_target_up then. */
+  readonly queued: Known<readonly Series[]>;
   /** pipemedic_exporter_build_info: one series per exporter that is scraped by /metrics. */
   readonly builds: Known<readonly Series[]>;
   /** pipemedic_target_info: the inventory, as Prometheus has it. */
@@ -142,13 +144,14 @@ export async function readPrometheus(api: PrometheusApi, call: Call): Promise<Pr
   const clock = await readClock(api, call); // first: whether there is anybody
   const query = (expression: string): Promise<Known<readonly Series[]>> =>
     askKnown(call, () => api.query(expression, call));
-  const [version, targets, jobs, rules, alertmanagers, served, builds, inventory, past] = await Promise.all([
+  const [version, targets, jobs, rules, alertmanagers, served, queued, builds, inventory, past] = await Promise.all([
     askKnown(call, () => readVersion(api, call)),
     askKnown(call, () => readTargets(api, call)),
     readJobs(api, call),
     askKnown(call, () => readRules(api, call)),
     askKnown(call, () => readAlertmanagers(api, call)),
     query('pipemedic_target_up'),
+    query('pipemedic_target_error_info{class="queue"}'),
     query('pipemedic_exporter_build_info'),
     query('pipemedic_target_info'),
     query(`group by (job) (last_over_time({__name__=~"pipemedic_(target_up|exporter_build_info)"}[${window}]))`),
@@ -168,6 +171,7 @@ export async function readPrometheus(api: PrometheusApi, call: Call): Promise<Pr
     rules,
     alertmanagers,
     served,
+    queued,
     builds,
     inventory,
     jobNames,

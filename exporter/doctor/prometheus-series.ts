@@ -29,15 +29,15 @@ export function seriesFindings(
 }
 
 function labelFindings(
-  { served }: PrometheusFacts,
+  { served, queued }: PrometheusFacts,
   ours: readonly ScrapeTarget[],
   { targets }: Expected,
 ): readonly Finding[] {
   const check = 'prometheus_relabelling';
   if (!served.known) return [cannotKnow(check, served.why)];
-  if (served.value.length === 0) return [cannotKnow(check, 'no series of a target is there that would show it')];
+  const all = [...served.value, ...(queued.known ? queued.value : [])].map(({ labels }) => labels);
+  if (all.length === 0) return [cannotKnow(check, 'no series of a target is there that would show it')];
   const findings: Finding[] = [];
-  const all = served.value.map(({ labels }) => labels);
   const renamed = new Set(all.flatMap((labels) => Object.keys(labels).filter((name) => name.startsWith('exported_'))));
   for (const name of renamed) {
     const own = name.replace('exported_', '');
@@ -67,19 +67,18 @@ function labelFindings(
 }
 
 /** Who is scraped, against who is in the inventory. */
-function coverFindings({ served }: PrometheusFacts, { targets }: Expected): readonly Finding[] {
+function coverFindings({ served, queued }: PrometheusFacts, { targets }: Expected): readonly Finding[] {
   const check = 'prometheus_targets';
   if (!served.known) return [cannotKnow(check, served.why)];
-  const named = served.value.map(({ labels }) => ({
-    name: labels['exported_target'] ?? labels['target'] ?? '',
-    labels,
-  }));
+  if (!queued.known) return [cannotKnow(check, queued.why)];
+  const named = [...served.value, ...queued.value].map(({ labels }) => ({ name: nameOf(labels), labels }));
   if (named.some(({ name }) => name === ''))
     return [cannotKnow(check, 'series without the label target say not whom they mean')];
   const found = Map.groupBy(named, ({ name }) => name);
   const missing = [...targets.keys()].filter((name) => !found.has(name));
   const twice = [...found].filter(([name, of]) => targets.has(name) && of.length > 1);
   const strange = [...found.keys()].filter((name) => !targets.has(name));
+  const waiting = [...targets.keys()].filter((name) => queued.value.some(({ labels }) => nameOf(labels) === name));
   const findings: Finding[] = [];
   if (missing.length > 0) {
     const text = `${missing.length} of ${targets.size} targets of the inventory are scraped by nobody: ${some(missing)}`;
@@ -99,10 +98,19 @@ function coverFindings({ served }: PrometheusFacts, { targets }: Expected): read
   if (strange.length > 0) {
     findings.push(cannotKnow(check, `${strange.length} targets are not in this inventory: ${some(strange)}`));
   }
+  if (waiting.length > 0) {
+    const what = 'are scraped, and wait: the exporter had no time to ask them in its last scrape';
+    const text = `${waiting.length} of ${targets.size} targets ${what} (where that goes on: more processors, a higher --max-sweeps, or shards): ${some(waiting)}`;
+    findings.push(cannotKnow(check, text));
+  }
   if (missing.length === 0 && twice.length === 0) {
     findings.push(right(check, `each of the ${targets.size} targets of the inventory is scraped once`));
   }
   return findings;
+}
+
+function nameOf(labels: Readonly<Record<string, string>>): string {
+  return labels['exported_target'] ?? labels['target'] ?? '';
 }
 
 function placeOf(labels: Readonly<Record<string, string>>): string {

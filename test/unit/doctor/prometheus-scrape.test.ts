@@ -60,6 +60,7 @@ const good: PrometheusFacts = {
   rules: is([]),
   alertmanagers: is({ active: 1, dropped: 0 }),
   served: is(series(of('a'), of('b'))),
+  queued: is([]),
   builds: is(series({ ...raw, version: '1.0.0' })),
   inventory: is(series(of('a'), of('b'))),
   jobNames: is(['pipemedic']),
@@ -191,6 +192,38 @@ test('a pair of exporters is no fault, nor are targets of another inventory', ()
   assert.deepEqual(notRight(more), [['prometheus_targets', 'unknown', undefined]]);
 });
 
+test('a target that the exporter had no time to ask has no up: it waits, and is not one that nobody scrapes', () => {
+  const waiting = of('b', { class: 'queue' });
+  const one = look({ served: is(series(of('a'))), queued: is(series(waiting)) });
+  assert.deepEqual(notRight(one), [['prometheus_targets', 'unknown', undefined]]);
+  const [found] = one.filter(({ ok }) => ok === 'unknown');
+  assert.match(found?.text ?? '', /^1 of 2 targets .*no time to ask.*--max-sweeps.*: b$/);
+  assert.ok(one.every(({ text }) => !/by nobody/.test(text)));
+  // one that waits and one that is not there at all
+  const both = look({ served: is([]), queued: is(series(waiting)) });
+  assert.deepEqual(
+    both.filter(({ check }) => check === 'prometheus_targets').map(({ ok, text }) => [ok, text.at(-1)]),
+    [
+      [false, 'a'],
+      ['unknown', 'b'],
+    ],
+  );
+  // of a pair, one has asked and the other had no time: it is scraped, by both
+  const pair = look({
+    served: is(series(of('a'), of('b'), of('a', { exporter: 'pm-2' }))),
+    queued: is(series(of('b', { class: 'queue', exporter: 'pm-2' }))),
+  });
+  assert.ok(pair.some(({ text }) => /^2 targets are scraped more than once/.test(text)));
+  assert.ok(pair.every(({ ok }) => ok !== false));
+});
+
+test('one that waits shows how it is labelled as well as one that is up', () => {
+  const crossed = of('b', { class: 'queue', instance: address });
+  const found = look({ served: is(series(of('a'))), queued: is(series(crossed)) });
+  const [wrong] = found.filter(({ ok }) => ok === false);
+  assert.deepEqual([wrong?.check, wrong?.severity], ['prometheus_relabelling', 'critical']);
+});
+
 test('samples that relabelling takes away are told: who dropped them may not know which rule is silent by it', () => {
   const dropped = is([
     { labels: raw, value: 70 },
@@ -208,6 +241,7 @@ test('what cannot be asked is unknown, and nothing of it is called right', () =>
     ['targets', ['prometheus_jobs']],
     ['jobs', ['prometheus_honor_labels', 'prometheus_sample_limit']],
     ['served', ['prometheus_relabelling', 'prometheus_targets']],
+    ['queued', ['prometheus_targets']],
     ['builds', ['prometheus_exporter_version']],
     ['inventory', ['prometheus_inventory']],
     ['samples', ['prometheus_sample_limit']],
