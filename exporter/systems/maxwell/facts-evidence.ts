@@ -4,6 +4,7 @@ import { messageOf } from '../../runtime/errors.ts';
 import { known, unknown, type Known } from '../../runtime/known.ts';
 import type { MysqlClient } from '../mysql/client.ts';
 import { readBinlogs, type Binlogs } from '../mysql/facts-binlogs.ts';
+import { boundGtidText } from '../mysql/facts-gtid-sets.ts';
 import { parseMariadbGtids } from '../mysql/facts-values.ts';
 import type { MaxwellClient } from './client.ts';
 import {
@@ -111,7 +112,7 @@ async function readGtidsPurged(
   const [row] = await source.query('SELECT BINLOG_GTID_POS(?, 4) AS before_oldest', [oldest.name], call);
   const before = row?.['before_oldest'];
   if (typeof before !== 'string') return `${oldest.name} is no longer on the source`; // purged between the two statements
-  const lost = isBehind(gtidSet, before);
+  const lost = isBehind(gtidSet, boundGtidText(before, `BINLOG_GTID_POS() of ${oldest.name}`));
   return lost === undefined
     ? 'its GTID set names other domains than the binary log of the source'
     : known(lost, call.clock.wallMs());

@@ -25,6 +25,7 @@ import {
   type ReplicaChannel,
   type ReplicationState,
 } from './facts-replication.ts';
+import { boundGtidText } from './facts-gtid-sets.ts';
 import { parseMariadbGtids, statusNumber } from './facts-values.ts';
 
 interface ChannelName {
@@ -183,7 +184,7 @@ function emitChannel(emit: Emits, { name, channel, heartbeatAgeSeconds, commitLa
     }
   }
   for (const column of ['gtid_io_pos', 'gtid_slave_pos'] as const) {
-    for (const { domainId, serverId, sequence } of parseMariadbGtids(columns.get(column) ?? '')) {
+    for (const { domainId, serverId, sequence } of parseMariadbGtids(boundGtidText(columns.get(column) ?? '', column))) {
       emit[column](sequence, { ...labels, domain_id: domainId, server_id: serverId });
     }
   }

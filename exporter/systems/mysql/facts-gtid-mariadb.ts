@@ -3,8 +3,10 @@
 // https://mariadb.com/kb/en/gtid/
 import type { Call } from '../../collector.ts';
 import { TargetError } from '../../runtime/errors.ts';
+import { pacer } from '../../runtime/pacing.ts';
 import type { MysqlClient } from './client.ts';
 import type { ServerIdentity } from './facts-binlog-server.ts';
+import { boundGtidText } from './facts-gtid-sets.ts';
 import { atLeast } from './facts-version.ts';
 import { parseMariadbGtids, type MariadbGtid } from './facts-values.ts';
 
@@ -50,30 +52,37 @@ export async function readMariadbGtids(
     call,
   );
   const answer = row?.['oldest'];
-  if (asks && typeof answer === 'string') oldestOf.set(client, { file: oldestFile, text: answer });
-  const gtids = (name: string): readonly MariadbGtid[] => parseMariadbGtids(textOf(row?.[name], client));
+  if (asks && typeof answer === 'string') {
+    oldestOf.set(client, { file: oldestFile, text: textOf(answer, 'BINLOG_GTID_POS()', client) });
+  }
+  const turn = pacer(call.clock);
+  const gtids = async (name: string): Promise<readonly MariadbGtid[]> => {
+    await turn();
+    return parseMariadbGtids(textOf(row?.[name], `gtid_${name}`, client));
+  };
+  const [binlogPos, binlogState] = [await gtids('binlog_pos'), await gtids('binlog_state')];
+  const slavePos = await gtids('slave_pos');
   const oldest = oldestOf.get(client);
+  await turn();
   return {
     serverId: Number(row?.['id']),
     serverUuid: undefined,
     gtids: {
       flavour: 'mariadb',
       logBin: client.logBin,
-      binlogPos: gtids('binlog_pos'),
-      binlogState: gtids('binlog_state'),
-      slavePos: gtids('slave_pos'),
+      binlogPos,
+      binlogState,
+      slavePos,
       oldest: oldest === undefined || oldest.file !== oldestFile ? undefined : parseMariadbGtids(oldest.text),
     },
   };
 }
 
-/** No server works with positions or sets of this length. */
-const maxLength = 8 * 1024 * 1024;
-
-/** A position is text, and empty where there is none. @throws TargetError `protocol` for anything else */
-export function textOf(value: unknown, client: MysqlClient): string {
-  if (typeof value === 'string' && value.length <= maxLength) return value;
-  throw new TargetError('protocol', `mysql ${client.at}: a GTID position that is no text, or far too long`);
+/** A position is text, and empty where there is none. @throws TargetError `protocol` for anything else, and far too long */
+export function textOf(value: unknown, name: string, client: MysqlClient): string {
+  const where = `mysql ${client.at}: ${name}`;
+  if (typeof value === 'string') return boundGtidText(value, where);
+  throw new TargetError('protocol', `${where}: a GTID position that is no text`);
 }
 
 /**
@@ -142,7 +151,7 @@ export function mariadbErrant(
   let undecided: string | undefined;
   for (const [origin, last] of lastBy([...replica.binlogState, ...replica.slavePos], originOf)) {
     const [domain = '', server = ''] = origin.split('-');
-    const found = domains.get(domain) ?? { errant: [], sound: 0 };
+    const found = domains.get(domain) ?? { errant: 0, lastErrant: 0, sound: 0 };
     domains.set(domain, found);
     const known = theirsByOrigin.get(origin);
     found.sound = Math.max(found.sound, Math.min(known ?? 0, last));
@@ -150,7 +159,10 @@ export function mariadbErrant(
     if (known === undefined && last <= (theirs.get(domain) ?? 0) && server !== String(replicaServerId)) {
       undecided ??= `${origin}-${last} of the replica: no source knows this origin`;
       found.sound = Math.max(found.sound, last);
-    } else found.errant.push(last);
+    } else {
+      found.errant += 1;
+      found.lastErrant = Math.max(found.lastErrant, last);
+    }
   }
   const count = [...domains].reduce((sum, [domain, found]) => sum + atLeastErrant(found, theirs.get(domain) ?? 0), 0);
   return count === 0 && undecided !== undefined ? undecided : count;
@@ -158,18 +170,19 @@ export function mariadbErrant(
 
 /** What the replica has of one domain. */
 interface Domain {
-  /** The last one of each origin that is errant. */
-  readonly errant: number[];
+  /** Origins whose last one is errant. */
+  errant: number;
+  /** The last one that is errant. */
+  lastErrant: number;
   /** The last one that is not. */
   sound: number;
 }
 
 /** One of each origin; and all that were written after the last sound one, as numbers follow one another. */
-function atLeastErrant({ errant, sound }: Domain, theirs: number): number {
-  if (errant.length === 0) return 0;
-  const last = Math.max(...errant);
-  const from = sound > 0 ? sound : last > theirs ? theirs : last;
-  return Math.max(errant.length, last - from);
+function atLeastErrant({ errant, lastErrant, sound }: Domain, theirs: number): number {
+  if (errant === 0) return 0;
+  const from = sound > 0 ? sound : lastErrant > theirs ? theirs : lastErrant;
+  return Math.max(errant, lastErrant - from);
 }
 
 function originOf({ domainId, serverId }: MariadbGtid): string {
@@ -182,6 +195,9 @@ function lastByDomain(gtids: readonly MariadbGtid[]): ReadonlyMap<string, number
 
 function lastBy(gtids: readonly MariadbGtid[], keyOf: (gtid: MariadbGtid) => string): ReadonlyMap<string, number> {
   const found = new Map<string, number>();
-  for (const gtid of gtids) found.set(keyOf(gtid), Math.max(found.get(keyOf(gtid)) ?? 0, gtid.sequence));
+  for (const gtid of gtids) {
+    const key = keyOf(gtid);
+    found.set(key, Math.max(found.get(key) ?? 0, gtid.sequence));
+  }
   return found;
 }

@@ -1,10 +1,11 @@
 // Which transactions a replica lacks of its sources, and which it has that they have not. Pure.
 import { factKey } from '../../facts.ts';
+import { TargetError } from '../../runtime/errors.ts';
 import { known, unknown, type Known } from '../../runtime/known.ts';
 import { replicatesFrom } from './facts-binlog-server.ts';
 import type { GtidReading } from './facts-gtid.ts';
 import { mariadbErrant, mariadbMissing } from './facts-gtid-mariadb.ts';
-import { countGtids, gtidsMeet, parseGtidSet, subtractGtids, uniteGtids } from './facts-gtid-sets.ts';
+import { countGtids, gtidsMeet, parseGtidSet, subtractGtids, type GtidSet } from './facts-gtid-sets.ts';
 import type { ReplicaChannel } from './facts-replication.ts';
 import { gtidStates, type GtidState } from './families-gtid.ts';
 
@@ -131,14 +132,27 @@ function missingFrom(source: GtidReading, replica: GtidReading, channel: GtidCha
   if (s.executed.size > 0 && r.executed.size > 0 && !gtidsMeet(s.executed, r.executed)) {
     return noNumbers('unrelated', 'source and replica share no transaction');
   }
-  // A replica asks for what it has neither executed nor received:
-  // https://dev.mysql.com/doc/refman/8.4/en/replication-gtids-auto-positioning.html
-  const lost = subtractGtids(subtractGtids(s.purged, r.executed), parseGtidSet(column('retrieved_gtid_set')));
   return {
     finding: ok,
     missing: known(countGtids(subtractGtids(s.executed, r.executed)), observedAtMs),
-    missingPurged: known(countGtids(lost), observedAtMs),
+    missingPurged: lostFrom(s.purged, r.executed, column('retrieved_gtid_set'), observedAtMs),
   };
+}
+
+/**
+ * A replica asks for what it has neither executed nor received:
+ * https://dev.mysql.com/doc/refman/8.4/en/replication-gtids-auto-positioning.html
+ */
+function lostFrom(purged: GtidSet, executed: GtidSet, received: string, observedAtMs: number): Known<number> {
+  const notExecuted = subtractGtids(purged, executed);
+  if (notExecuted.size === 0) return known(0, observedAtMs); // whatever it has received
+  try {
+    const lost = subtractGtids(notExecuted, parseGtidSet(received, 'Retrieved_Gtid_Set'));
+    return known(countGtids(lost), observedAtMs);
+  } catch (error) {
+    if (error instanceof TargetError) return unknown(error.message);
+    throw error;
+  }
 }
 
 function noNumbers(state: GtidState, why: string): Missing {
@@ -148,8 +162,8 @@ function noNumbers(state: GtidState, why: string): Missing {
 /** MariaDB's DO_DOMAIN_IDS and IGNORE_DOMAIN_IDS, of which one is empty: what they keep away is not missed. */
 function domainFilter(wanted: string, ignored: string): (domain: string) => boolean {
   const ids = (text: string): readonly string[] => text.split(/[\s,()]+/).filter((id) => id !== '');
-  const [only, not] = [ids(wanted), ids(ignored)];
-  return (domain) => (only.length === 0 || only.includes(domain)) && !not.includes(domain);
+  const [only, not] = [new Set(ids(wanted)), new Set(ids(ignored))];
+  return (domain) => (only.size === 0 || only.has(domain)) && !not.has(domain);
 }
 
 /**
@@ -168,10 +182,8 @@ function errantGtids(
   const replica = earlier.findLast(({ toMs }) => toMs <= firstMs);
   if (replica === undefined) return no('unknown', 'the replica was not read before its source yet');
   if (replica.gtids.flavour === 'mysql') {
-    const theirs = uniteGtids(
-      sources.flatMap(({ gtids }) => (gtids.flavour === 'mysql' ? [gtids.executed, gtids.owned] : [])),
-    );
-    return { finding: ok, errant: known(countGtids(subtractGtids(replica.gtids.executed, theirs)), observedAtMs) };
+    const theirs = sources.flatMap(({ gtids }) => (gtids.flavour === 'mysql' ? [gtids.executed, gtids.owned] : []));
+    return { finding: ok, errant: known(countGtids(theirs.reduce(subtractGtids, replica.gtids.executed)), observedAtMs) };
   }
   const theirs = sources.flatMap(({ gtids }) => (gtids.flavour === 'mariadb' ? [gtids] : []));
   const count = mariadbErrant(theirs, replica.gtids, replica.serverId);

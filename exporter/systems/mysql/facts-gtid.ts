@@ -1,6 +1,7 @@
 // Which transactions a server has.
 import type { Call } from '../../collector.ts';
 import { factKey } from '../../facts.ts';
+import { pacer } from '../../runtime/pacing.ts';
 import type { MysqlClient } from './client.ts';
 import type { ServerIdentity } from './facts-binlog-server.ts';
 import { readMariadbGtids, textOf, type MariadbGtids } from './facts-gtid-mariadb.ts';
@@ -61,23 +62,27 @@ async function readMysqlGtids(
     [],
     call,
   );
-  const set = (name: 'executed' | 'purged'): GtidSet => {
-    const text = textOf(row?.[name], client);
+  const turn = pacer(call.clock);
+  const set = async (name: 'executed' | 'purged'): Promise<GtidSet> => {
+    await turn();
+    const text = textOf(row?.[name], `gtid_${name}`, client);
     const before = cache.get(name);
     if (before?.text === text) return before.set;
     const parsed = parseGtidSet(text);
     cache.set(name, { text, set: parsed });
     return parsed;
   };
+  const [executed, purged] = [await set('executed'), await set('purged')];
+  await turn();
   return {
     serverId: Number(row?.['id']),
     serverUuid: String(row?.['uuid']),
     gtids: {
       flavour: 'mysql',
       on: /^ON/i.test(String(row?.['mode'])),
-      executed: set('executed'),
-      owned: ownedOf(textOf(row?.['owned'], client)),
-      purged: set('purged'),
+      executed,
+      owned: ownedOf(textOf(row?.['owned'], 'gtid_owned', client)),
+      purged,
     },
   };
 }

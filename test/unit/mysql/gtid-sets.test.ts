@@ -6,9 +6,9 @@ import {
   formatGtidSet,
   gtidsMeet,
   gtidsWithin,
+  gtidTextAtMost,
   parseGtidSet,
   subtractGtids,
-  uniteGtids,
   type GtidSet,
 } from '../../../exporter/systems/mysql/facts-gtid-sets.ts';
 import { generator } from '../../support/random.ts';
@@ -43,6 +43,10 @@ test('what is no set is an error of its own class, not a number', () => {
     `${a}:${'t'.repeat(33)}:1`,
     `${a}:1-2-3`,
     `${a}x:1`,
+    `${a},:1`,
+    `${a}:1:`,
+    `${a}:1-2x`,
+    `${a}:${'9'.repeat(40)}`,
     '0-1-100',
     `${a}:12345678901234567890`,
     'x'.repeat(9_000_000),
@@ -89,7 +93,7 @@ test('the arithmetic agrees with sets of single transactions', () => {
     const [x, y] = [parseGtidSet(anyGtidSet(random)), parseGtidSet(anyGtidSet(random))];
     const [mx, my] = [members(x), members(y)];
     assert.deepEqual(members(subtractGtids(x, y)), new Set([...mx].filter((m) => !my.has(m))), `seed ${seed}`);
-    assert.deepEqual(members(uniteGtids([x, y])), new Set([...mx, ...my]), `seed ${seed}`);
+    assert.deepEqual(members(parseGtidSet(`${text(x)},${text(y)}`)), new Set([...mx, ...my]), `seed ${seed}`);
     assert.equal(countGtids(x), mx.size, `seed ${seed}`);
     assert.equal(
       gtidsMeet(x, y),
@@ -102,7 +106,8 @@ test('the arithmetic agrees with sets of single transactions', () => {
       `seed ${seed}`,
     );
     assert.equal(text(parseGtidSet(text(x))), text(x), `seed ${seed}`);
-    assert.equal(text(uniteGtids([subtractGtids(x, y), subtractGtids(x, subtractGtids(x, y))])), text(x));
+    const parts = [subtractGtids(x, y), subtractGtids(x, subtractGtids(x, y))].map(text);
+    assert.equal(text(parseGtidSet(parts.join(','))), text(x));
   }
 });
 
@@ -133,4 +138,53 @@ test('sets of more than 100 kB are read and compared within 50 ms', () => {
     }),
   );
   assert.ok(tookMs < 50, `${tookMs.toFixed(1)} ms`);
+});
+
+test('a set of more characters than are compared is an error that names both; one of as many is read', () => {
+  const long = `${a}:1`.padEnd(gtidTextAtMost, ' ');
+  assert.equal(text(parseGtidSet(long)), `${a}:1`);
+  assert.throws(() => parseGtidSet(`${long} `, 'gtid_executed'), {
+    name: 'TargetError',
+    code: 'protocol',
+    message: 'gtid_executed: a GTID set of 1048577 characters; more than 1048576 are not compared',
+  });
+});
+
+type Interval = NonNullable<ReturnType<GtidSet['get']>>[number];
+
+/** The same set, and how often one of its intervals was looked at. */
+function counted(set: GtidSet): { readonly set: GtidSet; readonly looks: () => number } {
+  let looks = 0;
+  const watched = (intervals: readonly Interval[]): readonly Interval[] =>
+    new Proxy(intervals, {
+      get: (target, key, receiver) => {
+        if (typeof key === 'string' && /^\d+$/.test(key)) looks += 1;
+        return Reflect.get(target, key, receiver) as unknown;
+      },
+    });
+  return { set: new Map([...set].map(([source, intervals]) => [source, watched(intervals)])), looks: () => looks };
+}
+
+test('sets with many gaps are compared in one pass over the two', () => {
+  const gaps = 20_000;
+  const every = (first: number, step: number): GtidSet =>
+    parseGtidSet(`${a}:${Array.from({ length: gaps }, (_, i) => first + i * step).join(':')}`);
+  for (const [what, x, y] of [
+    ['alternating', every(1, 4), every(3, 4)],
+    ['one behind the other', every(1, 2), every(1 + 2 * gaps, 2)],
+    ['the other way round', every(1 + 2 * gaps, 2), every(1, 2)],
+    ['all of it in one', every(1, 2), parseGtidSet(`${a}:1-${4 * gaps}`)],
+    ['the same', every(1, 2), every(1, 2)],
+  ] as const) {
+    for (const [step, apply] of [
+      ['subtract', subtractGtids],
+      ['meet', gtidsMeet],
+    ] as const) {
+      const [one, two] = [counted(x), counted(y)];
+      apply(one.set, two.set);
+      // Each interval of one once, and each of the other once when it is passed and once for each of the first.
+      const looks = one.looks() + two.looks();
+      assert.ok(looks <= 4 * gaps, `${what}: ${step} looked ${looks} times at ${2 * gaps} intervals`);
+    }
+  }
 });

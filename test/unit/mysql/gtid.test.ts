@@ -273,3 +273,62 @@ test('the state of a server that is paired with none, has no GTIDs, or is down',
   assert.deepEqual(await state(fakeClient('9.7.4', answer('garbage'))), ['mysql_gtid_state{state="unknown"}']);
   assert.deepEqual(await state(new Error('down')), ['mysql_gtid_state{state="unknown"}']);
 });
+
+test('a set that is too long to be compared: unknown with its size, never a zero', async () => {
+  const run = runner(gtidCollector);
+  const { samples, error } = await run(fakeClient('9.7.4', answer(`${a}:1`.padEnd(1_048_577, ' '))), testCall());
+  assert.match(String(error), /mysql 192\.0\.2\.1:3306: gtid_executed: a GTID set of 1048577 characters/);
+  assert.deepEqual(statesOf(samples, 'mysql_gtid_state'), ['mysql_gtid_state{state="unknown"}']);
+  assert.equal(samples.size, 6, 'the states alone');
+  const position = '1-1-1'.padEnd(1_048_577, ' ');
+  const maria = [{ binlog_pos: '', binlog_state: position, slave_pos: '', id: '2' }];
+  const other = await run(fakeClient('10.11.6-MariaDB', { 'SELECT @@GLOBAL.gtid_binlog_pos': maria }), testCall());
+  assert.match(String(other.error), /gtid_binlog_state: a GTID set of 1048577 characters/);
+  assert.equal(other.samples.size, 6);
+});
+
+test('what was received is too long: whether purged transactions are lost is unknown, the rest is known', () => {
+  const source = as(mysql(a, 10, `${a}:1-100`, { purged: `${a}:1-50` }));
+  const [before, now] = [mysql(r, 0, `${a}:1-20`), mysql(r, 20, `${a}:1-20`)];
+  const received = channel(a, { columns: new Map([['retrieved_gtid_set', `${a}:21-45`.padEnd(1_048_577, ' ')]]) });
+  assert.deepEqual(seen([received], source, now, [before]), ['ok', 0, [80, undefined]]);
+  const found = compareGtids({ channels: [received], sources: source, now, earlier: [before], observedAtMs: 0 });
+  assert.deepEqual(found.channels[0]?.missingPurged, {
+    known: false,
+    why: 'Retrieved_Gtid_Set: a GTID set of 1048577 characters; more than 1048576 are not compared',
+  });
+  // nothing of what was purged is missing: what was received does not matter
+  assert.deepEqual(seen([received], source, mysql(r, 20, `${a}:1-60`), [before]), ['ok', 0, [40, 0]]);
+});
+
+test('between two sets the event loop has its turn', async () => {
+  let nowMs = 0;
+  const call = { ...testCall(), clock: { wallMs: () => 0, monoMs: () => (nowMs += 20) } };
+  for (const [client, sets] of [
+    [fakeClient('9.7.4', answer(`${a}:1`)), 2],
+    [
+      fakeClient('10.11.6-MariaDB', {
+        'SELECT @@GLOBAL.gtid_binlog_pos': [{ binlog_pos: '', binlog_state: '', slave_pos: '', id: '2' }],
+      }),
+      3,
+    ],
+  ] as const) {
+    let turns = 0;
+    let over = false;
+    const count = (): void => {
+      turns += 1;
+      if (!over) setImmediate(count);
+    };
+    setImmediate(count);
+    const { error } = await runner(gtidCollector)(client, call);
+    over = true;
+    assert.equal(error, undefined);
+    assert.ok(turns >= sets, `${turns} turns`);
+  }
+});
+
+test('MariaDB: as many errant origins as a position may hold', () => {
+  const state = Array.from({ length: 130_000 }, (_, server) => `0-${server + 10}-${server + 1000}`).join(',');
+  const found = seenMariadb({ pos: '0-1-100' }, { slave: '0-1-100', state: `0-1-100,${state}` });
+  assert.deepEqual(found.slice(0, 2), ['ok', 130_899]);
+});
