@@ -31,7 +31,9 @@ export const binlogCollector = collectorOf<MysqlClient>()({
   async collect({ client, emit, call, state }) {
     const askedAtMs = call.clock.wallMs();
     const askedAtMonoMs = call.clock.monoMs();
-    const read = await readBinlogsSparingly(client, state.read, call);
+    // A list that was read over another connection may be another server's.
+    const before = state.server?.of === client ? state.read : undefined;
+    const read = await readBinlogsSparingly(client, before, call);
     state.read = read;
     call.observed?.(read.listedAtMs);
     const server = await serverOf(client, state, call);
@@ -49,7 +51,7 @@ export const binlogCollector = collectorOf<MysqlClient>()({
     }
     emitFiles(emit, binlogs);
     emitRetention(emit, server);
-    emitGrowth(emit, state.watch, binlogs, call);
+    emitGrowth(emit, state.watch, { binlogs, server }, call);
   },
   unknown({ emit, call, why }) {
     call.board.publish(call.target, binlogsFact, unknown(why));
@@ -91,8 +93,13 @@ function emitRetention(emit: EmitBinlog, { retention: { seconds, bytes, isManage
   else emitRetentionState(emit, seconds === undefined && bytes === undefined ? 'unlimited' : 'limited');
 }
 
-function emitGrowth(emit: EmitBinlog, watch: BinlogWatch, binlogs: Binlogs, { clock }: CollectorCall): void {
-  const growth = watch.look(binlogs, { monoMs: clock.monoMs(), wallMs: clock.wallMs() });
+function emitGrowth(
+  emit: EmitBinlog,
+  watch: BinlogWatch,
+  { binlogs, server }: { readonly binlogs: Binlogs; readonly server: BinlogServer },
+  { clock }: CollectorCall,
+): void {
+  const growth = watch.look(binlogs, { monoMs: clock.monoMs(), wallMs: clock.wallMs() }, server);
   if (growth === undefined) {
     emitRetainedState(emit, 'unknown');
     return;

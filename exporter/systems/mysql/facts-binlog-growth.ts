@@ -1,6 +1,7 @@
 // How a binary log grows, and how far back it reaches, from looks at its list of files. Pure but for what it remembers.
 import { known, unknown, type Known } from '../../runtime/known.ts';
 import { OffsetHistory } from '../../runtime/offset-history.ts';
+import type { ServerIdentity } from './facts-binlog-server.ts';
 import {
   binlogNumber,
   bytesBetween,
@@ -29,16 +30,27 @@ const estimateAfterMs = 600_000;
  */
 export class BinlogWatch {
   #last: BinlogPosition | undefined;
+  #of = '';
   #written = 0;
   #history = new OffsetHistory();
   /** Begin of what the history tells of. */
   #since = { monoMs: 0, written: 0 };
 
-  /** Undefined for a server that writes no binary logs. */
-  look(binlogs: Binlogs, now: { readonly monoMs: number; readonly wallMs: number }): BinlogGrowth | undefined {
+  /**
+   * Undefined for a server that writes no binary logs. Another server under the same address (a failover) has another
+   * log: what is in its files was not written since the last look.
+   */
+  look(
+    binlogs: Binlogs,
+    now: { readonly monoMs: number; readonly wallMs: number },
+    server: ServerIdentity,
+  ): BinlogGrowth | undefined {
     const { current, files } = binlogs;
     const [oldest] = files;
     if (current === undefined || oldest === undefined) return undefined;
+    const of = `${server.serverId} ${server.serverUuid ?? ''}`;
+    if (of !== this.#of) this.#last = undefined;
+    this.#of = of;
     const exact = this.#last === undefined ? undefined : bytesBetween(binlogs, this.#last, current);
     if (exact !== undefined) this.#written += exact;
     else {

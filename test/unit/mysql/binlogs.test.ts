@@ -190,11 +190,21 @@ test('retention as each flavour and version has it', () => {
 
 /** A log as one stream of bytes that is cut into files. */
 function look(watch: BinlogWatch, seconds: number, ...files: readonly (readonly [string, number])[]): BinlogGrowth {
+  return lookAt(watch, seconds, 1, files);
+}
+
+function lookAt(
+  watch: BinlogWatch,
+  seconds: number,
+  serverId: number,
+  files: readonly (readonly [string, number])[],
+): BinlogGrowth {
   const found = filesOf(rows(...files));
   const newest = found.at(-1);
   assert.ok(newest);
   const logs: Binlogs = { files: found, current: at(newest.name, newest.sizeBytes) };
-  const growth = watch.look(logs, { monoMs: seconds * 1000, wallMs: seconds * 1000 });
+  const now = { monoMs: seconds * 1000, wallMs: seconds * 1000 };
+  const growth = watch.look(logs, now, { serverId, serverUuid: undefined });
   assert.ok(growth);
   return growth;
 }
@@ -216,6 +226,25 @@ test('bytes written: across rotations and purges; where the way cannot be follow
   // another base name: older files of that name may be from before
   assert.equal(written(['c.000001', 9000], ['c.000002', 20]), 2330 + 20);
   assert.equal(written(['c.000001', 9000], ['c.000002', 20]), 2350, 'nothing new');
+});
+
+test('another server under the same address: its log has not grown from the end of the other one', () => {
+  const watch = new BinlogWatch();
+  const log = (end: number): readonly (readonly [string, number])[] => [
+    ['b.000001', 1000],
+    ['b.000002', end],
+  ];
+  for (let s = 0; s <= 600; s += 60) lookAt(watch, s, 1, log(1000 + s));
+  assert.equal(lookAt(watch, 660, 1, log(1660)).writtenBytes, 660);
+  // It begins where the other one was first looked at, and its files reach further
+  const promoted = [['b.000001', 1000], ['b.000002', 5000], ['b.000003', 9000]] as const; // prettier-ignore
+  const found = lookAt(watch, 720, 2, promoted);
+  assert.equal(found.writtenBytes, 660, 'what it had is nothing new');
+  assert.equal(found.retainedSeconds.known, false);
+  assert.equal(found.estimatedSeconds.known, false);
+  const purged = lookAt(watch, 780, 2, [['b.000003', 9500]]);
+  assert.equal(purged.writtenBytes, 1160);
+  assert.equal(purged.retainedSeconds.known, false, 'its file was begun before it was watched');
 });
 
 test('how far back the log reaches: seen, or estimated and said so, or not known', () => {
