@@ -78,7 +78,9 @@ export function compareGtids({ channels, sources, now, earlier, observedAtMs }: 
   const before = worstOf(findings);
   // Without one of the sources all of its transactions would seem errant.
   if (before.state !== 'ok') return { ...before, channels: distances, errant: unknown(before.why) };
-  const { finding, errant } = errantGtids(readings, earlier, observedAtMs);
+  // A failover may have put another server under the same address.
+  const ofThis = earlier.filter((e) => e.serverId === now.serverId && e.serverUuid === now.serverUuid);
+  const { finding, errant } = errantGtids(readings, ofThis, observedAtMs);
   return { ...finding, channels: distances, errant };
 }
 

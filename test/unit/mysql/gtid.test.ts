@@ -67,6 +67,13 @@ test('MySQL: missing by the source that was read before, errant by the replica t
   assert.deepEqual(seen([channel(a)], source, mysql(r, 20, `${a}:1-100`), readings), ['ok', 1, [0, 0]]);
 });
 
+test('what another server had under the same address before is not errant on this one', () => {
+  const source = as(mysql(a, 10, `${a}:1-100`));
+  const failedOver = mysql('99999999-0000-0000-0000-000000000009', 0, `${a}:1-90,${r}:1-3`);
+  const found = seen([channel(a)], source, mysql(r, 20, `${a}:1-100`), [failedOver]);
+  assert.deepEqual(found, ['unknown', undefined, [0, 0]]);
+});
+
 test('MySQL: no number where the order of the readings is the wrong one', () => {
   const source = as(mysql(a, 10, `${a}:1-100`));
   const now = mysql(r, 20, `${a}:1-100`);
