@@ -1,5 +1,5 @@
 // Looks at each target once, as a scrape would, and tells people what a scrape only counts: why, and what mends it.
-import type { Call, CollectorCall } from './collector.ts';
+import type { Call, CollectorCall, Peers } from './collector.ts';
 import type { Inventory, Target } from './config/inventory.ts';
 import { placesOf } from './doctor/places.ts';
 import type { CollectorReport, TargetReport } from './doctor/report.ts';
@@ -56,10 +56,17 @@ export async function examineAll(inventory: Inventory, how: Examining): Promise<
     const again = opened.filter((_, i) => !isLate(first[i]));
     await pause(betweenMs, signal).catch(() => undefined);
     const places = placesOf(inventory);
+    // Both looks are over: nothing is awaited
+    const peersOf = (named: readonly string[] = []): Peers => ({
+      sources: named,
+      fact: (of, key) => facts.newest(of, key, { sinceMs: -Infinity, waitMs: 0, signal }),
+    });
     const second = new Map((await look(again, signal)).map((looks, i) => [again[i], looks]));
     return await Promise.all(
       opened.map((one, i) => {
-        const place = places.get(one.target.name);
+        const { name } = one.target;
+        const listed = places.get(name);
+        const place = listed && { ...listed, peers: peersOf(sources.get(name)) };
         return reportOf(one, second.get(one) ?? first[i] ?? [], { signal, clock, place });
       }),
     );

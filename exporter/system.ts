@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Background, Call, Collector, CollectorCall } from './collector.ts';
+import type { Background, Call, Collector, CollectorCall, Peers } from './collector.ts';
 import { authField, tlsField, type Auth, type Tls } from './fields.ts';
 import type { Finding } from './findings.ts';
 import type { Family, Families, OpenFamilies, Put } from './families.ts';
@@ -75,6 +75,8 @@ export interface Place {
   readonly isSource: boolean;
   /** CDC processes that read its binary log. */
   readonly readers: readonly string[];
+  /** What the others have found at the last look. */
+  readonly peers?: Peers;
 }
 
 interface SystemSpec<Client extends TargetClient, T extends z.ZodType> {

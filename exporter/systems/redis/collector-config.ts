@@ -1,5 +1,6 @@
 import { collectorOf } from '../../collector.ts';
 import { emitState, type Emit } from '../../families.ts';
+import { known } from '../../runtime/known.ts';
 import type { RedisClient } from './client.ts';
 import {
   checkConfig,
@@ -8,6 +9,7 @@ import {
   configStates,
   pingPeriodSeconds,
   readSettings,
+  redisPingPeriodFact,
   wantedOf,
   type ConfigState,
 } from './facts-config.ts';
@@ -32,7 +34,10 @@ export const replicationConfig = collectorOf<RedisClient>()({
     const { bytesPerSecond } = state.see(found, call.clock.monoMs(), call.clock.wallMs());
     const settings = await readSettings(client, call, found.server.version);
     const pingPeriod = pingPeriodSeconds(settings);
-    if (pingPeriod !== undefined) emit.pingPeriod(pingPeriod);
+    if (pingPeriod !== undefined) {
+      emit.pingPeriod(pingPeriod);
+      call.board.publish(call.target, redisPingPeriodFact, known(pingPeriod, call.clock.wallMs()));
+    }
     const rate = bytesPerSecond.known ? bytesPerSecond.value : undefined;
     const checks = checkConfig(found, settings, rate, wantedOf(config));
     for (const check of configChecks) {

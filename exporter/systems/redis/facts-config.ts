@@ -1,6 +1,7 @@
 // Settings of a server against what its replication needs. Only named parameters are read: the others hold passwords.
 import { z } from 'zod';
 import type { Call } from '../../collector.ts';
+import { factKey } from '../../facts.ts';
 import { durationMs } from '../../fields.ts';
 import { classOf, messageOf, TargetError } from '../../runtime/errors.ts';
 import type { RedisClient } from './client.ts';
@@ -156,6 +157,19 @@ function numberOf(settings: Settings, name: string): number | undefined {
 /** How often it writes a PING into the stream while nobody else writes: https://github.com/redis/redis/blob/7.0/redis.conf */
 export function pingPeriodSeconds(settings: Settings | NoSettings): number | undefined {
   return 'why' in settings ? undefined : numberOf(settings, 'repl-ping-replica-period');
+}
+
+/** Of a primary, for its replicas: which of their links is silent hangs on it. */
+export const redisPingPeriodFact = factKey<number>('redis.ping_period');
+
+/**
+ * A link that counts as up and has heard nothing for longer is silent: after three pings of the primaries that a replica may
+ * have, and not before 30 s. rules/redis.rules.yml (pipemedic:redis_silent_seconds) says the same in PromQL.
+ *
+ * @param pingPeriodsSeconds those that are known
+ */
+export function silentSecondsOf(pingPeriodsSeconds: readonly number[]): number {
+  return Math.max(30, 3 * Math.max(0, ...pingPeriodsSeconds));
 }
 
 const ofReplicas: ConfigFinding = { state: 'not_applicable', text: 'a matter of replicas' };

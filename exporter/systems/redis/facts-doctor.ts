@@ -1,6 +1,6 @@
 // What `doctor` says of a Redis: how it is, its settings, and what the user may not ask.
 import { access, constants } from 'node:fs/promises';
-import type { Call } from '../../collector.ts';
+import type { Call, Peers } from '../../collector.ts';
 import { clockFindingOf, type Finding } from '../../findings.ts';
 import { messageOf } from '../../runtime/errors.ts';
 import { grantOf } from './client-refusals.ts';
@@ -10,6 +10,8 @@ import {
   configChecks,
   configOptions,
   readSettings,
+  redisPingPeriodFact,
+  silentSecondsOf,
   wantedOf,
   type ConfigFinding,
   type ConfigWanted,
@@ -20,18 +22,22 @@ import { readUnlessSentinel, type RedisReplication } from './facts-replication.t
 /** The oldest version of which replies were seen. */
 const oldestSeen = 7;
 
-/** @param configWritten the options of replication_config, as written; false when it is switched off */
+/**
+ * @param configWritten the options of replication_config, as written; false when it is switched off
+ * @param peers what the primaries that it may have are known to do
+ */
 export async function examineRedis(
   client: RedisClient,
   call: Call,
   configWritten: unknown = {},
+  peers?: Peers,
 ): Promise<readonly Finding[]> {
   // Without INFO nothing is known but what the user lacks
   const found = await unlessRefused(readUnlessSentinel(client, call));
   if (found === undefined) return commandsOf(client);
   return [
     versionOf(found),
-    stateOf(found),
+    stateOf(found, await pingPeriodsOf(peers)),
     await clockOf(client, call),
     backlogOf(found),
     ...(configWritten === false
@@ -64,17 +70,28 @@ async function clockOf(client: RedisClient, call: Call): Promise<Finding> {
   return clockFindingOf(check, "the server's clock", { offsetMs, uncertaintyMs: (endedMs - begunMs) / 2 + 1 });
 }
 
-/** As the alert RedisReplicationLinkSilent, which waits for longer where the primary's pings are further apart. */
-const silentSeconds = 30;
+/** Of the primaries that the pipelines name for it, those that are known. */
+async function pingPeriodsOf(peers: Peers | undefined): Promise<readonly number[]> {
+  const sources = peers?.sources ?? [];
+  const found = await Promise.all(sources.map((name) => peers?.fact(name, redisPingPeriodFact, 0)));
+  return found.flatMap((fact) => (fact?.known === true ? [fact.value] : []));
+}
 
-function stateOf({ state, why, role, link, replicas }: RedisReplication): Finding {
+function stateOf(
+  { state, why, role, link, replicas }: RedisReplication,
+  pingPeriodsSeconds: readonly number[],
+): Finding {
   const check = 'redis_role';
   if (why !== undefined) return { check, ok: 'unknown', text: why };
   if (role === 'primary') return { check, ok: true, text: `a primary; replicas: ${String(replicas.length)}` };
   const of = link === undefined ? '' : ` of ${link.host}:${link.port}`;
   const ago = link?.lastIoSecondsAgo ?? 0;
-  if (state === 'replica_up' && ago > silentSeconds) {
-    const text = `a replica${of}: the link counts as up and has been silent for ${String(ago)} s, a primary sends a PING every 10 s unless its repl-ping-replica-period says otherwise`;
+  if (state === 'replica_up' && ago > silentSecondsOf(pingPeriodsSeconds)) {
+    const pings =
+      pingPeriodsSeconds.length > 0
+        ? `its primary sends a PING every ${String(Math.max(...pingPeriodsSeconds))} s`
+        : 'a primary sends a PING every 10 s unless its repl-ping-replica-period says otherwise, which is not known here';
+    const text = `a replica${of}: the link counts as up and has been silent for ${String(ago)} s; ${pings}`;
     return {
       check,
       ok: false,

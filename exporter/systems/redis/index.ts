@@ -27,8 +27,8 @@ export const redis = defineSystem({
   },
   up: redisUp,
   open: async (opening, call) => (await import('./client.ts')).openRedis(opening, call),
-  examine: async (client, call, { replication_config: written }) => [
-    ...(await (await import('./facts-doctor.ts')).examineRedis(client, call, written)),
+  examine: async (client, call, { replication_config: written }, place) => [
+    ...(await (await import('./facts-doctor.ts')).examineRedis(client, call, written, place?.peers)),
     ...(await (await import('./facts-doctor-group.ts')).examineGroup(client, call)),
   ],
   collectors: [
