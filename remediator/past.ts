@@ -25,9 +25,29 @@ export function keptOf(run: Pick<Run, 'policy'>): KeptOfRun {
 }
 
 /**
+ * Those of the same object within the target (a channel of a replica): what has happened to another one says nothing of
+ * this one. Runs of other actions stay: they may have no such part.
+ */
+export function ofObject(
+  runs: readonly Run[],
+  action: { readonly name: string; readonly objectLabels: Readonly<Record<string, string>> } | undefined,
+  params: Json,
+): readonly Run[] {
+  if (action === undefined) return runs;
+  const names = Object.keys(action.objectLabels);
+  return runs.filter((r) => r.action !== action.name || names.every((n) => namedIn(r.params, n) === namedIn(params, n)));
+}
+
+/** The default one is not named, or by an empty name. */
+function namedIn(params: Json, name: string): Json {
+  if (typeof params !== 'object' || params === null || Array.isArray(params)) return '';
+  return (params as Readonly<Record<string, Json>>)[name] ?? '';
+}
+
+/**
  * Repairs that did not hold: the end of each verified run that was followed by trouble within `relapseMs`. What follows is
  * the next run of the policy on the target, or the episode that is open now.
- * @param runs of the target, in any order
+ * @param runs of the target, and of the object that is open; in any order
  */
 export function relapsesOf(
   runs: readonly Run[],

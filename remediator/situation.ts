@@ -8,7 +8,7 @@ import { selfOf, type Sweeping } from './fitness.ts';
 import type { ApprovalView, Limits, LinkView, PlanInput, Policy } from './guard.ts';
 import type { Approval, Demotion, Episode, Json, Run } from './model.ts';
 import { limited } from './limited.ts';
-import { dueDemotion, lastFailedOf, relapsesOf } from './past.ts';
+import { dueDemotion, lastFailedOf, ofObject, relapsesOf } from './past.ts';
 import { chosenFor, isFor, lookMs, plannedOf, type Chosen, type Hashes } from './planned.ts';
 import { maintenanceNow, readSwitches, scopeOf, scopesOf } from './restraint.ts';
 import type { Settings } from './settings.ts';
@@ -74,7 +74,8 @@ export async function situationOf<W extends Surroundings>(
   const scopes = scopesOf(inventory, target);
   const fresh = (await store.episode(episode.id)) ?? episode;
   const isBroken = look?.alreadyFixed.is === 'allow';
-  const relapses = policy === undefined ? [] : relapsesOf(runs, policy, { episode: fresh, isBroken, nowMs });
+  const own = ofObject(runs, action, params);
+  const relapses = policy === undefined ? [] : relapsesOf(own, policy, { episode: fresh, isBroken, nowMs });
   const trust = await trustOf(store, policy, target, runs, relapses, nowMs);
   const input: PlanInput = {
     nowMs,
@@ -115,7 +116,7 @@ export async function situationOf<W extends Surroundings>(
       max: policy?.pace.maxRelapses ?? 0,
       windowMs: policy?.pace.windowMs ?? 0,
     },
-    lastFailed: lastFailedOf(runs, link?.action),
+    lastFailed: lastFailedOf(own, link?.action),
     approval: await approvalOf(store, { episodeId: episode.id, chosen, hashes, plan }, nowMs),
     alertFreshMs,
   };
