@@ -1,15 +1,14 @@
 // Which topics and groups are looked at, from the collector's options. Pure.
 import { z } from 'zod';
 import { messageOf } from '../../runtime/errors.ts';
+import { patternOf, type Pattern } from '../../runtime/pattern.ts';
 
-/** A regular expression that has to match the whole name. */
-const pattern = z.string().min(1).transform((text, context): RegExp => {
+/** A regular expression that has to match the whole name; ids of groups may hold line breaks. */
+const pattern = z.string().min(1).transform((text, context): Pattern => {
   try {
-    new RegExp(text); // by itself: `a)|(b` would be one in the parentheses, of which only the ends are bound
-    return new RegExp(`^(?:${text})$`, 's'); // ids of groups may hold line breaks
+    return patternOf(text);
   } catch (error) {
-    const why = messageOf(error).replace(/^Invalid regular expression: /, '');
-    context.addIssue({ code: 'custom', message: `a regular expression; this is none: ${why}` });
+    context.addIssue({ code: 'custom', message: `a regular expression; ${JSON.stringify(text)} is none: ${messageOf(error)}` });
     return z.NEVER;
   }
 }); // prettier-ignore
@@ -36,10 +35,10 @@ export interface Selection {
 export const everything: Selection = { topics: { exclude: [] }, groups: { exclude: [] } };
 
 export function isSelected({ include, exclude }: Names, name: string): boolean {
-  return (include?.some((p) => p.test(name)) ?? true) && !exclude.some((p) => p.test(name));
+  return (include?.some((p) => p.matches(name)) ?? true) && !exclude.some((p) => p.matches(name));
 }
 
 /** The patterns that match no name, as written. */
 export function idlePatterns({ include = [], exclude }: Names, found: readonly string[]): readonly string[] {
-  return [...include, ...exclude].filter((p) => !found.some((name) => p.test(name))).map((p) => p.source.slice(4, -2));
+  return [...include, ...exclude].filter((p) => !found.some((name) => p.matches(name))).map((p) => p.source);
 }
