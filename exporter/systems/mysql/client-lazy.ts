@@ -11,7 +11,7 @@ export interface LazyMysql {
 }
 
 /**
- * One connection, opened when first asked for and again after it broke; those who ask meanwhile share the attempt, with
+ * One connection, opened when first asked for and again once it cannot be used any more; those who ask meanwhile share the attempt, with
  * the deadline of who asked first.
  */
 export function lazyMysql(name: string, resolve: Opening<unknown>['resolve'], open = openMysql): LazyMysql {
@@ -19,6 +19,7 @@ export function lazyMysql(name: string, resolve: Opening<unknown>['resolve'], op
   let attempt: Promise<MysqlClient> | undefined;
   const reopen = async (call: Call): Promise<MysqlClient> => {
     if (client?.usable() === true) return client;
+    await client?.[Symbol.asyncDispose](); // its account may have got other privileges
     const { address, auth, tls } = resolve(name);
     client = await open({ address: mysqlAddress.parse(address), auth, tls }, call);
     return client;

@@ -3,11 +3,12 @@ import { createConnection } from 'mysql2';
 import type { Call } from '../../collector.ts';
 import type { Auth, Tls } from '../../fields.ts';
 import { until } from '../../runtime/deadline.ts';
-import { TargetError } from '../../runtime/errors.ts';
+import { classOf, TargetError } from '../../runtime/errors.ts';
 import { readSecret } from '../../runtime/secrets.ts';
 import type { TargetClient } from '../../system.ts';
 import { addressText, type MysqlAddress } from './address.ts';
 import { authPluginsFor, certificateName, sslOf } from './client-auth.ts';
+import { GrantWatch, ownGrants } from './client-grants.ts';
 import { guardConnection } from './client-guard.ts';
 import { connected, rowsOf, type Row } from './client-rows.ts';
 import { mysqlError } from './facts-errors.ts';
@@ -113,6 +114,29 @@ export async function openMysql(opening: MysqlOpening, call: Call): Promise<Mysq
     return answered(rowsOf(connection, sql, params), signal);
   };
 
+  const grants = new GrantWatch();
+  /** Its account has got other privileges: they come with another connection. */
+  let outdated = false;
+  const lookAtGrants = async ({ clock, signal }: Call): Promise<void> => {
+    if (outdated || !grants.isDue(clock.monoMs())) return;
+    try {
+      const rows = await run(ownGrants, [], signal);
+      outdated = grants.look(rows, clock.monoMs());
+    } catch {
+      // What went wrong with the connection is told by the next statement.
+    }
+  };
+  const query = async (sql: string, params: readonly (string | number)[], of: Call): Promise<readonly Row[]> => {
+    try {
+      const rows = await run(sql, params, of.signal);
+      if (sql === ownGrants) outdated ||= grants.look(rows, of.clock.monoMs());
+      return rows;
+    } catch (error) {
+      if (classOf(error) === 'denied') void lookAtGrants(of); // what was refused does not wait for it
+      throw error;
+    }
+  };
+
   try {
     await answered(connected(connection), call.signal);
     const [row] = await run(
@@ -132,11 +156,12 @@ export async function openMysql(opening: MysqlOpening, call: Call): Promise<Mysq
       account: String(row?.['account']),
       logBin: Number(row?.['log_bin']) === 1,
       at,
-      query: (sql, params, { signal }) => run(sql, params, signal),
-      ping: async ({ signal }) => {
-        await run('SELECT 1', [], signal);
+      query,
+      ping: async (of) => {
+        await run('SELECT 1', [], of.signal);
+        if (grants.isBegun) await lookAtGrants(of);
       },
-      usable: () => usable,
+      usable: () => usable && !outdated,
       [Symbol.asyncDispose]: () => {
         // COM_QUIT, so that the server does not count an aborted client; the socket is closed at once after it
         if (usable) connection.end(() => undefined);

@@ -2,6 +2,7 @@
 import type { Call } from '../../collector.ts';
 import { TargetError } from '../../runtime/errors.ts';
 import type { MysqlClient } from './client.ts';
+import { ownGrants } from './client-grants.ts';
 import { accountText } from './facts-errors.ts';
 import { atLeast } from './facts-version.ts';
 
@@ -115,12 +116,6 @@ function like(name: string, pattern: string): boolean {
   }
   return parts.slice(part).every(({ char, isWild }) => isWild && char === '%');
 }
-
-/**
- * Without FOR it shows what the roles in use give as well. FOR CURRENT_USER() does not on MariaDB (seen on 10.11; on
- * MySQL 9.7 both do).
- */
-const ownGrants = 'SHOW GRANTS';
 
 const own = new WeakMap<MysqlClient, Promise<Grants>>(); // a change of global grants reaches new connections only
 
