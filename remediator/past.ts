@@ -35,7 +35,9 @@ export function ofObject(
 ): readonly Run[] {
   if (action === undefined) return runs;
   const names = Object.keys(action.objectLabels);
-  return runs.filter((r) => r.action !== action.name || names.every((n) => namedIn(r.params, n) === namedIn(params, n)));
+  return runs.filter(
+    (r) => r.action !== action.name || names.every((n) => namedIn(r.params, n) === namedIn(params, n)),
+  );
 }
 
 /** The default one is not named, or by an empty name. */

@@ -72,7 +72,11 @@ export async function approvalFault(db: Tx, claim: Claim, t: number): Promise<st
 
 /** @returns whether it was there to be used: exactly once, also when two claim with it */
 export async function useApproval(db: Tx, claim: Claim, t: number): Promise<boolean> {
-  if (claim.approval === undefined) return true;
+  if (claim.approval === undefined) {
+    // What was asked for is done now without an answer: neither question nor yes stays over for another repair.
+    await db.run(`UPDATE approval SET state = 'void', open_key = NULL WHERE open_key = ?`, keyOf(claim));
+    return true;
+  }
   const { id, policyHash, evidenceHash, paramsHash, planHash } = claim.approval;
   const used = await db.run(
     `UPDATE approval SET state = 'used', used_by_run = ?, open_key = NULL
