@@ -185,7 +185,10 @@ function errantGtids(
   if (replica === undefined) return no('unknown', 'the replica was not read before its source yet');
   if (replica.gtids.flavour === 'mysql') {
     const theirs = sources.flatMap(({ gtids }) => (gtids.flavour === 'mysql' ? [gtids.executed, gtids.owned] : []));
-    return { finding: ok, errant: known(countGtids(theirs.reduce(subtractGtids, replica.gtids.executed)), observedAtMs) };
+    return {
+      finding: ok,
+      errant: known(countGtids(theirs.reduce(subtractGtids, replica.gtids.executed)), observedAtMs),
+    };
   }
   const theirs = sources.flatMap(({ gtids }) => (gtids.flavour === 'mariadb' ? [gtids] : []));
   const count = mariadbErrant(theirs, replica.gtids, replica.serverId);
