@@ -17,12 +17,22 @@ export class Connection {
   #client: TargetClient | undefined;
   #silence: unknown;
   #ending: Promise<void> = Promise.resolve();
+  #predecessor: Promise<void> | undefined;
 
   /** @param after what must have ended before the first attempt: the same target's connection before a reload */
   constructor(bound: BoundTarget, log: Log, after?: Promise<void>) {
     this.#bound = bound;
     this.#log = log;
-    if (after !== undefined) this.#awaitEnd(after);
+    if (after === undefined) return;
+    this.#awaitEnd(after);
+    this.#predecessor = after.then(() => {
+      this.#predecessor = undefined;
+    });
+  }
+
+  /** The same target's connection before a reload, until it has ended: what it is still doing says nothing of this one. */
+  get predecessor(): Promise<void> | undefined {
+    return this.#predecessor;
   }
 
   /** Why the client that `ready` gave has not answered; only ever set for one that collects while its target is down. */

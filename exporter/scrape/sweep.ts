@@ -40,7 +40,8 @@ export class Sweep {
   /** Facts of the collectors that have ended well, for those of the same target that end later. */
   readonly #board = new FactBoard();
   #answered = false;
-  #isQueued = false;
+  /** Why the target has not been asked yet. */
+  #waitsFor: Failure | undefined;
   #collecting = false;
   #unreached: Failure | undefined;
   #down: Failure | undefined;
@@ -120,7 +121,7 @@ export class Sweep {
 
   /** What is known now; a part that has not ended, or was not run, counts as late. */
   look(only?: ReadonlySet<string>): { readonly down: Failure | undefined; readonly outcomes: readonly Outcome[] } {
-    const late = this.#isQueued ? queued : ({ class: 'deadline', why: `no answer in time` } as const);
+    const late = this.#waitsFor ?? ({ class: 'deadline', why: `no answer in time` } as const);
     const down = this.#answered ? undefined : (this.#down ?? late);
     const outcomes = chosenOf(this.#parts.bound, only).map(
       (collector) =>
@@ -131,14 +132,26 @@ export class Sweep {
   }
 
   async #run(): Promise<void> {
-    const { gate, resting } = this.#parts;
+    const { gate, resting, connection } = this.#parts;
     if (resting !== undefined) {
       this.#fail(resting);
       return;
     }
-    this.#isQueued = true;
-    const turn = await gate.enter(this.startedAtMs + this.#budgetMs, this.#abort.signal);
-    this.#isQueued = false;
+    const { signal } = this.#abort;
+    const { predecessor } = connection;
+    if (predecessor !== undefined) {
+      this.#waitsFor = replacing;
+      await until(signal, 'waiting for the end of the same target before the reload', predecessor).catch(
+        () => undefined,
+      );
+      if (signal.aborted) {
+        this.#fail(replacing);
+        return;
+      }
+    }
+    this.#waitsFor = queued;
+    const turn = await gate.enter(this.startedAtMs + this.#budgetMs, signal);
+    this.#waitsFor = undefined;
     if (turn === undefined) this.#fail(queued);
     else await this.#sweep().finally(turn.end);
   }
@@ -265,6 +278,12 @@ export class Sweep {
 const queued: Failure = {
   class: 'queue',
   why: 'not asked: too many other targets were before it until the time was over (--max-sweeps)',
+};
+
+/** What it was before the reload may hang; what it is now was not asked. */
+const replacing: Failure = {
+  class: 'queue',
+  why: 'not asked yet: the sweep of what it was before the reload has not ended',
 };
 
 function chosenOf({ collectors }: BoundTarget, only: ReadonlySet<string> | undefined): readonly BoundCollector[] {

@@ -7,9 +7,13 @@ import { test, type TestContext } from 'node:test';
 import { waitFor } from '../../../deploy/lab/ready.ts';
 import type { CollectorCall } from '../../../exporter/collector.ts';
 import { loadInventory } from '../../../exporter/config/loader.ts';
+import { inventoryOf, type Inventory } from '../../../exporter/config/inventory.ts';
 import { systemClock } from '../../../exporter/runtime/clock.ts';
+import { until } from '../../../exporter/runtime/deadline.ts';
 import { createLog } from '../../../exporter/runtime/log.ts';
 import { defaultDeadline } from '../../../exporter/scrape/deadline.ts';
+import { join as joined } from '../../../exporter/scrape/exposition.ts';
+import { defaultLimits } from '../../../exporter/scrape/limits.ts';
 import { Rounds } from '../../../exporter/scrape/rounds.ts';
 import { serve } from '../../../exporter/serve.ts';
 import { parseExposition, valueOf } from '../../support/exposition-parser.ts';
@@ -244,5 +248,26 @@ test('what a target says after it was taken away is known to nobody', async () =
   await waitFor(() => slow.script.connections === 0, { what: 'what is gone to end' });
   await rounds.probe('next', 60_000);
   assert.equal(known, false);
+  await rounds.close();
+});
+
+test('a target that was changed while the server that it was hangs is not asked yet, which is not down', async () => {
+  const hung = script({ open: (call) => until(call.signal, 'open', new Promise<void>(() => undefined)) });
+  const systems = [fakeSystem({ hung, well: script() })];
+  const of = (id: string): Inventory =>
+    inventoryOf({ targets: [{ name: 'a', kind: 'fake', address: { id } }] }, 'test.yml', systems);
+  const limits = { ...defaultLimits, leastSweepMs: 50 };
+  const rounds = new Rounds(of('hung'), { ...roundsDeps(), limits });
+  const scrape = async (budgetMs: number): Promise<Samples> =>
+    parseExposition((await joined(await rounds.scrape(budgetMs), 'text', systemClock)).toString());
+  const before = scrape(1000);
+  rounds.replace(of('well'));
+  const meanwhile = await scrape(200);
+  assert.equal(upOf(meanwhile, 'a'), undefined);
+  assert.equal(valueOf(meanwhile, 'fake_up', { target: 'a' }), undefined);
+  assert.equal(valueOf(meanwhile, 'pipemedic_target_error_info', { target: 'a', class: 'queue' }), 1);
+  assert.equal(valueOf(meanwhile, 'pipemedic_target_backoff_seconds', { target: 'a' }), 0);
+  assert.equal(upOf(await before, 'a'), 0);
+  assert.equal(upOf(await scrape(1000), 'a'), 1);
   await rounds.close();
 });
