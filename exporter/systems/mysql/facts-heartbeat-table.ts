@@ -1,6 +1,7 @@
 // The table in which pt-heartbeat, or anything else, writes the time on the source once a second.
 // https://docs.percona.com/percona-toolkit/pt-heartbeat.html
 import type { Call } from '../../collector.ts';
+import { TargetError } from '../../runtime/errors.ts';
 import { known, unknown, type Known } from '../../runtime/known.ts';
 import type { MysqlClient, Row } from './client.ts';
 import { withGrant } from './facts-errors.ts';
@@ -24,26 +25,36 @@ export interface Heartbeat {
   readonly storedSeconds: Known<number>;
 }
 
-/** A table of more servers than this is something else. */
+/**
+ * A table of more servers than this is something else, or keeps what was written before. The newest rows of it would cost
+ * a sort of the whole table at each scrape, and any others tell a lag that is none.
+ */
 const rowsAtMost = 1000;
 
 /**
  * One statement, so that the row and the clock are of one moment.
  *
  * Grant: SELECT on the table.
+ *
+ * @throws TargetError `unsupported` when there are more rows than are read
  */
 export async function readHeartbeats(
   client: MysqlClient,
   options: HeartbeatTable,
   call: Call,
 ): Promise<readonly Heartbeat[]> {
-  try {
-    const rows = await client.query(heartbeatStatement(options), options.serverIds ?? [], call);
-    return rows.map((row) => heartbeatOf(row, call.clock.wallMs()));
-  } catch (error) {
+  const rows = await client.query(heartbeatStatement(options), options.serverIds ?? [], call).catch((error: unknown) => {
     throw withGrant(error, client.account, 'SELECT', tableText(options));
+  });
+  if (rows.length > rowsAtMost) {
+    const where = `mysql ${client.at}: ${tableText(options)} has more than ${rowsAtMost} rows`;
+    throw new TargetError('unsupported', `${where}${options.serverIds === undefined ? tooMany : ofTheServer}`);
   }
+  return rows.map((row) => heartbeatOf(row, call.clock.wallMs()));
 }
+
+const tooMany = '; name the servers that write it as server_id in the options of heartbeat, and keep one row for each';
+const ofTheServer = ' of server_id; keep one row for each server (a unique key on server_id)';
 
 /**
  * Our sessions are in UTC. What was written in the server's own time zone is taken back with it; in the hour that a time
@@ -55,7 +66,7 @@ export function heartbeatStatement(options: HeartbeatTable): string {
   const stored = options.utc ? ts : `CONVERT_TZ(${ts}, @@GLOBAL.time_zone, '+00:00')`;
   const only =
     options.serverIds === undefined ? '' : ` WHERE server_id IN (${options.serverIds.map(() => '?').join(', ')})`;
-  return `SELECT server_id, UNIX_TIMESTAMP(${stored}) AS stored_at, UNIX_TIMESTAMP(NOW(6)) AS now_at FROM ${tableText(options)}${only} LIMIT ${rowsAtMost}`;
+  return `SELECT server_id, UNIX_TIMESTAMP(${stored}) AS stored_at, UNIX_TIMESTAMP(NOW(6)) AS now_at FROM ${tableText(options)}${only} LIMIT ${rowsAtMost + 1}`;
 }
 
 function tableText({ database, table }: HeartbeatTable): string {

@@ -99,11 +99,32 @@ test('the statement: one for row and clock, quoted names, the time zone of whoev
   const options = { database: 'heart`beat', table: 'h', utc: true, serverIds: undefined };
   assert.equal(
     heartbeatStatement(options),
-    'SELECT server_id, UNIX_TIMESTAMP(CAST(ts AS DATETIME(6))) AS stored_at, UNIX_TIMESTAMP(NOW(6)) AS now_at FROM `heart``beat`.`h` LIMIT 1000',
+    'SELECT server_id, UNIX_TIMESTAMP(CAST(ts AS DATETIME(6))) AS stored_at, UNIX_TIMESTAMP(NOW(6)) AS now_at FROM `heart``beat`.`h` LIMIT 1001',
   );
   const local = heartbeatStatement({ ...options, utc: false, serverIds: [1, 2] });
   assert.match(local, /CONVERT_TZ\(CAST\(ts AS DATETIME\(6\)\), @@GLOBAL\.time_zone, '\+00:00'\)/);
   assert.match(local, /WHERE server_id IN \(\?, \?\) LIMIT/);
+});
+
+test('a table of more rows than are read: no lag of some of them, but an error that says what to do', async () => {
+  const rows = (count: number): Row[] => Array.from({ length: count }, (_, i) => row(i + 1, '1700000008.500000'));
+  const most = await collect(rows(1000));
+  assert.equal(most.error, undefined);
+  assert.equal(lagOf(most.samples), 2);
+  for (const [config, why] of [
+    [{}, /`heartbeat`\.`heartbeat` has more than 1000 rows; name the servers that write it as server_id/],
+    [{ server_id: 1 }, /has more than 1000 rows of server_id; keep one row for each server/],
+  ] as const) {
+    const { samples, error } = await collect(rows(1001), config);
+    assert.ok(error instanceof TargetError);
+    assert.equal(error.code, 'unsupported');
+    assert.match(error.message, why);
+    const asked = 'server_id' in config ? '1' : '';
+    assert.deepEqual(statesOf(samples, 'mysql_heartbeat_state'), [
+      `mysql_heartbeat_state{server_id="${asked}",state="unknown"}`,
+    ]);
+    assert.equal(samples.size, 5, 'the states alone');
+  }
 });
 
 test('a missing grant is told; without that for the status the rows are served all the same', async () => {
