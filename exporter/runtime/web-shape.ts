@@ -29,8 +29,8 @@ export function bringsBody({ headers }: IncomingMessage): boolean {
 /** @returns what is wrong with the request line or the Host header */
 function shapeFault({ url = '', rawHeaders, headers }: IncomingMessage): string | undefined {
   if (!url.startsWith('/')) return 'a path is wanted: this is no proxy';
-  // A fragment never leaves a browser, a backslash is a slash to some readers.
-  if (/[#\\]/.test(url)) return 'the path has a character that is not allowed there';
+  // A fragment never leaves a browser, a backslash is a slash to some readers, also one that is written as %5c.
+  if (/[#\\]|^[^?]*%5c/i.test(url)) return 'the path has a character that is not allowed there';
   const hosts = rawHeaders.filter((name, i) => i % 2 === 0 && name.toLowerCase() === 'host');
   if (hosts.length > 1) return 'one Host header is wanted';
   if (!hostAndPort.test(headers.host ?? '')) return 'the Host header is no HOST:PORT';

@@ -85,6 +85,7 @@ function pathTricks(path: string): readonly string[] {
     `/./${path.slice(1)}${tail}`,
     `${path};x=1`,
     `/\\${path.slice(1)}`,
+    `/%5c${path.slice(1)}`,
     `/%2f${path.slice(1)}`,
     '/..%2f..%2fetc/passwd',
     '/../../../../etc/passwd',
