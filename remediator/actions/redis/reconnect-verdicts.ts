@@ -4,6 +4,7 @@ import { nextSyncOf } from '../../../exporter/systems/redis/facts-replication-to
 import { allow, deny, unsure, type Verdict } from '../../guard.ts';
 import type { Look } from '../../action.ts';
 import { isAddress } from './clients.ts';
+import { isServed, ownEntries } from './entries.ts';
 import type { PairFacts } from './facts.ts';
 import { failover, minReplicas, primaryData, reachable, roles, type Pair } from './verdicts.ts';
 import type { GoodMark } from './marks.ts';
@@ -100,13 +101,13 @@ export function observersOf(
   const byReplica = !replica.known ? 'unknown' : up && ago !== undefined && ago < silentSeconds ? 'healthy' : 'broken';
   return [
     { by: 'replica', says: byReplica },
-    { by: 'primary', says: replica.known && primary.known ? primarySays({ replica: replica.value, primary: primary.value }, silentSeconds) : 'unknown' }, // prettier-ignore
+    { by: 'primary', says: replica.known && primary.known ? primarySays({ replica: replica.value, primary: primary.value }, facts.link, silentSeconds) : 'unknown' }, // prettier-ignore
   ];
 }
 
-function primarySays({ replica, primary }: Pair, silentSeconds: number): 'broken' | 'healthy' {
-  if (primary.offset > (replica.link?.offset ?? 0)) return 'broken';
-  const port = String(replica.server.port);
-  const seen = primary.replicas.filter((r) => r.port === port && r.state === 'online');
-  return seen.some((r) => (r.ackAgeSeconds ?? Infinity) < silentSeconds) ? 'healthy' : 'broken';
+function primarySays(pair: Pair, link: PairFacts['link'], silentSeconds: number): 'broken' | 'healthy' | 'unknown' {
+  if (pair.primary.offset > (pair.replica.link?.offset ?? 0)) return 'broken';
+  const { entries, isSure } = ownEntries(pair, link);
+  if (!entries.some((r) => isServed(r, silentSeconds))) return 'broken';
+  return isSure ? 'healthy' : 'unknown';
 }

@@ -1,5 +1,7 @@
 // Who sees that a replica needs a full copy: the replica by its own numbers, its primary by its own. Pure.
+import type { RedisReplicaSeen } from '../../../exporter/systems/redis/facts-replication-replicas.ts';
 import type { Look } from '../../action.ts';
+import { isServed, ownEntries } from './entries.ts';
 import type { PairFacts } from './facts.ts';
 import { observersOf } from './reconnect-verdicts.ts';
 import type { Pair } from './verdicts.ts';
@@ -19,6 +21,7 @@ export function resyncObservers(
   if (state === 'by_alert') return {};
   if (!replica.known || !primary.known) return { observers: [] };
   const pair: Pair = { replica: replica.value, primary: primary.value };
+  const { entries } = ownEntries(pair, facts.link);
   switch (state) {
     case 'full_only':
       return { observers: observersOf(facts, { silentSeconds }) };
@@ -26,7 +29,7 @@ export function resyncObservers(
       return {
         observers: [
           { by: 'replica', says: 'broken' },
-          { by: 'primary', says: servedBy(pair, silentSeconds) ? 'healthy' : 'broken' },
+          { by: 'primary', says: entries.some((r) => isServed(r, silentSeconds)) ? 'healthy' : 'broken' },
         ],
       };
     case 'keys_differ':
@@ -34,7 +37,8 @@ export function resyncObservers(
         observers: [
           { by: 'replica', says: 'broken' },
           // What is still on its way would make a difference too: it must have said lately how far it is, and be there.
-          { by: 'primary', says: servedBy(pair, silentSeconds) && isCaughtUp(pair) ? 'broken' : 'unknown' },
+          // Where it may be any of several, all of them.
+          { by: 'primary', says: isEach(entries, (r) => isServed(r, silentSeconds) && isCaughtUp(pair, r)) ? 'broken' : 'unknown' }, // prettier-ignore
         ],
       };
     default:
@@ -42,16 +46,14 @@ export function resyncObservers(
   }
 }
 
-function entryOf({ replica, primary }: Pair) {
-  return primary.replicas.find((r) => r.port === String(replica.server.port) && r.state === 'online');
-}
-
-function servedBy(pair: Pair, silentSeconds: number): boolean {
-  return (entryOf(pair)?.ackAgeSeconds ?? Infinity) < silentSeconds;
+/** Of each address, by any of its connections: one that hangs stays listed for a while. */
+function isEach(entries: readonly RedisReplicaSeen[], holds: (entry: RedisReplicaSeen) => boolean): boolean {
+  const addresses = [...new Set(entries.map((r) => r.ip))];
+  return addresses.length > 0 && addresses.every((ip) => entries.some((r) => r.ip === ip && holds(r)));
 }
 
 /** Replicas acknowledge once a second: what a busy primary writes meanwhile is no backlog. */
 const onTheWayBytes = 1024 * 1024;
-function isCaughtUp(pair: Pair): boolean {
-  return pair.primary.offset - (entryOf(pair)?.offset ?? 0) <= onTheWayBytes;
+function isCaughtUp({ primary }: Pair, { offset }: RedisReplicaSeen): boolean {
+  return primary.offset - offset <= onTheWayBytes;
 }

@@ -267,6 +267,18 @@ test('symptom and its observers: silent, healthy, down', () => {
   assert.deepEqual(says({ primary: idle }), ['broken', 'healthy']);
   assert.deepEqual(says({ primary: { ...idle, slave0: undefined } }), ['broken', 'broken']);
   assert.deepEqual(says({ facts: { primary: unknown('gone') } }), ['broken', 'unknown']);
+  // Replicas on hosts of their own have one port all the same: the other one is not it
+  const well = 'ip=10.0.0.3,port=6380,state=online,offset=10000,lag=0';
+  const silent = 'ip=10.0.0.2,port=6380,state=online,offset=10000,lag=30';
+  const ofTwo = (first: string, second: string): string[] =>
+    says({ primary: { ...idle, slave0: first, slave1: second } });
+  assert.deepEqual(ofTwo(well, silent), ['broken', 'broken']);
+  assert.deepEqual(ofTwo(silent.replace('lag=30', 'lag=1'), well.replace('lag=0', 'lag=40')), ['broken', 'healthy']);
+  // Behind a translation of addresses nobody can tell which of them it is
+  assert.deepEqual(ofTwo(well.replace('10.0.0.3', '10.9.9.1'), silent.replace('10.0.0.2', '10.9.9.2')), [
+    'broken',
+    'unknown',
+  ]);
 });
 
 test('a difference: seen in the numbers, told by the alert, or a copy that is the only way', () => {
@@ -296,6 +308,16 @@ test('who sees that a full copy is wanted: both sides, each by its own numbers',
   assert.equal(says(differs), 'broken unknown', 'the primary has not heard of it for 30 s');
   const behind = { ...served, master_repl_offset: 11_000_000 };
   assert.equal(says({ ...differs, primary: behind }), 'broken unknown', 'what differs may be on its way');
+  const lagging = 'ip=10.0.0.2,port=6380,state=online,offset=10000,lag=1';
+  const caughtUp = 'ip=10.0.0.3,port=6380,state=online,offset=11000000,lag=0';
+  const busy = { slave0: caughtUp, slave1: lagging, master_repl_offset: 11_000_000 };
+  assert.equal(says({ ...differs, primary: busy }), 'broken unknown', 'another replica of that port has caught up');
+  const hangs = 'ip=10.0.0.2,port=6380,state=online,offset=900,lag=50';
+  assert.equal(
+    says({ ...differs, primary: { slave0: hangs, slave1: served.slave0 } }),
+    'broken broken',
+    'one of before',
+  );
   assert.equal(says({ replica: { master_replid: other } }), 'broken broken', 'silent on both sides');
   assert.equal(says({ replica: { role: 'master' }, primary: served }), 'broken healthy');
   assert.equal(says({ replica: { role: 'master' } }), 'broken broken');
