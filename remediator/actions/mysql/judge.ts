@@ -17,16 +17,24 @@ export interface ThreadLimits {
   readonly resumeCleanStopSeconds: number | undefined;
 }
 
-/** Which channel is meant, by name and exactly; without a name the only one, or the default one, as an alert names it. */
+/**
+ * Which channel is meant, by name and exactly; without a name the only one, or the default one, as an alert names it.
+ * @param ofOther the name that the other flavour would have: of several it is a sign that the default one is not meant
+ */
 export function chooseChannel(
   channels: readonly WatchedChannel[],
   wanted: string | undefined,
+  ofOther?: string,
 ): WatchedChannel | Verdict {
   const names = channels.map((c) => c.name);
   if (channels.length === 0) return deny('no_replica', 'it replicates from nobody');
   if (wanted !== undefined && wanted !== '') {
     const found = channels.find((c) => c.name === wanted);
     return found ?? deny('no_such_channel', 'the server lists no channel or connection of that name', { names });
+  }
+  if (channels.length > 1 && ofOther !== undefined && ofOther !== '') {
+    const because = `${ofOther} is named as the other flavour names it (channel of MySQL, connection of MariaDB), and it has ${channels.length}`;
+    return deny('ambiguous_channel', because, { names, named: ofOther });
   }
   const [only] = channels;
   const found = channels.length === 1 ? only : channels.find((c) => c.name === '');

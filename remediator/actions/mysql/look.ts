@@ -52,8 +52,11 @@ export async function lookAt(
 export function judge(facts: RestartFacts, params: LookParams, wallMs: number): Look<Before> {
   const { replica } = facts;
   if (!replica.known) return blind(unsure('replica_unknown', replica.why), facts);
-  const wanted = replica.value.server.flavour === 'mariadb' ? params.connection : params.channel;
-  const chosen = chooseChannel(replica.value.channels, wanted);
+  const [wanted, ofOther] =
+    replica.value.server.flavour === 'mariadb'
+      ? [params.connection, params.channel]
+      : [params.channel, params.connection];
+  const chosen = chooseChannel(replica.value.channels, wanted, ofOther);
   if ('code' in chosen) return blind(chosen, facts);
   const { channel } = chosen;
   const thread = chooseThread(channel, params.thread);

@@ -246,6 +246,11 @@ const cases: readonly (readonly [name: string, given: Given, against: readonly s
     ['deny ambiguous_channel'],
   ],
   ['MySQL’s label on MariaDB names nothing', { channels: [watched(stuck)], params: { channel: 'east' } }, []],
+  [
+    'of two connections, one named as MySQL would: the default one is not meant by that',
+    { channels: [watched(stuck), watched({ ...stuck, Connection_name: 'east' })], params: { channel: 'east' } },
+    ['deny ambiguous_channel'],
+  ],
 ];
 
 for (const [name, given, against] of cases) {
