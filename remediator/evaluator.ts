@@ -1,28 +1,21 @@
-// Open episodes, one at a time: look at the facts, ask the guards, keep the decision, tell people, or begin a run.
-import { randomUUID } from 'node:crypto';
+// One open episode: look at the facts, ask the guards, keep the decision, tell people, or begin a run. When: rounds.ts.
+import { until } from '../exporter/runtime/deadline.ts';
 import { messageOf } from '../exporter/runtime/errors.ts';
 import type { Log } from '../exporter/runtime/log.ts';
 import { asJson, hashOf } from './canonical.ts';
-import { writable, type Sweeping } from './fitness.ts';
+import { claimRun } from './claim-run.ts';
+import type { Sweeping } from './fitness.ts';
 import type { Guard } from './guard.ts';
-import { modeOf } from './guards/mode.ts';
-import { inLanes } from './lanes.ts';
 import type { Approval, Decision, Episode, GuardResult } from './model.ts';
 import { plan, type Plan } from './planner.ts';
-import { pipelinesOf, whyHeldBack } from './restraint.ts';
-import { createRunner, planHash, type Runner } from './runner.ts';
-import { leaseTtlMs } from './runner/lease.ts';
+import { lookMs } from './planned.ts';
+import { whyHeldBack } from './restraint.ts';
+import { createRounds, takenMs } from './rounds.ts';
+import { createRunner, type Runner } from './runner.ts';
 import type { Settings } from './settings.ts';
 import { stillAsked, type StillAsked } from './still-asked.ts';
 import type { Store } from './store/store.ts';
-import {
-  alertFreshMs,
-  budgetsOf,
-  situationOf,
-  type Situation,
-  type SituationDeps,
-  type Surroundings,
-} from './situation.ts';
+import { alertFreshMs, situationOf, type Situation, type SituationDeps, type Surroundings } from './situation.ts';
 import { judgeStorm } from './storm-watch.ts';
 import { Symptoms } from './symptoms.ts';
 import { Telling, tellFailure } from './telling.ts';
@@ -42,7 +35,9 @@ export interface EvaluatorDeps<W extends Surroundings> extends SituationDeps<W> 
 }
 
 export interface Evaluator {
-  /** Evaluates what is due; a call while one is under way does nothing. */
+  /** Begins to evaluate what is due, each target apart from the others; a call while one is under way does nothing. */
+  readonly begin: () => Promise<void>;
+  /** The same, and waits until what it has begun is done. */
   readonly tick: () => Promise<void>;
   /** At start: takes up the runs that were left open, and makes every open episode due. */
   readonly resume: () => Promise<void>;
@@ -54,16 +49,13 @@ export interface Evaluator {
 
 const undecidedMs = 15_000;
 const refusedMs = 60_000;
-/** Targets that are looked at side by side: one that does not answer takes its time of some 15 s. */
-const lanes = 4;
+/** Model 4: what was seen before the program was held up for long is no ground to decide on. */
+const tooOldMs = 2 * lookMs;
 
 export function createEvaluator<W extends Surroundings>(deps: EvaluatorDeps<W>): Evaluator {
   const { store, clock, log, actions, world } = deps;
   const symptoms = new Symptoms(deps.symptomMs ?? 3_000, clock.monoMs);
   const telling = new Telling(deps);
-  const startedMs = clock.nowMs();
-  let sweeps = 0;
-  let ticking = false;
   let draining = false;
 
   const runner: Runner = createRunner({
@@ -93,14 +85,14 @@ export function createEvaluator<W extends Surroundings>(deps: EvaluatorDeps<W>):
 
   const evaluate = async (episode: Episode, sweeping: Sweeping): Promise<void> => {
     // taken by this evaluation: should it die, the episode is due again then
-    const takenMs = clock.nowMs() + undecidedMs;
-    if (!(await store.scheduleEval(episode.id, episode.nextEvalMs, takenMs))) return;
+    const takenUntilMs = clock.nowMs() + takenMs;
+    if (!(await store.scheduleEval(episode.id, episode.nextEvalMs, takenUntilMs))) return;
     const own = (await store.activeRuns()).find((r) => r.episodeId === episode.id);
     if (own !== undefined) return; // its run speaks for it
     let nextMs: number;
     try {
       await tellFailure(deps, episode);
-      const situation = await situationOf(deps, episode, symptoms, sweeping);
+      const situation = await lookAt(episode, sweeping);
       await keepDemotion(situation);
       nextMs = await decide(episode, situation);
     } catch (error) {
@@ -108,7 +100,15 @@ export function createEvaluator<W extends Surroundings>(deps: EvaluatorDeps<W>):
       await recordFault(episode, error);
       nextMs = undecidedMs;
     }
-    await store.scheduleEval(episode.id, takenMs, clock.nowMs() + nextMs);
+    await store.scheduleEval(episode.id, takenUntilMs, clock.nowMs() + nextMs);
+  };
+
+  const lookAt = async (episode: Episode, sweeping: Sweeping): Promise<Situation> => {
+    const beganMs = clock.monoMs();
+    const situation = await situationOf(deps, episode, symptoms, sweeping);
+    const tookMs = clock.monoMs() - beganMs;
+    if (tookMs > tooOldMs) throw new Error(`the look took ${Math.round(tookMs / 1000)} s: too old to decide on`);
+    return situation;
   };
 
   const decide = async (episode: Episode, situation: Situation): Promise<number> => {
@@ -177,44 +177,9 @@ export function createEvaluator<W extends Surroundings>(deps: EvaluatorDeps<W>):
   };
 
   const act = async (situation: Situation, decision: Decision): Promise<void> => {
-    const { policy, link, target, params, look, hashes, input } = situation;
-    const { episode } = input;
-    const action = actions.find((a) => a.name === link?.action);
-    if (draining || policy === undefined || link === undefined || target === undefined) return;
-    if (action === undefined || look === undefined || hashes === undefined) return;
-    const needsNobody = modeOf(input) === 'auto' && input.window.inside.known && input.window.inside.value;
-    const approval = needsNobody ? undefined : input.approval.latest;
-    if (!needsNobody && approval?.state !== 'approved') return; // the guard has seen to it
-    const limits = deps.limits();
-    const claimed = await store.claim(
-      {
-        runId: randomUUID(),
-        episodeId: episode.id,
-        episodeVersion: episode.version,
-        attempt: episode.attempts + 1,
-        decisionId: decision.id,
-        action: action.name,
-        planHash: planHash(action.name, action.steps(target, params, world), params),
-        // with the link that is conducted, and what later decisions ask of this run
-        policy: asJson({ ...policy, ...link, mode: modeOf(input), progressMark: look.progressMark }),
-        params,
-        target,
-        actor: approval === undefined ? 'auto' : `human:${approval.decidedBy ?? 'unknown'}`,
-        holder: deps.holder,
-        ttlMs: leaseTtlMs,
-        budgets: budgetsOf(policy, target, limits),
-        pipelines: pipelinesOf(deps.inventory, target),
-        maxConcurrent: limits.global.maxConcurrent,
-        ...(approval === undefined ? {} : { approval: { id: approval.id, ...hashes } }),
-      },
-      clock.nowMs,
-    );
-    if (!claimed.won) {
-      log.info({ episode: episode.id, target, code: claimed.code, because: claimed.because }, 'claim not won');
-      return;
-    }
-    log.info({ episode: episode.id, target, run: claimed.run.id, action: action.name }, 'run begun');
-    runner.begin(claimed.run, claimed.hold, decision.evidenceHash);
+    if (draining) return;
+    const claimed = await claimRun(deps, situation, decision);
+    if (claimed?.won === true) runner.begin(claimed.run, claimed.hold, decision.evidenceHash);
   };
 
   /** A fault of our own: kept as what it is, unknown, never acted upon, and told when it lasts. */
@@ -237,31 +202,26 @@ export function createEvaluator<W extends Surroundings>(deps: EvaluatorDeps<W>):
     }
   };
 
+  const rounds = createRounds({
+    store,
+    clock,
+    judgeStorm: () => judgeStorm(deps),
+    evaluate,
+    keep: (openIds) => {
+      symptoms.keep(openIds);
+      telling.keep(openIds);
+    },
+    isDraining: () => draining,
+  });
+
   return {
+    begin: async () => {
+      if (!draining) await runner.resume();
+      await rounds.begin();
+    },
     tick: async () => {
-      if (ticking || draining) return;
-      ticking = true;
-      try {
-        await runner.resume();
-        const storm = await judgeStorm(deps);
-        const due = await store.dueEpisodes(clock.nowMs());
-        // One that finds nothing due counts too: all that was left open before the start has been looked at then.
-        sweeps += 1;
-        if (due.length > 0) {
-          const sweeping = { sweeps, startedMs, storm, store: await writable(store, clock.nowMs()) };
-          // Of one target one after the other: their looks share what was seen of it before.
-          const targetOf = ({ id, labels }: Episode): string => labels['target'] ?? id;
-          await inLanes(due, targetOf, lanes, async (episode) => {
-            if (!isDraining()) await evaluate(episode, sweeping);
-          });
-          if (isDraining()) return;
-        }
-        const open = new Set((await store.openEpisodes()).map((e) => e.id));
-        symptoms.keep(open);
-        telling.keep(open);
-      } finally {
-        ticking = false;
-      }
+      if (!draining) await runner.resume();
+      await rounds.finish();
     },
     resume: async () => {
       await runner.resume();
@@ -271,13 +231,13 @@ export function createEvaluator<W extends Surroundings>(deps: EvaluatorDeps<W>):
     },
     drain: async (signal) => {
       draining = true;
-      await runner.drain(signal);
+      await Promise.all([
+        runner.drain(signal),
+        until(signal, 'evaluations', rounds.ended()).catch(() => undefined), // what is left is due again after the next start
+      ]);
+      await runner.drain(signal); // with a run that was claimed just before
     },
     stillAsked: (approval, episode) => stillAsked(deps, approval, episode),
     idle: () => runner.idle(),
   };
-
-  function isDraining(): boolean {
-    return draining;
-  }
 }

@@ -1,0 +1,112 @@
+// Work on many things, each apart from all others: one that hangs keeps none of the others waiting.
+import { pause } from '../exporter/runtime/deadline.ts';
+
+export interface FlightLimits {
+  /** Keys that are worked on side by side. One that is late is not counted: it only waits. */
+  readonly most: number;
+  /** After this its place is another one's. */
+  readonly lateMs: number;
+}
+
+interface Flight<T> {
+  readonly items: T[];
+  readonly done: Promise<void>;
+}
+
+/**
+ * Of one key one item after the other, in their order; of different keys side by side. A key that was late at its last
+ * time takes no place at all, so that those which hang again and again delay nobody again and again.
+ */
+export class Flights<T> {
+  readonly #limits: FlightLimits;
+  readonly #work: (item: T) => Promise<void>;
+  readonly #flights = new Map<string, Flight<T>>();
+  /** One for each place that is taken; each takes itself out. */
+  readonly #places = new Set<Promise<void>>();
+  readonly #late = new Set<string>();
+  readonly #failures: unknown[] = [];
+
+  constructor(limits: FlightLimits, work: (item: T) => Promise<void>) {
+    this.#limits = limits;
+    this.#work = work;
+  }
+
+  get count(): number {
+    return this.#flights.size;
+  }
+
+  /** Something has failed that was not raised yet. */
+  get hasFailed(): boolean {
+    return this.#failures.length > 0;
+  }
+
+  isUnderWay(key: string): boolean {
+    return this.#flights.has(key);
+  }
+
+  isLate(key: string): boolean {
+    return this.#late.has(key);
+  }
+
+  /** Resolves when work on this key may begin. */
+  async place(key: string): Promise<void> {
+    while (this.#places.size >= this.#limits.most && !this.isLate(key)) await Promise.race(this.#places);
+  }
+
+  /** Begun now, or when what is under way for its key is done. The answer settles when all of that key is; never rejects. */
+  add(key: string, item: T): { readonly done: Promise<void> } {
+    const under = this.#flights.get(key);
+    if (under !== undefined) {
+      under.items.push(item);
+      return under;
+    }
+    const items = [item];
+    const ended = new AbortController();
+    const done = this.#fly(items).finally(() => {
+      this.#flights.delete(key);
+      ended.abort();
+    });
+    const flight = { items, done };
+    this.#flights.set(key, flight);
+    this.#watch(key, ended.signal);
+    return flight;
+  }
+
+  /** When all that is under way now is done. */
+  async ended(): Promise<void> {
+    await Promise.all([...this.#flights.values()].map(({ done }) => done));
+  }
+
+  /** @throws the first failure since the last call */
+  raise(): void {
+    const [first] = this.#failures.splice(0);
+    if (first !== undefined) throw first instanceof Error ? first : new Error(String(first));
+  }
+
+  /** Forgets what is known of other keys. */
+  keep(keys: ReadonlySet<string>): void {
+    for (const key of this.#late) if (!keys.has(key)) this.#late.delete(key);
+  }
+
+  /** After a failure the rest of the key is left for later. */
+  async #fly(items: T[]): Promise<void> {
+    try {
+      for (let item = items.shift(); item !== undefined; item = items.shift()) await this.#work(item);
+    } catch (error) {
+      this.#failures.push(error);
+    }
+  }
+
+  #watch(key: string, ended: AbortSignal): void {
+    const inTime = pause(this.#limits.lateMs, ended).then(
+      () => false,
+      () => true,
+    );
+    const place = inTime.then((wasInTime) => {
+      this.#places.delete(place);
+      if (wasInTime) this.#late.delete(key);
+      else this.#late.add(key);
+    });
+    if (!this.isLate(key)) this.#places.add(place);
+  }
+}
