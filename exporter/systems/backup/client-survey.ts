@@ -4,6 +4,7 @@ import type { BigIntStats } from 'node:fs';
 import { open, readdir, readlink, realpath, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { codeOf, TargetError } from '../../runtime/errors.ts';
+import { globOf } from '../../runtime/glob.ts';
 import { parseStatus } from './facts-status-file.ts';
 import { mainTypeOf, makesFolders, type BackupAddress, type BackupType } from './address.ts';
 
@@ -64,16 +65,6 @@ export class SurveyMemory {
   readonly folders = new Map<string, Walked>();
 }
 
-/** `*` is any characters, `?` is one, everything else is itself. */
-export function patternOf(pattern: string): (name: string) => boolean {
-  const source = pattern
-    .replace(/[\\^$.|+()[\]{}]/g, '\\$&')
-    .replaceAll('*', '.*')
-    .replaceAll('?', '.');
-  const expression = new RegExp(`^${source}$`, 's');
-  return (name) => expression.test(name);
-}
-
 const temporaryEnd = /\.(tmp|temp|part|partial)$/i;
 
 /** Names that tools and people give to a file that is not ready yet. */
@@ -92,8 +83,8 @@ const checksumEnd = /\.(sha256|sha512|sha1|md5)$/;
 
 /** The type of a backup of this name; undefined when it is none. */
 function typesOf(address: BackupAddress): (name: string) => BackupType | undefined {
-  const isMain = patternOf(address.pattern);
-  const isIncremental = address.incremental === undefined ? undefined : patternOf(address.incremental.pattern);
+  const isMain = globOf(address.pattern);
+  const isIncremental = address.incremental === undefined ? undefined : globOf(address.incremental.pattern);
   const main = mainTypeOf(address);
   return (name) => {
     if (checksumEnd.test(name)) return undefined; // `orders-*` matches them too

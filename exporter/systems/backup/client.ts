@@ -8,7 +8,7 @@ import type { MysqlClient } from '../mysql/client.ts';
 import type { BackupAddress } from './address.ts';
 import { surveyFolder, SurveyMemory, type BackupFile, type BackupSurvey } from './client-survey.ts';
 
-export { isTemporary, patternOf } from './client-survey.ts';
+export { isTemporary } from './client-survey.ts';
 export type { BackupFile, BackupSurvey } from './client-survey.ts';
 
 export interface BackupClient extends TargetClient {

@@ -2,6 +2,7 @@
 // time, with rests in between.
 import { within } from '../../runtime/deadline.ts';
 import { TargetError } from '../../runtime/errors.ts';
+import { globOf } from '../../runtime/glob.ts';
 import { paused, repeat } from '../../runtime/repeat.ts';
 import type { Call } from '../../collector.ts';
 import type { RedisClient } from '../redis/client.ts';
@@ -9,7 +10,7 @@ import type { KeysPlan } from './address.ts';
 import { tableReport, type TableReport } from './background-reports.ts';
 import { callMs, type Work } from './background-throttle.ts';
 import { openBoth, type ConsistencyClient } from './client.ts';
-import { globOf, keyCommands, readDigest, readStreamPlace } from './facts-keys.ts';
+import { keyCommands, readDigest, readStreamPlace } from './facts-keys.ts';
 import { judgeRows, type Look, type RowVerdict } from './facts-rows.ts';
 import type { Both } from './facts-table.ts';
 import type { ConsistencyMemory } from './state.ts';
@@ -87,7 +88,7 @@ async function randomKeys({ plan, work }: Sampling, primary: RedisClient, wanted
   for (let tries = 0; keys.size < wanted && tries < wanted * triesPerKey; tries += 1) {
     const key = await primary.send(callOf(work), 'RANDOMKEY');
     if (typeof key !== 'string') break;
-    if (pattern === undefined || pattern.test(key)) keys.add(key);
+    if (pattern === undefined || pattern(key)) keys.add(key);
     else continue;
     if (keys.size < tries / 4) break; // a small database: the same ones come again
   }

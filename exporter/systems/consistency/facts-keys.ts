@@ -115,12 +115,3 @@ export async function readStreamPlace(client: RedisClient, call: Call): Promise<
     isLinkUp: isReplica ? field('master_link_status') === 'up' : undefined,
   };
 }
-
-/** `*` any characters, `?` any one; everything else stands for itself. */
-export function globOf(match: string): RegExp {
-  const source = match
-    .replaceAll(/[$()+.[\\\]^{|}]/g, String.raw`\$&`)
-    .replaceAll('*', '.*')
-    .replaceAll('?', '.');
-  return new RegExp(`^${source}$`, 's');
-}

@@ -7,7 +7,7 @@ import { gzipSync } from 'node:zlib';
 import { systemClock } from '../../../exporter/runtime/clock.ts';
 import { TargetError } from '../../../exporter/runtime/errors.ts';
 import { backupAddress } from '../../../exporter/systems/backup/address.ts';
-import { isTemporary, openBackup, patternOf, type BackupClient } from '../../../exporter/systems/backup/client.ts';
+import { isTemporary, openBackup, type BackupClient } from '../../../exporter/systems/backup/client.ts';
 import { BackupMemory, readBackup, type BackupEvidence } from '../../../exporter/systems/backup/facts-backup.ts';
 import { judgeBackup } from '../../../exporter/systems/backup/facts-judge.ts';
 import type { Reading, Verdict } from '../../../exporter/systems/backup/facts-verdict.ts';
@@ -82,20 +82,6 @@ test('the time in the trailer is local time; MySQL pads the hour with a blank', 
 
 test('a file that cannot be read is no verdict', async (t) => {
   await assert.rejects(judgeDump(join(folder(t), 'nothing'), reading));
-});
-
-test('patterns: * and ? and nothing else', () => {
-  const is = patternOf('orders-?.(1)*.gz');
-  assert.ok(is('orders-a.(1).gz') && is('orders-a.(1)xyz.gz'));
-  for (const name of [
-    'orders-.(1).gz',
-    'orders-ab.(1).gz',
-    'orders-a-(1).gz',
-    'orders-a.1.gz',
-    'orders-a.(1).gz.tmp',
-  ]) {
-    assert.equal(is(name), false, name);
-  }
 });
 
 test('temporary names', () => {

@@ -7,7 +7,6 @@ import { after, test } from 'node:test';
 import { consistencyAddress, consistencyReferences } from '../../../exporter/systems/consistency/address.ts';
 import { tableReport } from '../../../exporter/systems/consistency/background-reports.ts';
 import { loadPlace, Report, savePlace } from '../../../exporter/systems/consistency/background-store.ts';
-import { globOf } from '../../../exporter/systems/consistency/facts-keys.ts';
 import {
   newMemory,
   noCounts,
@@ -134,10 +133,4 @@ test('addresses: tables of databases, or keys of Redis, and their references', (
   ]) {
     assert.ok(!consistencyAddress.safeParse(wrong).success, JSON.stringify(wrong));
   }
-});
-
-test('a pattern of keys: * and ?, everything else stands for itself', () => {
-  assert.ok(globOf('order:*').test('order:1\n2'));
-  assert.ok(!globOf('order:?').test('order:12'));
-  assert.ok(!globOf('a.b').test('axb'));
 });
