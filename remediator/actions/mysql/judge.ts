@@ -9,6 +9,7 @@ import { allow, deny, unsure, type Verdict } from '../../guard.ts';
 import type { Thread } from './dialect.ts';
 import { ioClass, sqlClass, type ErrorClass } from './errors.ts';
 import { nameOf, type SourceView, type WatchedChannel } from './facts.ts';
+import { connectTries } from './tries.ts';
 
 export interface ThreadLimits {
   /** A receiver that connects for less long is left to its own retries. */
@@ -76,7 +77,9 @@ export function classifyThread(
   if (channel.state === 'stalled') return allow('stalled', channel.why, { seconds });
   if (channel.ioRunning === 'yes') return allow('runs', 'the receiver runs');
   if (channel.ioRunning === 'no') {
-    return errno === 0 ? cleanStop('the receiver', ioSeconds, limits) : byClass(ioClass(errno, text), errno, text);
+    if (errno === 0) return cleanStop('the receiver', ioSeconds, limits);
+    const ended = ioClass(errno, text);
+    return ended.remedy === 'retry' ? gaveUp(channel, ended, ioSeconds, limits) : byClass(ended, errno, text);
   }
   const found = errno === 0 ? undefined : ioClass(errno, text);
   if (found !== undefined && found.remedy !== 'retry') return byClass(found, errno, text);
@@ -87,12 +90,29 @@ export function classifyThread(
   return allow('stuck_connecting', `the receiver has been connecting for ${seconds} s or more`, inputs);
 }
 
-function cleanStop(what: string, seconds: number, { resumeCleanStopSeconds: resume }: ThreadLimits): Verdict {
+/** The error of its last try stays when somebody stops it meanwhile: then it is theirs, as after any other stop. */
+function gaveUp(channel: ReplicaChannel, ended: ErrorClass, ioSeconds: number, limits: ThreadLimits): Verdict {
+  const { lastIoErrno: errno, lastIoError: text, columns } = channel;
+  const most = columns.get('master_retry_count') ?? columns.get('source_retry_count');
+  const tries = connectTries(text, most);
+  if (tries === undefined || tries === 'used_up') return byClass(ended, errno, text);
+  const stopped = cleanStop('the receiver', ioSeconds, limits, 'while it tried to connect');
+  if (tries === 'left' || stopped.is === 'allow') return stopped;
+  const because = 'the receiver could not connect: whether it gave up or somebody has stopped it cannot be told';
+  return unsure('stopped_or_given_up', because, stopped.inputs);
+}
+
+function cleanStop(
+  what: string,
+  seconds: number,
+  { resumeCleanStopSeconds: resume }: ThreadLimits,
+  how = 'without an error',
+): Verdict {
   const inputs = { errno: 0, seconds: Math.floor(seconds), resumeCleanStopSeconds: resume ?? null };
   if (resume !== undefined && seconds >= resume) {
-    return allow('resume_clean_stop', `${what} was stopped without an error ${Math.floor(seconds)} s ago`, inputs);
+    return allow('resume_clean_stop', `${what} was stopped ${how} ${Math.floor(seconds)} s ago`, inputs);
   }
-  return deny('intentional_stop', `${what} was stopped without an error: somebody has stopped it`, inputs);
+  return deny('intentional_stop', `${what} was stopped ${how}: somebody has stopped it`, inputs);
 }
 
 function byClass({ code, remedy, because }: ErrorClass, errno: number, text: string): Verdict {

@@ -108,12 +108,17 @@ function blind(why: Verdict, facts: RestartFacts): Look<Before> {
   };
 }
 
-/** When the thread is chosen here, the other one must not be one that somebody has stopped. */
+/**
+ * When the thread is chosen here, nothing may be against the other one either. Where the policy names the applier, a
+ * receiver that somebody has stopped is: a STOP of both leaves the error that the applier had. A receiver is started beside
+ * an applier that was stopped (a backup is taken), and asked for by name.
+ */
 function classOf(watched: WatchedChannel, thread: Thread, params: LookParams, replica: ReplicaFacts): Verdict {
   const own = classifyThread(thread, watched, params, replica.alsoRetried);
   const other = thread === 'io' ? 'sql' : 'io';
-  if (own.is !== 'allow' || params.thread !== 'auto' || !isBroken(watched.channel, other)) return own;
+  if (own.is !== 'allow' || params.thread === 'io' || !isBroken(watched.channel, other)) return own;
   const also = classifyThread(other, watched, params, replica.alsoRetried);
+  if (params.thread === 'sql' && also.code !== 'intentional_stop') return own;
   return also.is === 'allow' ? own : also;
 }
 

@@ -116,6 +116,11 @@ function look(given: Given = {}): ReturnType<typeof judge> {
 }
 
 const stuck = { Slave_IO_Running: 'Connecting', Last_IO_Errno: 2003, Last_IO_Error: 'error reconnecting' };
+/** As STOP leaves it. */
+const halted = (text: string): Record<string, unknown> => ({
+  ...{ Slave_IO_Running: 'No', Last_IO_Errno: 2003 },
+  Last_IO_Error: `error reconnecting to master 'repl@10.0.0.1:3306'${text}`,
+});
 const locked = { Slave_SQL_Running: 'No', Last_SQL_Errno: 1205, Last_SQL_Error: 'Lock wait timeout' };
 function stalled(): WatchedChannel {
   const { channel, ...more } = watched();
@@ -140,6 +145,46 @@ const cases: readonly (readonly [name: string, given: Given, against: readonly s
   ],
   ['connects with a wrong password', { channels: [watched({ ...stuck, Last_IO_Errno: 1045 })] }, ['deny credentials']],
   ['receiver ended, source lost', { channels: [watched({ ...stuck, Slave_IO_Running: 'No' })] }, []],
+  [
+    'receiver stopped by a person while it tried to connect (MariaDB)',
+    { channels: [watched(halted(` - retry-time: 60  maximum-retries: 100000  message: Can't connect`))] },
+    ['deny intentional_stop'],
+  ],
+  [
+    'the same, long ago, and the policy resumes',
+    {
+      channels: [watched(halted(` - retry-time: 60  maximum-retries: 100000  message: Can't connect`))],
+      params: { resumeCleanStopSeconds: 300 },
+    },
+    [],
+  ],
+  [
+    'receiver with few tries, which are not counted',
+    { channels: [watched(halted(` - retry-time: 10  maximum-retries: 5  message: Can't connect`))] },
+    ['unknown stopped_or_given_up'],
+  ],
+  [
+    'receiver stopped by a person while it tried to connect (MySQL)',
+    { channels: [watched(halted('. This was attempt 3/10, with a delay of 60 seconds between attempts. Message: x'))] },
+    ['deny intentional_stop'],
+  ],
+  [
+    'receiver that gave up after its last try (MySQL)',
+    {
+      channels: [watched(halted('. This was attempt 10/10, with a delay of 60 seconds between attempts. Message: x'))],
+    },
+    [],
+  ],
+  [
+    'receiver stopped by a person before its last try (MySQL 8.0)',
+    { channels: [watched({ ...halted(' - retry-time: 60 retries: 3 message: x'), Master_Retry_Count: 10 })] },
+    ['deny intentional_stop'],
+  ],
+  [
+    'receiver that gave up (MySQL 8.0)',
+    { channels: [watched({ ...halted(' - retry-time: 60 retries: 10 message: x'), Master_Retry_Count: 10 })] },
+    [],
+  ],
   ['receiver stopped by a person', { channels: [watched({ Slave_IO_Running: 'No' })] }, ['deny intentional_stop']],
   ['applier stopped by a person', { channels: [watched({ Slave_SQL_Running: 'No' })] }, ['deny intentional_stop']],
   [
@@ -156,6 +201,19 @@ const cases: readonly (readonly [name: string, given: Given, against: readonly s
     'stuck, and the applier stopped by a person',
     { channels: [watched({ ...stuck, Slave_SQL_Running: 'No' })] },
     ['deny intentional_stop'],
+  ],
+  [
+    'both stopped by a person after the applier gave up, and the policy names the applier',
+    { channels: [watched({ ...locked, Slave_IO_Running: 'No' })], params: { thread: 'sql' } },
+    ['deny intentional_stop'],
+  ],
+  [
+    'the applier gave up, the receiver ended with an error of its own, and the policy names the applier',
+    {
+      channels: [watched({ ...locked, Slave_IO_Running: 'No', Last_IO_Errno: 1045, Last_IO_Error: 'denied' })],
+      params: { thread: 'sql' },
+    },
+    [],
   ],
   ['errno 1236', { channels: [watched({ Slave_IO_Running: 'No', Last_IO_Errno: 1236 })] }, ['deny purged']],
   ['errno 13114', { channels: [watched({ Slave_IO_Running: 'No', Last_IO_Errno: 13114 })] }, ['deny purged']],
