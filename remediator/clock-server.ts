@@ -25,6 +25,8 @@ const bootSchema = z.object({
   serverMs: z.number(),
   /** In ledger time. null: who looked knows of no windows (JSON has no Infinity), so for a window after that look. */
   doubtUntilMs: z.number().nullable(),
+  /** In ledger time, when the clock was last found to have jumped: a window that was made longer since reaches back to it. */
+  jumpedMs: z.number().optional(),
   /** An earlier look, a window ago at most: small steps of the server's clock add up from there. */
   base: z.object({ serverMs: z.number(), bootMs: z.number() }).optional(),
   /** In this boot the wall clock was set after it had been right: it measures no gap to the next one any more. */
@@ -68,13 +70,14 @@ function isMoved(before: Boot | undefined, now: Pick<Boot, 'wallMs' | 'bootMs'>)
   return before.moved || (before.synced && Math.abs(stepMs) > 2000);
 }
 
-/** @param longestWindowMs after that much quiet no window reaches back over a jump of the server's clock */
+/** @param longest after that much quiet no window reaches back over a jump of the server's clock; asked each time where it may change */
 export async function openServerLedger(
   store: ServerTime,
-  longestWindowMs: number,
+  longest: number | (() => number),
   machine: Machine = thisMachine,
   isReader = false,
 ): Promise<LedgerClock & { readonly persist: () => Promise<void> }> {
+  const longestWindowMs = typeof longest === 'number' ? () => longest : longest;
   const look = async (): Promise<Look> => {
     const begun = machine.bootMs();
     const serverMs = await store.serverMs();
@@ -96,12 +99,14 @@ export async function openServerLedger(
       all.find((b) => b.id === id),
       { wallMs, bootMs: anchor.bootMs },
     );
+    const untilMs = untilBootMs();
     const own: Boot = {
       id,
       ...anchor,
       ...{ wallMs, moved, base },
       synced: machine.synchronised() && !moved,
-      doubtUntilMs: doubtUntilMs === Infinity ? null : nowMs() + Math.max(0, doubtUntilMs - machine.bootMs()),
+      doubtUntilMs: untilMs === Infinity ? null : nowMs() + Math.max(0, untilMs - machine.bootMs()),
+      ...(jumpBootMs === undefined ? {} : { jumpedMs: nowMs() - (machine.bootMs() - jumpBootMs) }),
     };
     const others = all.filter((b) => b.id !== id).toSorted((a, b) => b.serverMs - a.serverMs);
     await store.setMeta(seenKey, JSON.stringify([own, ...others.slice(0, mostBoots - 1)]));
@@ -110,36 +115,46 @@ export async function openServerLedger(
   let base: Look = anchor;
   let high = Number((await store.meta(key)) ?? 0);
   let doubtUntilMs = -Infinity;
+  /** The last jump, in boot time of this machine, which is before its boot where another one saw it. */
+  let jumpBootMs: number | undefined;
   let doubt = '';
   let drift = machine.bootMs() - machine.clock.monoMs();
+  const untilBootMs = (): number =>
+    jumpBootMs === undefined ? doubtUntilMs : Math.max(doubtUntilMs, jumpBootMs + longestWindowMs());
   const distrust = (forMs: number, why: string): void => {
     doubtUntilMs = Math.max(doubtUntilMs, machine.bootMs() + forMs);
     doubt = why;
   };
-  if (high - anchor.serverMs > 2000) distrust(longestWindowMs, 'the clock of the store’s server was set back');
+  const jumped = (why: string): void => {
+    jumpBootMs = machine.bootMs();
+    doubt = why;
+  };
+  if (high - anchor.serverMs > 2000) jumped('the clock of the store’s server was set back');
   const nowMs = (): number => {
     high = Math.max(high, Math.floor(anchor.serverMs + Math.max(0, machine.bootMs() - anchor.bootMs)));
     return high;
   };
   const before = isReader ? [] : await seen();
   const fault = faultOf(before, machine, anchor.serverMs);
-  if (fault !== undefined) distrust(longestWindowMs, fault);
+  if (fault !== undefined) jumped(fault);
   const rebase = (to: Look): void => {
     const { offMs, hereMs } = between(base, to);
     const hasJumped = isJump(offMs, hereMs, paceShare);
     if (hasJumped) {
-      distrust(
-        longestWindowMs,
-        `the clock of the store’s server has run ${Math.round(offMs / 1000)} s off, step by step`,
-      );
+      jumped(`the clock of the store’s server has run ${Math.round(offMs / 1000)} s off, step by step`);
     }
-    if (hasJumped || hereMs > longestWindowMs) base = to;
+    if (hasJumped || hereMs > longestWindowMs()) base = to;
   };
   base = before.find((b) => b.id === machine.bootId())?.base ?? anchor;
   rebase(anchor);
-  const doubts = before.map((b) => b.doubtUntilMs ?? b.serverMs + longestWindowMs);
-  const leftMs = Math.min(Math.max(0, ...doubts) - nowMs(), longestWindowMs);
+  const doubts = before.map((b) => b.doubtUntilMs ?? b.serverMs + longestWindowMs());
+  const leftMs = Math.min(Math.max(0, ...doubts) - nowMs(), longestWindowMs());
   if (leftMs > 0) distrust(leftMs, 'the clock of the store’s server jumped a while ago');
+  const jumps = before.flatMap(({ jumpedMs }) => jumpedMs ?? []);
+  if (jumpBootMs === undefined && jumps.length > 0) {
+    jumpBootMs = machine.bootMs() - Math.max(0, nowMs() - Math.max(...jumps));
+    doubt ||= 'the clock of the store’s server jumped a while ago';
+  }
   await keep();
   return {
     ...machine.clock,
@@ -149,7 +164,7 @@ export async function openServerLedger(
       const drifted = machine.bootMs() - machine.clock.monoMs();
       if (Math.abs(drifted - drift) > 2000) distrust(10_000, 'the machine was suspended a moment ago');
       drift = drifted;
-      if (machine.bootMs() < doubtUntilMs) return unknown(doubt);
+      if (machine.bootMs() < untilBootMs()) return unknown(doubt);
       if (machine.bootMs() - anchor.bootMs > staleMs) {
         return unknown('the store’s server has not told its time for more than a minute');
       }
@@ -160,7 +175,7 @@ export async function openServerLedger(
       rebase(now);
       const { offMs, hereMs } = between(anchor, now);
       if (isJump(offMs, hereMs, 0.05)) {
-        distrust(longestWindowMs, `the clock of the store’s server jumped by ${Math.round(offMs / 1000)} s`);
+        jumped(`the clock of the store’s server jumped by ${Math.round(offMs / 1000)} s`);
         base = now;
       }
       nowMs(); // no step back over what was told already

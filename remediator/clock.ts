@@ -55,13 +55,14 @@ export interface MetaStore {
   readonly setMeta: (key: string, value: string) => Promise<void>;
 }
 
-/** @param longestWindowMs after that much uptime no window reaches back over the boot */
+/** @param longest after that much uptime no window reaches back over the boot; asked each time where it may change */
 export async function openLedger(
   store: MetaStore,
-  longestWindowMs: number,
+  longest: number | (() => number),
   machine: Machine = thisMachine,
 ): Promise<LedgerClock & { readonly persist: () => Promise<void> }> {
-  const anchor = nextAnchor(await readAnchor(store), machine, longestWindowMs);
+  const longestWindowMs = typeof longest === 'number' ? () => longest : longest;
+  const anchor = nextAnchor(await readAnchor(store), machine, longestWindowMs());
   await store.setMeta(key, JSON.stringify(anchor));
   let high = anchor.ledger;
   let suspendedUntilMono = -Infinity;
@@ -85,9 +86,10 @@ export async function openLedger(
       drift = drifted;
       if (mono < suspendedUntilMono)
         return unknown('the machine was suspended a moment ago: everything is looked at anew');
-      if (anchor.guessed && machine.bootMs() < longestWindowMs) {
+      const leftMs = anchor.guessed ? longestWindowMs() - machine.bootMs() : 0;
+      if (leftMs > 0) {
         return unknown(
-          `the machine booted with a clock that was not synchronised: it is unknown how long it was off. Good again after ${Math.ceil((longestWindowMs - machine.bootMs()) / 60_000)} min`,
+          `the machine booted with a clock that was not synchronised: it is unknown how long it was off. Good again after ${Math.ceil(leftMs / 60_000)} min`,
         );
       }
       return known('steady', nowMs());

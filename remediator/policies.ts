@@ -194,11 +194,11 @@ function wrongScopes({ maintenance }: WrittenFile, { targets, pipelines }: Scope
   });
 }
 
-/** Longest time that a budget or a cooldown looks back. */
+/** Longest time that a budget, a cooldown or a relapse looks back. */
 export function longestWindowMs(policies: readonly Policy[], limits: Limits = defaultLimits): number {
   return Math.max(
     3_600_000,
     limits.global.windowMs,
-    ...policies.flatMap(({ pace }) => [pace.windowMs, pace.cooldownMs]),
+    ...policies.flatMap(({ pace, relapseMs }) => [pace.windowMs, pace.cooldownMs, relapseMs]),
   );
 }

@@ -13,14 +13,14 @@ import type { LedgerClock, Machine } from './clock.ts';
 import type { Limits, Policy, PolicyFile } from './guard.ts';
 import { refreshGauges } from './gauges.ts';
 import { newHolder } from './holder.ts';
+import { policiesInUse } from './in-use.ts';
 import { processPending, watchdogKey } from './intake.ts';
 import { loop } from './loops.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 import { sendDue } from './outbox.ts';
-import { demotionWindowMs } from './past.ts';
 import type { PeopleContext } from './people-context.ts';
 import { requireApart } from './place-servers.ts';
-import { longestWindowMs, type KnownAction } from './policies.ts';
+import type { KnownAction } from './policies.ts';
 import { createPoller } from './poller.ts';
 import { policyViews } from './promotion.ts';
 import { prune } from './pruning.ts';
@@ -35,7 +35,8 @@ import { webhookRouter } from './webhook.ts';
 
 /** What decides and acts; the rest of the program does without knowing how. */
 export interface Evaluating {
-  readonly tick: () => Promise<void>;
+  /** Begins what is due, and does not wait for targets that hang. */
+  readonly begin: () => Promise<void>;
   readonly resume: () => Promise<void>;
   readonly drain: (signal: AbortSignal) => Promise<void>;
   /** Whether a question is one still, by the facts of now. */
@@ -94,9 +95,8 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   const web = stack.use(openWeb(options.web, log));
   const wrong = webProblems(settings, web.config?.now().document);
   if (wrong.length > 0) throw new ConfigError(options.web ?? 'pipemedic.yml', wrong);
-  let { policies, limits } = options.policyFile;
-  const relapseMs = Math.max(...policies.map((p) => p.relapseMs));
-  const longestMs = longestWindowMs(policies, limits);
+  const inUse = policiesInUse(options.policyFile, settings.retention, log);
+  const { policies, limits, relapseMs, longestMs } = inUse;
   const place = stack.use(
     await openToServe(settings, {
       relapseMs,
@@ -108,7 +108,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   const { store: opened, clock } = place;
   if (place.server !== undefined) await requireApart(place.server, { inventory, settings, log });
   const metrics = createMetrics(version);
-  metrics.policies(policies);
+  metrics.policies(policies());
   metrics.targets(inventory.targets.keys());
   metrics.reloaded(true, clock.wallMs());
   const store = observed(opened, { metrics, clock, isTarget: (name) => inventory.targets.has(name) });
@@ -129,8 +129,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   const holder = newHolder();
   const evaluator = options.createEvaluator({
     ...{ store, inventory, settings, clock, log, metrics, holder },
-    policies: () => policies,
-    limits: () => limits,
+    ...{ policies, limits },
   });
 
   const stopping = new AbortController();
@@ -156,25 +155,17 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     const nextMs = notReady === undefined ? await store.nextEvalMs() : undefined; // nothing is begun at the end
     return nextMs === undefined ? undefined : nextMs - clock.nowMs();
   };
-  const evaluation = loop('evaluator', 1000, signal, log, () => evaluator.tick(), untilDueMs);
+  const evaluation = loop('evaluator', 1000, signal, log, () => evaluator.begin(), untilDueMs);
 
-  const retention = loop('retention', 600_000, signal, log, () =>
-    // of the policies of now: what a window that was made longer counts must still be there
-    prune(
-      store,
-      { ...settings.retention, longestWindowMs: Math.max(longestWindowMs(policies, limits), demotionWindowMs) },
-      clock,
-      signal,
-    ),
-  );
+  const retention = loop('retention', 600_000, signal, log, () => prune(store, inUse.keep, clock, signal));
 
   let notReady: string | undefined = 'runs of before are taken up again';
   const reload = async (): Promise<void> => {
     try {
-      ({ policies, limits } = await options.reloadPolicies());
-      metrics.policies(policies);
+      inUse.take(await options.reloadPolicies());
+      metrics.policies(policies());
       metrics.reloaded(true, clock.wallMs());
-      log.info({ policies: policies.map((p) => `${p.name} (${p.mode})`) }, 'policies were read again');
+      log.info({ policies: policies().map((p) => `${p.name} (${p.mode})`) }, 'policies were read again');
     } catch (error) {
       metrics.reloaded(false, clock.wallMs());
       log.error({ why: messageOf(error) }, 'policies were not taken, those before stay in use');
@@ -198,15 +189,14 @@ export async function serve(options: ServeOptions): Promise<Serving> {
       stillAsked: evaluator.stillAsked,
       admit: apiAdmission(settings, options.listen),
       policies: () => {
-        const viewed = policies.map((policy) => ({ policy, highestMode: highestModeOf(policy.action) }));
+        const viewed = policies().map((policy) => ({ policy, highestMode: highestModeOf(policy.action) }));
         return policyViews(store, viewed, clock.nowMs());
       },
     }),
     refresh: () =>
       refreshGauges({
         ...{ store: opened, switchFile, inventory, clock, metrics, actions: options.actions },
-        policies: () => policies,
-        limits: () => limits,
+        ...{ policies, limits },
       }),
     unready: () => notReady,
     ...{ metrics, log },
@@ -230,7 +220,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
       webhooks: settings.sources.map((s) => `/webhook/${s.name}`),
       alertmanagers: [...peers.values()].flat().map((p) => p.url),
       store: settings.store,
-      policies: policies.map((p) => `${p.name} (${p.mode})`),
+      policies: policies().map((p) => `${p.name} (${p.mode})`),
       holder,
       version,
     },

@@ -30,8 +30,8 @@ export async function openToServe(
     webhookCapBytes = Infinity,
     machine = thisMachine,
   }: {
-    readonly relapseMs: number;
-    readonly longestMs: number;
+    readonly relapseMs: number | (() => number);
+    readonly longestMs: number | (() => number);
     readonly webhookCapBytes?: number;
     readonly machine?: Machine | undefined;
   },

@@ -29,7 +29,7 @@ interface Context {
   readonly db: Db;
   readonly wallMs: () => number;
   /** A new episode within this time after the former one of the same identity closed is its relapse. */
-  readonly relapseMs: number;
+  readonly relapseMs: () => number;
   /** Bodies that are stored may take so much; beyond it none is taken. */
   readonly webhookCapBytes: number;
 }
@@ -64,8 +64,8 @@ export function intakeOf({ db, wallMs, relapseMs, webhookCapBytes }: Context): I
       );
     },
     processWebhook: async (id, alerts, truncated, nowMs) =>
-      (await db.process({ webhooks: [{ id, alerts, truncated }], relapseMs, nowMs }))[0] ?? [],
-    processWebhooks: (webhooks, nowMs) => db.process({ webhooks, relapseMs, nowMs }),
+      (await db.process({ webhooks: [{ id, alerts, truncated }], relapseMs: relapseMs(), nowMs }))[0] ?? [],
+    processWebhooks: (webhooks, nowMs) => db.process({ webhooks, relapseMs: relapseMs(), nowMs }),
     webhooksOf: async (episodeId) =>
       (
         await db.all(

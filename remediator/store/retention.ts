@@ -39,8 +39,13 @@ async function pruneIn(
   return { deleted, more: deleted >= chunk || episodes.length > 0 };
 }
 
+/** How long closed episodes are kept, with their runs. */
+export function keptMs(keep: Pick<Retention, 'episodesMs' | 'longestWindowMs'>): number {
+  return Math.max(keep.episodesMs, 2 * keep.longestWindowMs);
+}
+
 async function oldEpisodes(db: Tx, keep: Retention, nowMs: number): Promise<readonly Key[]> {
-  const age = Math.max(keep.episodesMs, 2 * keep.longestWindowMs);
+  const age = keptMs(keep);
   return await keysOf(
     db,
     `SELECT e.id AS k FROM episode e WHERE e.state = 'closed' AND e.closed_ms < ?
@@ -131,7 +136,7 @@ async function pruneAudit(db: Tx, keep: Retention, nowMs: number, limit: number)
 
 /** Maintenance that is over, and latches of no run that were cleared. */
 async function pruneOver(db: Tx, keep: Retention, nowMs: number, limit: number): Promise<number> {
-  const sinceMs = nowMs - Math.max(keep.episodesMs, 2 * keep.longestWindowMs);
+  const sinceMs = nowMs - keptMs(keep);
   let deleted = 0;
   for (const [table, where] of [
     ['maintenance', 'ends_ms < ?'],

@@ -12,8 +12,8 @@ import type { Store } from './store.ts';
 
 export interface StoreOptions {
   readonly wallMs?: () => number;
-  /** A new episode this soon after the last one of the same alert is a relapse of it. */
-  readonly relapseMs?: number;
+  /** A new episode this soon after the last one of the same alert is a relapse of it; asked for each notification. */
+  readonly relapseMs?: number | (() => number);
   /** When the bodies of notifications take so much, none is taken any more (503): cleaning up should have kept it below. */
   readonly webhookCapBytes?: number;
 }
@@ -21,7 +21,10 @@ export interface StoreOptions {
 export function storeOn(db: Db, options: StoreOptions): Store {
   const { wallMs = () => Date.now(), relapseMs = 900_000, webhookCapBytes = Infinity } = options;
   return {
-    ...intakeOf({ db, wallMs, relapseMs, webhookCapBytes }),
+    ...intakeOf({
+      ...{ db, wallMs, webhookCapBytes },
+      relapseMs: typeof relapseMs === 'number' ? () => relapseMs : relapseMs,
+    }),
     ...decisionsIn(db),
     ...runsIn(db),
     ...peopleIn(db),

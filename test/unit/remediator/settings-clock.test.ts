@@ -177,3 +177,20 @@ test('gives the wall time of a ledger time, for people', async () => {
   machine.wall += 5000;
   assert.equal(clock.wallOf(then), machine.wall - 60_000);
 });
+
+test('a window that is made longer while it serves reaches back over a boot whose gap was guessed', async () => {
+  const machine = new FakeMachine();
+  const store = memory();
+  await openLedger(store, hour, machine);
+  machine.synced = false;
+  machine.reboot('boot-2', 10_000);
+  let longestMs = hour;
+  const clock = await openLedger(store, () => longestMs, machine);
+  machine.pass(hour);
+  assert.ok(isSteady(clock), 'outlived');
+  longestMs = 3 * hour;
+  const state = clock.steady();
+  assert.match(state.known ? '' : state.why, /Good again after 120 min$/);
+  machine.pass(2 * hour);
+  assert.ok(isSteady(clock));
+});

@@ -175,3 +175,30 @@ test('shared clock: who knows of no windows leaves nothing behind that the other
   const again = await openServerLedger(fake.store, hour, fake.machine);
   assert.ok(again.steady().known, 'nor is it kept for ever');
 });
+
+test('shared clock: a window that is made longer while it serves reaches back to a jump that was over', async () => {
+  const fake = new Fake();
+  let longestMs = hour;
+  const first = await openServerLedger(fake.store, () => longestMs, fake.machine);
+  fake.pass(5000, 5000 + hour);
+  await first.persist();
+  const pass = async (hours: number): Promise<void> => {
+    for (let i = 0; i < hours * 60; i++) {
+      fake.pass(60_000);
+      await first.persist();
+    }
+  };
+  await pass(2);
+  assert.ok(first.steady().known, 'after a window');
+  longestMs = 4 * hour;
+  assert.equal(first.steady().known, false, 'a window of four hours has the jump in it');
+  // who has begun since knows of the jump by what was kept
+  longestMs = hour;
+  const second = await openServerLedger(fake.store, () => longestMs, fake.machine);
+  assert.ok(second.steady().known, 'not for a window of one hour');
+  longestMs = 4 * hour;
+  assert.equal(second.steady().known, false);
+  await pass(2);
+  await second.persist();
+  assert.ok(second.steady().known, 'four hours after it');
+});
