@@ -171,8 +171,8 @@ function start(file: string, options: Options, log: Log): Promise<Serving> {
     log,
     deadline: { ...defaultDeadline, offsetMs: secondsOf(options, 'timeout-offset', 0.25) },
     limits: limitsOf(options),
-    pipelines: (pipelines, board, put) => {
-      collectPipelines(pipelines, board, put, systemClock, flows);
+    pipelines: (pipelines, board, put, all) => {
+      collectPipelines(pipelines, board, put, systemClock, flows, all);
     },
   });
 }

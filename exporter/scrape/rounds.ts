@@ -10,8 +10,13 @@ import { Sweeper, type SweeperDeps, type TargetState } from './sweeper.ts';
 import { SampleWriter, type Block } from './writer.ts';
 
 export interface RoundsDeps extends Omit<SweeperDeps, 'gate' | 'others'> {
-  /** Computes the pipelines' numbers from what the targets' collectors found. */
-  readonly pipelines: (pipelines: Inventory['pipelines'], board: FactBoard, put: Put) => void;
+  /** Computes the pipelines' numbers from what the targets' collectors found; `all` has those too that are not asked for. */
+  readonly pipelines: (
+    pipelines: Inventory['pipelines'],
+    board: FactBoard,
+    put: Put,
+    all: Inventory['pipelines'],
+  ) => void;
 }
 
 /** All targets of the inventory: one round per scrape, in which each target is swept or a running sweep is shared. */
@@ -57,7 +62,7 @@ export class Rounds {
     const board = new FactBoard();
     for (const report of reports) for (const part of report.boards) board.take(part);
     this.#settled = true;
-    const blocks = [...graph, ...reports.flatMap((r) => r.blocks), ...this.#pipelines(inventory, board)];
+    const blocks = [...graph, ...reports.flatMap((r) => r.blocks), ...this.#pipelines(inventory.pipelines, board, inventory.pipelines)];
     return [...samplesBlock(blocks), ...blocks];
   }
 
@@ -99,7 +104,7 @@ export class Rounds {
     const reports = await Promise.all(sweepers.map((s) => s.report(askedAtMs, forTargetsMs)));
     const board = new FactBoard();
     for (const report of reports) for (const part of report.boards) board.take(part);
-    return this.#pipelines({ ...inventory, pipelines }, board);
+    return this.#pipelines(pipelines, board, inventory.pipelines);
   }
 
   /** A target whose connection and collectors are configured as before keeps them, with what they remember. */
@@ -140,10 +145,10 @@ export class Rounds {
     return end;
   }
 
-  #pipelines({ pipelines }: Inventory, board: FactBoard): Block[] {
+  #pipelines(asked: Inventory['pipelines'], board: FactBoard, all: Inventory['pipelines']): Block[] {
     const writer = new SampleWriter({ level: 'pipeline' });
     try {
-      this.#deps.pipelines(pipelines, board, writer.put);
+      this.#deps.pipelines(asked, board, writer.put, all);
       return writer.finish();
     } catch (error) {
       this.#deps.fault('pipelines', error);

@@ -124,8 +124,8 @@ test(
         version: '1.2.3',
         clock: systemClock,
         log: createLog('test', 'silent'),
-        pipelines: (pipelines, board, put) => {
-          collectPipelines(pipelines, board, put, systemClock, flows);
+        pipelines: (pipelines, board, put, all) => {
+          collectPipelines(pipelines, board, put, systemClock, flows, all);
         },
       });
       t.after(() => serving.stop());

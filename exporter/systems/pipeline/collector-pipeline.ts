@@ -6,16 +6,20 @@ import { measuredLagOf } from './facts-measured.ts';
 import { pipelineLagOf, type Pipeline } from './facts-pipeline.ts';
 import { flowStates, pipelineFamilies, stageStates } from './families.ts';
 
-/** Belongs to no target: runs after the sweeps of all targets, on what their collectors published. */
+/**
+ * Belongs to no target: runs after the sweeps of all targets, on what their collectors published.
+ * @param all pipelines of the inventory, where not all are asked for: what is known of the others is kept
+ */
 export function collectPipelines(
   pipelines: readonly Pipeline[],
   board: FactBoard,
   put: Put,
   clock: Clock,
   memory: FlowMemory = new FlowMemory(),
+  all: readonly Pipeline[] = pipelines,
 ): void {
   const emit = emitter(pipelineFamilies, put);
-  memory.keep(new Set(pipelines.map(({ name }) => name)));
+  memory.keep(all);
   for (const pipeline of pipelines) {
     const chain = memory.chainOf(pipeline.name);
     const { objectiveSeconds, stages, lagSeconds, atLeastSeconds } = pipelineLagOf(

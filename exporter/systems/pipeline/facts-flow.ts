@@ -27,6 +27,7 @@ interface Moves {
 export class FlowMemory {
   readonly #pipelines = new Map<string, Moves>();
   readonly #chains = new Map<string, ChainMemory>();
+  #parts: ReadonlyMap<string, string> = new Map();
 
   chainOf(pipeline: string): ChainMemory {
     const found = this.#chains.get(pipeline) ?? new ChainMemory();
@@ -40,12 +41,20 @@ export class FlowMemory {
     return found;
   }
 
-  /** Of pipelines that are no more. */
-  keep(names: ReadonlySet<string>): void {
-    for (const kept of [this.#pipelines, this.#chains]) {
-      for (const name of kept.keys()) if (!names.has(name)) kept.delete(name);
+  /** @param all that there are: what is known of others, or of one that was made of other parts, is forgotten */
+  keep(all: readonly Pipeline[]): void {
+    const parts = new Map(all.map((pipeline) => [pipeline.name, partsOf(pipeline)]));
+    for (const [name, before] of this.#parts) {
+      if (parts.get(name) === before) continue;
+      this.#pipelines.delete(name);
+      this.#chains.delete(name);
     }
+    this.#parts = parts;
   }
+}
+
+function partsOf({ source, cdc, bus, consumers, cache }: Pipeline): string {
+  return JSON.stringify([source, cdc, bus, consumers, cache]);
 }
 
 /** @param nowMs monotonic */
