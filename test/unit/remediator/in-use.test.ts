@@ -126,7 +126,7 @@ test('relapse and windows of policies that were read again count for the store a
     createEvaluator: (given) => {
       parts.push(given);
       return {
-        tick: () => Promise.resolve(),
+        begin: () => Promise.resolve(),
         resume: () => Promise.resolve(),
         drain: () => Promise.resolve(),
         stillAsked: () => Promise.resolve({ is: 'same' }),
