@@ -62,7 +62,8 @@ export class Rounds {
     const board = new FactBoard();
     for (const report of reports) for (const part of report.boards) board.take(part);
     this.#settled = true;
-    const blocks = [...graph, ...reports.flatMap((r) => r.blocks), ...this.#pipelines(inventory.pipelines, board, inventory.pipelines)];
+    const { pipelines } = inventory;
+    const blocks = [...graph, ...reports.flatMap((r) => r.blocks), ...this.#pipelines(pipelines, board, pipelines)];
     return [...samplesBlock(blocks), ...blocks];
   }
 
