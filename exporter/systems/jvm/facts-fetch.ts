@@ -2,9 +2,11 @@
 import { readFile } from 'node:fs/promises';
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
+import { Readable } from 'node:stream';
 import fetch, { type RequestInit } from 'node-fetch';
 import type { Call } from '../../collector.ts';
 import type { Auth, Tls } from '../../fields.ts';
+import { answerBudget } from '../../runtime/answer-budget.ts';
 import { within } from '../../runtime/deadline.ts';
 import { asTargetError, messageOf, TargetError } from '../../runtime/errors.ts';
 import { readSecret } from '../../runtime/secrets.ts';
@@ -50,6 +52,8 @@ export function openHttp(url: string, tls: Tls | undefined, auth?: Auth, limits:
     const agent = url.startsWith('https:')
       ? new HttpsAgent({ keepAlive: false, ...(await tlsOptions(tls)) })
       : new HttpAgent({ keepAlive: false });
+    const held = answerBudget.begin();
+    let full: TargetError | undefined;
     try {
       const response = await fetch(`${url}${path}`, {
         ...init,
@@ -59,14 +63,22 @@ export function openHttp(url: string, tls: Tls | undefined, auth?: Auth, limits:
         redirect: 'manual',
         size: bodyBytes,
       });
+      const { body } = response;
+      // Before the reader's own, and it does not make the body flow.
+      body?.prependListener('data', (chunk: Buffer) => {
+        full ??= held.add(chunk.length);
+        if (full !== undefined && body instanceof Readable) body.destroy(full);
+      });
       const contentType = response.headers.get('content-type') ?? undefined;
       return { status: response.status, text: await response.text(), contentType };
     } catch (error) {
+      if (full !== undefined) throw new TargetError(full.code, `${doing}: ${full.message}`, { cause: full });
       if (error instanceof Error && 'type' in error && error.type === 'max-size') {
         throw new TargetError('protocol', `${doing}: the answer is larger than ${bodyBytes} bytes`);
       }
       throw asTargetError(error, doing);
     } finally {
+      held.end();
       agent.destroy();
     }
   };

@@ -1,5 +1,6 @@
 // How much a broker may answer before it is taken for none.
 import type { Readable } from 'node:stream';
+import { answerBudget } from '../../runtime/answer-budget.ts';
 import { TargetError } from '../../runtime/errors.ts';
 
 /** Metadata of 100,000 partitions with three replicas are below 10 MB, commits of a thousand groups in them are told by group. */
@@ -22,18 +23,29 @@ export function limitFrames(
   stream: Readable,
   fail: (why: TargetError) => void,
   mostBytes: number = mostFrameBytes,
+  budget = answerBudget,
 ): void {
   /** Of the answer that is being read. */
   let left = 0;
   const size = Buffer.alloc(sizeBytes);
   let known = 0;
   let failed = false;
+  const held = budget.begin();
+  const refuse = (why: TargetError): void => {
+    failed = true;
+    stream.removeListener('data', onData);
+    held.end();
+    fail(why);
+  };
   const onData = (chunk: Buffer): void => {
     for (let at = 0; at < chunk.length && !failed;) {
       if (left > 0) {
         const read = Math.min(left, chunk.length - at);
         left -= read;
         at += read;
+        const full = held.add(read);
+        if (full !== undefined) refuse(full);
+        else if (left === 0) held.end();
         continue;
       }
       size[known++] = chunk[at++] ?? 0;
@@ -41,9 +53,7 @@ export function limitFrames(
       known = 0;
       left = size.readUInt32BE();
       if (left <= mostBytes) continue;
-      failed = true;
-      stream.removeListener('data', onData);
-      fail(
+      refuse(
         isTls(size)
           ? new TargetError('tls', 'the broker speaks TLS on this port: set tls')
           : new TargetError(
@@ -54,4 +64,5 @@ export function limitFrames(
     }
   };
   stream.prependListener('data', onData);
+  stream.once('close', held.end);
 }

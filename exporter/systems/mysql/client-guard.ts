@@ -1,7 +1,8 @@
 // Keeps a server that does not keep to the protocol from harming this program.
 import type { Connection } from 'mysql2';
 import type { Duplex } from 'node:stream';
-import { TargetError } from '../../runtime/errors.ts';
+import { answerBudget } from '../../runtime/answer-budget.ts';
+import { TargetError, type TargetErrorCode } from '../../runtime/errors.ts';
 
 /** No statement of ours has a larger answer: the largest are GTID sets (100 kB) and lists of binary logs. */
 const maxAnswerBytes = 32 * 1024 * 1024;
@@ -59,8 +60,10 @@ function startsWith(packet: Packet, text: string): boolean {
 /**
  * Ends the connection by `fail` at the first sign that the other side is not a sane server: mysql2 goes on after a wrong
  * sequence number with a line on stderr, believes any greeting, and collects answers of any size in memory.
+ *
+ * @returns to be called when all answers that were waited for are there: they do not count as held any more then
  */
-export function guardConnection(connection: Connection, doing: string, fail: (why: TargetError) => void): void {
+export function guardConnection(connection: Connection, doing: string, fail: (why: TargetError) => void): () => void {
   const inner = connection as unknown as Internals;
   const handle = inner.handlePacket.bind(connection);
   let failed = false;
@@ -71,15 +74,20 @@ export function guardConnection(connection: Connection, doing: string, fail: (wh
   let columns = 0;
   let foreign = false;
   let watched: Duplex | undefined;
+  const held = answerBudget.begin();
 
-  const refuse = (what: string, cause?: unknown): false => {
-    if (!failed) fail(new TargetError('protocol', `${doing}: ${what}`, { cause }));
+  const refuse = (what: string, cause?: unknown, code: TargetErrorCode = 'protocol'): false => {
+    held.end();
+    if (!failed) fail(new TargetError(code, `${doing}: ${what}`, { cause }));
     failed = true;
     return false;
   };
 
   const onData = (chunk: Buffer): void => {
     bytes += chunk.length;
+    if (failed) return;
+    const full = held.add(chunk.length);
+    if (full !== undefined) refuse(full.message, full, full.code);
     if (!loggedIn && bytes > maxLoginBytes) refuse(`a log-in of more than ${maxLoginBytes / 1024} KiB`);
     if (bytes > maxAnswerBytes) refuse(`an answer of more than ${maxAnswerBytes / 1024 / 1024} MiB`);
     // A greeting has number 0 behind its three bytes of length; the banner of another service has a letter there.
@@ -93,6 +101,7 @@ export function guardConnection(connection: Connection, doing: string, fail: (wh
     if (inner.stream === watched) return;
     watched = inner.stream;
     watched.prependListener('data', onData);
+    watched.once('close', held.end);
   };
 
   const sane = (packet: Packet): boolean => {
@@ -125,6 +134,7 @@ export function guardConnection(connection: Connection, doing: string, fail: (wh
       if (packet === undefined) {
         loggedIn = true; // the first command, the log-in, had begun before this guard was there
         [bytes, packets, columns, foreign] = [0, 0, 0, false];
+        held.end();
       } else if (inner._command && !sane(packet)) return;
       const command = inner._command;
       handle(packet);
@@ -138,4 +148,5 @@ export function guardConnection(connection: Connection, doing: string, fail: (wh
     }
   };
   watchStream();
+  return held.end;
 }

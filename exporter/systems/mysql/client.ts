@@ -85,7 +85,7 @@ export async function openMysql(opening: MysqlOpening, call: Call): Promise<Mysq
     // mysql2 calls nobody back any more once it was told to destroy the connection
     for (const reject of waiting) reject(why ?? new TargetError('unreachable', `${doing}: the connection was closed`));
   };
-  guardConnection(connection, doing, destroy);
+  const answersTaken = guardConnection(connection, doing, destroy);
   // without a listener an error between statements would end the process
   connection.on('error', (error: unknown) => {
     destroy(mysqlError(error, doing));
@@ -106,7 +106,10 @@ export async function openMysql(opening: MysqlOpening, call: Call): Promise<Mysq
       .catch((error: unknown) => {
         throw mysqlError(error, doing);
       })
-      .finally(() => waiting.delete(giveUp));
+      .finally(() => {
+        waiting.delete(giveUp);
+        if (waiting.size === 0) answersTaken();
+      });
   };
 
   const run = (sql: string, params: readonly (string | number)[], signal: AbortSignal): Promise<readonly Row[]> => {

@@ -1,5 +1,6 @@
 // How much a server may answer before it is taken for none.
 import type { Readable } from 'node:stream';
+import { answerBudget } from '../../runtime/answer-budget.ts';
 import { TargetError } from '../../runtime/errors.ts';
 import { ReplyFrames } from './client-frames.ts';
 
@@ -23,16 +24,20 @@ export function limitReplies(
   stream: Readable,
   fail: (why: TargetError) => void,
   mostBytes: number = mostReplyBytes,
+  budget = answerBudget,
 ): ReplyLimit {
   const frames = new ReplyFrames();
   let sent = 0;
   let waiting = 0;
   let bytes = 0;
   let isOver = false;
-  const faultOf = (chunk: Buffer): string | undefined => {
+  const held = budget.begin();
+  stream.once('close', held.end);
+  const faultOf = (chunk: Buffer): TargetError | string | undefined => {
     bytes += chunk.length;
     if (bytes > mostBytes) return `replies of more than ${String(Math.round(mostBytes / 1024 / 1024))} MiB`;
-    return frames.look(chunk) ?? (frames.whole > sent + mostUnasked ? 'replies to nothing that was asked' : undefined);
+    const wrong = frames.look(chunk) ?? (frames.whole > sent + mostUnasked ? 'replies to nothing that was asked' : undefined);
+    return wrong ?? held.add(chunk.length);
   };
   // A listener of ours could only look on: the others would be given the same bytes.
   const emit = stream.emit.bind(stream);
@@ -43,7 +48,8 @@ export function limitReplies(
     const fault = Buffer.isBuffer(chunk) ? faultOf(chunk) : 'replies as text';
     if (fault === undefined) return emit(event, ...given);
     isOver = true;
-    fail(new TargetError('protocol', fault));
+    held.end();
+    fail(typeof fault === 'string' ? new TargetError('protocol', fault) : fault);
     return true;
   };
   return {
@@ -55,6 +61,7 @@ export function limitReplies(
     },
     answered: () => {
       waiting -= 1;
+      if (waiting === 0) held.end();
     },
   };
 }

@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import type { Socket } from 'node:net';
 import type { CollectorCall } from '../../../exporter/collector.ts';
 import { FactBoard } from '../../../exporter/facts.ts';
+import { answerBudget } from '../../../exporter/runtime/answer-budget.ts';
 import { systemClock } from '../../../exporter/runtime/clock.ts';
 import { within } from '../../../exporter/runtime/deadline.ts';
 import { classOf, TargetError, type TargetErrorCode } from '../../../exporter/runtime/errors.ts';
@@ -248,6 +249,7 @@ test('an answer without an end is refused long before it fills the memory', asyn
     assert.equal(outcome.code, expected, `${what}: ${outcome.why}`);
     const taken = written.map((s) => s.bytesWritten).reduce((a, b) => a + b, 0);
     assert.ok(taken > 1_000_000 && taken < 64 * 1024 * 1024, `${what}: ${taken} bytes were taken`);
+    assert.equal(answerBudget.held, 0, what);
   }
 });
 
@@ -271,6 +273,31 @@ test('one row that is too large is refused before it is decoded', async () => {
   const { code, why } = await collectFrom(server.port, 'replication');
   assert.equal(code, 'protocol');
   assert.match(why, /a row of more than 4 MiB/);
+});
+
+test('while large answers of others fill the room, one is refused, a small one is read, and all is given back', async () => {
+  const row = (bytes: number): Reply => ({ columns: ['Slave_IO_State'], rows: [['x'.repeat(bytes)]] });
+  await using server = await hostileMysql({
+    reply: (sql, index) => (index < 2 ? saneServer('mariadb').reply(sql) : row(sql === 'SELECT 3' ? 3_000_000 : 10)),
+  });
+  const opening = { address: { host: '127.0.0.1', port: server.port }, auth: { user: 'x' }, tls: undefined };
+  const ask = async (...asked: readonly string[]): Promise<readonly unknown[]> => {
+    const client = await openMysql(opening, call(eternityMs));
+    const found = await Promise.all(
+      asked.map((sql) => client.query(sql, [], call(eternityMs)).then(({ length }) => length, classOf)),
+    ); // prettier-ignore
+    await client[Symbol.asyncDispose]();
+    return found;
+  };
+  const others = answerBudget.begin();
+  assert.equal(others.add(256 * 1024 * 1024), undefined);
+  const full = answerBudget.held;
+  assert.deepEqual(await ask('SELECT 1'), [1]);
+  assert.deepEqual(await ask('SELECT 3'), ['queue']);
+  assert.equal(answerBudget.held, full);
+  others.end();
+  assert.deepEqual(await ask('SELECT 3', 'SELECT 1', 'SELECT 3'), [1, 1, 1]);
+  assert.equal(answerBudget.held, 0);
 });
 
 test('text in a character set that is decoded slowly is refused beyond what an answer of ours has', async () => {
