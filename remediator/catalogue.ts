@@ -56,7 +56,7 @@ export const remediatorFamilies = {
   runDurationCount: counter('pipemedic_remediator_run_duration_seconds_count', 'Runs that ended.', ['action'], graph),
   decisions: counter(
     'pipemedic_remediator_decisions_total',
-    'Verdicts of the guards over all evaluations: allow, deny, unknown.',
+    'Verdicts of the guards over all evaluations: allow, deny, unknown. Guard claim: of what all of them allow, whether the right to begin was won.',
     ['guard', 'result'],
     graph,
   ),

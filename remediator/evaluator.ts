@@ -136,7 +136,10 @@ export function createEvaluator<W extends Surroundings>(deps: EvaluatorDeps<W>):
     if (decided.verdict === 'refuse' || decided.verdict === 'would_act') return refusedMs;
     const { looks, heldMs, minimumMs } = input.symptom;
     const isDebounced = ['evidence:not_held_yet', 'self:starting'].includes(decided.reasonKey) && looks > 0;
-    return isDebounced ? Math.max(200, minimumMs - heldMs) : undecidedMs;
+    if (!isDebounced) return undecidedMs;
+    // The end of the first round may be far: another target may hang.
+    const leastMs = decided.reasonKey === 'self:starting' ? 1_000 : 200;
+    return Math.max(leastMs, minimumMs - heldMs);
   };
 
   const record = (
@@ -179,7 +182,10 @@ export function createEvaluator<W extends Surroundings>(deps: EvaluatorDeps<W>):
   const act = async (situation: Situation, decision: Decision): Promise<void> => {
     if (draining) return;
     const claimed = await claimRun(deps, situation, decision);
-    if (claimed?.won === true) runner.begin(claimed.run, claimed.hold, decision.evidenceHash);
+    if (claimed === undefined) return;
+    if (claimed.won) runner.begin(claimed.run, claimed.hold, decision.evidenceHash);
+    deps.metrics.decision('claim', claimed.won ? 'allow' : 'deny');
+    await telling.claim(situation.input.episode, decision, claimed);
   };
 
   /** A fault of our own: kept as what it is, unknown, never acted upon, and told when it lasts. */

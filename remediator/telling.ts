@@ -5,7 +5,7 @@ import type { Decision, Episode } from './model.ts';
 import { needsApprovalKey, type Plan } from './planner.ts';
 import { askForApproval, endQuestions } from './questions.ts';
 import type { Situation } from './situation.ts';
-import type { Store } from './store/store.ts';
+import type { ClaimResult, Store } from './store/store.ts';
 
 interface TellingDeps {
   readonly store: Pick<
@@ -16,7 +16,7 @@ interface TellingDeps {
   readonly log: Log;
 }
 
-/** An unknown that lasts this long is told to people. */
+/** An unknown, or a claim that is not won, is told to people when it lasts this long. */
 const lastingMs = 60_000;
 
 /**
@@ -39,6 +39,9 @@ export class Telling {
   /** By episode: since when nothing could be decided, for whatever reasons. */
   readonly #unsureSinceMs = new Map<string, number>();
 
+  /** By episode: claims that were lost one after the other. */
+  readonly #lost = new Map<string, { readonly sinceMs: number; readonly times: number }>();
+
   constructor(deps: TellingDeps) {
     this.#deps = deps;
   }
@@ -50,6 +53,7 @@ export class Telling {
   async decision(episode: Episode, plan: Plan, decision: Decision, situation: Situation | undefined): Promise<void> {
     const { tell, reasonKey } = plan;
     const nowMs = this.#deps.clock.nowMs();
+    if (plan.verdict !== 'act') this.#lost.delete(episode.id);
     if (tell === 'if_it_lasts') {
       // what is asked for without an answer may have another reason each time
       const sinceMs = Math.min(this.#unsureSinceMs.get(episode.id) ?? nowMs, decision.firstMs);
@@ -67,8 +71,26 @@ export class Telling {
     if (tell === 'at_once') await this.#deps.store.enqueue(refused(episode, decision), nowMs);
   }
 
+  /** One that is lost now and then is another remediator's, or a change that came between; one lost for long is a fault. */
+  async claim(episode: Episode, decision: Decision, claimed: ClaimResult): Promise<void> {
+    if (claimed.won) {
+      this.#lost.delete(episode.id);
+      return;
+    }
+    const nowMs = this.#deps.clock.nowMs();
+    const before = this.#lost.get(episode.id) ?? { sinceMs: nowMs, times: 0 };
+    const { sinceMs, times } = { ...before, times: before.times + 1 };
+    this.#lost.set(episode.id, { sinceMs, times });
+    if (nowMs - sinceMs < lastingMs) return;
+    const seconds = Math.round((nowMs - sinceMs) / 1000);
+    const because = `the guards allow it, and it was not begun ${times} times in ${seconds} s: ${claimed.because}`;
+    const told = { ...decision, reasonKey: `claim:${claimed.code}`, because };
+    await this.#deps.store.enqueue(refused(episode, told), nowMs);
+  }
+
   /** Keeps only what is of these episodes. */
   keep(openIds: ReadonlySet<string>): void {
+    for (const id of this.#lost.keys()) if (!openIds.has(id)) this.#lost.delete(id);
     for (const id of this.#unsureSinceMs.keys()) if (!openIds.has(id)) this.#unsureSinceMs.delete(id);
   }
 }

@@ -1,7 +1,7 @@
 // What people are told by one evaluation after the other: the newest of it, once, and also when nothing can be decided.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { unsure } from '../../../remediator/guard.ts';
+import { allow, deny, unsure } from '../../../remediator/guard.ts';
 import { policy, withBench, type Bench } from './evaluator-bench.ts';
 
 const open = async (b: Bench, episodeId: string): Promise<(readonly [string | undefined, string | undefined])[]> =>
@@ -87,4 +87,51 @@ test('an unknown between two clear answers has not lasted', () =>
       b.clock.aheadMs += 50_000;
     }
     assert.deepEqual(await open(b, id), []);
+  }));
+
+test('a claim that is lost again and again is told once, and counted', () =>
+  withBench(async (b) => {
+    const { claim } = b.store;
+    b.store.claim = () => Promise.resolve({ won: false, code: 'leased', because: 'svc1 is held by h9' });
+    const id = await b.fire();
+    await b.lookTwice(id);
+    assert.deepEqual(
+      b.guards.filter((g) => g.startsWith('claim')),
+      ['claim:deny'],
+    );
+    for (let i = 0; i < 6; i++) {
+      assert.equal((await b.look(id)).verdict, 'act');
+      if (i < 3) assert.deepEqual(await open(b, id), [], 'it may pass by itself');
+      b.clock.aheadMs += 15_000;
+      await b.store.setAlertState(id, 'active', '', b.clock.nowMs());
+    }
+    assert.deepEqual(await open(b, id), [['RemediationRefused', undefined]]);
+    const [told] = await b.store.escalationsOf(id);
+    assert.match(told?.annotations['description'] ?? '', /not begun \d times .* svc1 is held by h9/);
+    await b.look(id);
+    assert.deepEqual(await b.store.escalationsOf(id), [told]);
+
+    b.store.claim = claim;
+    await b.look(id);
+    await b.evaluator.idle();
+    assert.equal((await b.runs())[0]?.outcome, 'verified');
+    assert.ok(b.guards.includes('claim:allow'));
+  }));
+
+test('a claim that is lost now and then is nothing to tell', () =>
+  withBench(async (b) => {
+    b.store.claim = () => Promise.resolve({ won: false, code: 'stale', because: 'the episode has changed' });
+    const id = await b.fire();
+    await b.lookTwice(id);
+    for (let i = 0; i < 8; i++) {
+      b.service.precondition = i % 2 === 0 ? deny('binlog_gone', 'no') : allow('fine', 'fine');
+      await b.store.setAlertState(id, 'active', '', b.clock.nowMs());
+      await b.look(id);
+      b.clock.aheadMs += 15_000;
+    }
+    const told = await b.store.escalationsOf(id);
+    assert.deepEqual(
+      told.filter((e) => e.annotations['guard']?.startsWith('claim')),
+      [],
+    );
   }));

@@ -24,7 +24,7 @@ test('a flood of notifications is refused while the store is full, and not for l
     reloadPolicies: () => Promise.reject(new Error('not here')),
     ...{ listen: [{ host: '127.0.0.1', port: 0 }], version: '1', log: createLog('test', 'silent'), actions: [] },
     createEvaluator: () => ({
-      tick: () => Promise.resolve(),
+      begin: () => Promise.resolve(),
       resume: () => Promise.resolve(),
       drain: () => Promise.resolve(),
       stillAsked: () => Promise.resolve({ is: 'same' }),

@@ -30,7 +30,7 @@ async function serving(t: TestContext): Promise<{ readonly where: Where; readonl
     createEvaluator: (parts) => {
       stores.push(parts.store);
       return {
-        tick: () => Promise.resolve(),
+        begin: () => Promise.resolve(),
         resume: () => Promise.resolve(),
         drain: () => Promise.resolve(),
         stillAsked: () => Promise.resolve({ is: 'same' }),
