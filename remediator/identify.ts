@@ -1,8 +1,13 @@
 // From an alert's labels to what is meant: the target, and the object within it.
 import type { Inventory } from '../exporter/config/inventory.ts';
 import type { Action } from './action.ts';
-import type { PlanInput } from './guard.ts';
+import type { PlanInput, Policy } from './guard.ts';
 import type { Json } from './model.ts';
+
+/** Those that answer an alert; the first one counts. */
+export function policiesFor(policies: readonly Policy[], labels: Readonly<Record<string, string>>): readonly Policy[] {
+  return policies.filter((p) => Object.entries(p.match).every(([k, v]) => labels[k] === v));
+}
 
 /** Exact names only; a label `instance` is shown to people as a hint, and is never enough to act. */
 export function candidatesOf(

@@ -3,7 +3,7 @@ import type { Inventory } from '../exporter/config/inventory.ts';
 import type { Action, Look } from './action.ts';
 import { asJson, hashOf } from './canonical.ts';
 import type { LinkView, PlanInput, Policy } from './guard.ts';
-import { candidatesOf, objectOf } from './identify.ts';
+import { candidatesOf, objectOf, policiesFor } from './identify.ts';
 import { limited } from './limited.ts';
 import type { Approval, Episode, Json, Run } from './model.ts';
 import { failedInEpisode, linkOf } from './past.ts';
@@ -55,7 +55,7 @@ const runsLookedAt = 200;
 /** By the policies, the alert's labels and what was tried before; the target is not asked. @throws StoreError */
 export async function chosenFor<W>(deps: PlannedDeps<W>, episode: Episode): Promise<Chosen<W>> {
   const { store, inventory, actions } = deps;
-  const policies = deps.policies().filter((p) => Object.entries(p.match).every(([k, v]) => episode.labels[k] === v));
+  const policies = policiesFor(deps.policies(), episode.labels);
   const [policy] = policies;
   const candidates = candidatesOf(inventory, episode.labels);
   const [only] = candidates;

@@ -3,7 +3,8 @@ import type { Inventory } from '../exporter/config/inventory.ts';
 import { messageOf } from '../exporter/runtime/errors.ts';
 import type { Limits, PlanInput, Policy } from './guard.ts';
 import { lowerMode, type Mode } from './guards/mode.ts';
-import type { Demotion, Maintenance, Run } from './model.ts';
+import { policiesFor } from './identify.ts';
+import type { Demotion, Episode, Maintenance, Run } from './model.ts';
 import { keptOf } from './past.ts';
 import type { Store } from './store/store.ts';
 import { readSwitchFile, readSwitchStore } from './switch.ts';
@@ -84,8 +85,21 @@ export function whyLowered(
   return needed === 'auto' ? `policy ${name} no longer acts by itself` : `policy ${name} only observes now`;
 }
 
+/** Its policy matches less than it did, or another one comes before it. */
+function whyAnotherAnswers(
+  run: Pick<Run, 'policy'>,
+  policies: readonly Policy[],
+  episode: Episode | undefined,
+): string | undefined {
+  if (episode === undefined) return undefined;
+  const { policy: name } = keptOf(run);
+  const [answers] = policiesFor(policies, episode.labels);
+  if (answers?.name === name) return undefined;
+  return `policy ${name} no longer answers this alert, ${answers === undefined ? 'nor does another one' : `${answers.name} does`}`;
+}
+
 export interface RestraintDeps {
-  readonly store: Pick<Store, 'pauses' | 'maintenances' | 'demotions'>;
+  readonly store: Pick<Store, 'pauses' | 'maintenances' | 'demotions' | 'episode'>;
   readonly inventory: Pick<Inventory, 'members'>;
   readonly settings: { readonly switchFile: string };
   readonly policies: () => readonly Policy[];
@@ -108,7 +122,11 @@ export async function whyHeldBack(deps: RestraintDeps, run: Run): Promise<string
       wallMs,
     });
     if (work !== undefined) return `${work.by} works on ${work.scope}: ${work.reason}`;
-    return whyLowered(run, deps.policies(), await store.demotions());
+    const policies = deps.policies();
+    return (
+      whyLowered(run, policies, await store.demotions()) ??
+      whyAnotherAnswers(run, policies, await store.episode(run.episodeId))
+    );
   } catch (error) {
     return `what holds it back cannot be read: ${messageOf(error)}`;
   }

@@ -131,6 +131,8 @@ for (const [what, edited] of [
   ['to observe', [{ ...policy, mode: 'observe' as const }]],
   ['to approve', [{ ...policy, mode: 'approve' as const }]],
   ['away', []],
+  ['to other targets', [{ ...policy, match: { ...policy.match, target: 'svc2' } }]],
+  ['behind another one', [{ ...policy, name: 'before-it', mode: 'observe' as const }, policy]],
 ] as const) {
   scenario(
     `scenario 21: a policy that is taken ${what} during a run stops it at its next safe point`,
