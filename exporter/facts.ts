@@ -59,12 +59,24 @@ export class FactBoard {
 }
 
 /**
+ * A target, or a collector of it, that nobody asks for any more says nothing of now: /probe asks for one at a time, and
+ * with collect[] for a part of one. Longer than the longest useful scrape interval, which is 5 minutes.
+ */
+const heldMs = 600_000;
+
+/**
  * The newest facts of all targets, from sweep to sweep: for a collector whose numbers are made of two targets' facts and
  * that must know which of the two was read first. A fact is shared when its collector has ended.
  */
 export class SharedFacts {
+  readonly #monoMs: () => number;
   readonly #newest = new Map<string, { readonly fact: Known<unknown>; readonly sharedAtMs: number }>();
   readonly #waiting = new Set<() => void>();
+
+  /** @param monoMs without it nothing ever grows old: for one look */
+  constructor(monoMs: () => number = () => -Infinity) {
+    this.#monoMs = monoMs;
+  }
 
   /** @param nowMs monotonic */
   share(board: FactBoard, nowMs: number): void {
@@ -73,8 +85,8 @@ export class SharedFacts {
   }
 
   /**
-   * A fact that is shared at or after `sinceMs` (monotonic), awaited for at most `waitMs`; without one, the newest before.
-   * Never rejects.
+   * A fact that is shared at or after `sinceMs` (monotonic), awaited for at most `waitMs`; without one, the newest before,
+   * while it may still hold. Never rejects.
    */
   async newest<T>(
     target: string,
@@ -85,7 +97,9 @@ export class SharedFacts {
     const isNew = (): boolean => (this.#newest.get(id)?.sharedAtMs ?? -Infinity) >= wait.sinceMs;
     if (!isNew() && !wait.signal.aborted) await this.#change(isNew, wait);
     const found = this.#newest.get(id);
-    return found === undefined ? notCollected(target, key) : (found.fact as Known<T>);
+    if (found === undefined) return notCollected(target, key);
+    const ageMs = this.#monoMs() - found.sharedAtMs;
+    return ageMs > heldMs ? unknown(`${key.name} of ${target} was not collected lately`) : (found.fact as Known<T>);
   }
 
   /** Of a target that is no more, or is another one under the same name. */

@@ -25,7 +25,7 @@ export class Rounds {
   #inventory: Inventory;
   #sweepers: readonly Sweeper[];
   #graph: readonly Block[];
-  readonly #facts = new SharedFacts();
+  readonly #facts: SharedFacts;
   #sources: ReadonlyMap<string, readonly string[]>;
   /** Those that are no more in the inventory, until they have ended. */
   readonly #retiring = new Map<Sweeper, Promise<void>>();
@@ -33,6 +33,7 @@ export class Rounds {
   #isClosed = false;
 
   constructor(inventory: Inventory, deps: RoundsDeps) {
+    this.#facts = new SharedFacts(deps.clock.monoMs);
     this.#deps = {
       ...deps,
       gate: new SweepGate((deps.limits ?? defaultLimits).maxSweeps, deps.clock),

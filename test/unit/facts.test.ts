@@ -59,3 +59,18 @@ test('a fact of this round is awaited; what came before the round counts only wh
     'the others are kept',
   );
 });
+
+test('what nobody has collected for ten minutes is not known any more', async () => {
+  let nowMs = 0;
+  const facts = new SharedFacts(() => nowMs);
+  const board = new FactBoard();
+  board.publish('db', numberFact, known(1, 0));
+  facts.share(board, 0);
+  const round = { sinceMs: -Infinity, waitMs: 0, signal: new AbortController().signal };
+  nowMs = 600_000;
+  assert.deepEqual(await facts.newest('db', numberFact, round), known(1, 0));
+  nowMs = 600_001;
+  assert.deepEqual(await facts.newest('db', numberFact, round), unknown('number of db was not collected lately'));
+  facts.share(board, nowMs);
+  assert.deepEqual(await facts.newest('db', numberFact, round), known(1, 0));
+});
