@@ -10,7 +10,7 @@ export const targetErrorCodes = [
   'secret', // a credential could not be read on this side
   'unsupported', // the server's version or setting lacks what is asked
   'failed', // the target said no for another reason
-  'queue', // not asked: this program was at work on other targets until the time was over
+  'queue', // not asked, or its large answer not read: this program was at work on other targets
   'bug', // our fault
 ] as const;
 export type TargetErrorCode = (typeof targetErrorCodes)[number];

@@ -1,6 +1,7 @@
 // What the names, sizes and times of a folder of backups tell. Whether a backup is complete is another matter
 // (facts-backup.ts); here a file counts as soon as it is no longer being written.
 import { factKey } from '../../facts.ts';
+import { largestOf, smallestOf } from '../../runtime/extremes.ts';
 import { known, unknown, type Known } from '../../runtime/known.ts';
 import { mainTypeOf, type BackupAddress, type BackupType } from './address.ts';
 import type { BackupFile, BackupSurvey } from './client.ts';
@@ -128,10 +129,10 @@ function writingOf(survey: BackupSurvey, type: BackupType, { growing, limits, no
   return {
     state: stalled ? 'stalled' : busy ? 'writing' : 'idle',
     growing: since.length,
-    growingSinceMs: since.length === 0 ? undefined : Math.min(...since),
+    growingSinceMs: since.length === 0 ? undefined : smallestOf(since),
     temporary: temporary.length,
-    temporaryAgeMs: ages.length === 0 ? undefined : Math.max(...ages),
-    temporaryIdleMs: idle.length === 0 ? undefined : Math.max(...idle),
+    temporaryAgeMs: ages.length === 0 ? undefined : largestOf(ages),
+    temporaryIdleMs: idle.length === 0 ? undefined : largestOf(idle),
   };
 }
 

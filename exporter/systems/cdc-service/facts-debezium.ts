@@ -1,5 +1,6 @@
 // Debezium's own numbers from the page of jmx_exporter. Their meaning: https://debezium.io/documentation/reference/stable/connectors/mysql.html#mysql-streaming-metrics
 import type { Page, PageSample } from '../../runtime/exposition-text.ts';
+import { largestOf } from '../../runtime/extremes.ts';
 import { known, unknown, type Known } from '../../runtime/known.ts';
 import type { Endpoint } from './facts-endpoint.ts';
 import { isStale } from './facts-page.ts';
@@ -97,10 +98,10 @@ function lagOf(
 ): Known<number> {
   if (!connected.known) return connected;
   if (!connected.value) return unknown('it is not connected to its source: its lag keeps the last value');
-  const behind = Math.max(...behindMs);
+  const behind = largestOf(behindMs);
   if (behindMs.length === 0) return unknown('the page has no MilliSecondsBehindSource');
   if (!behindMs.every(Number.isFinite) || behindMs.some((v) => v < 0)) return unknown('it has seen no event since it started'); // prettier-ignore
-  const since = sinceMs.length === 0 || sinceMs.some((v) => !(v >= 0)) ? undefined : Math.max(...sinceMs);
+  const since = sinceMs.length === 0 || sinceMs.some((v) => !(v >= 0)) ? undefined : largestOf(sinceMs);
   if (behind <= caughtUpMs || (since !== undefined && since <= freshMs)) return known(behind / 1000, nowMs);
   if (since === undefined) return unknown('the page does not tell how old its lag is');
   return unknown(`its lag is that of its last event, ${Math.round(since / 1000)} s ago`);

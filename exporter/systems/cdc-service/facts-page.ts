@@ -2,6 +2,7 @@
 import type { Call } from '../../collector.ts';
 import { passedNames, type PassedName } from '../../runtime/exposition-passed.ts';
 import { readPage, type Page, type PageSample } from '../../runtime/exposition-text.ts';
+import { largestOf } from '../../runtime/extremes.ts';
 import { known, unknown, type Known } from '../../runtime/known.ts';
 import type { HttpGetter } from '../jvm/facts-fetch.ts';
 import { readEndpoint, type Endpoint } from './facts-endpoint.ts';
@@ -61,7 +62,7 @@ export function serviceNumbersOf(page: Endpoint<Page>, nowMs: number): ServiceNu
   if (page.state !== 'ok') return { lagSeconds: unknown(page.why), queueDepth: unknown(page.why) };
   const { samples } = page.value;
   return {
-    lagSeconds: combined(samples, 'cdc_binlog_lag_seconds', nowMs, (values) => Math.max(...values)),
+    lagSeconds: combined(samples, 'cdc_binlog_lag_seconds', nowMs, largestOf),
     queueDepth: combined(samples, 'cdc_queue_depth', nowMs, (values) => values.reduce((a, b) => a + b, 0)),
   };
 }

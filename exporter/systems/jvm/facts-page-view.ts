@@ -1,6 +1,7 @@
 // The samples of a Prometheus page by name and label, for those that know what the names mean.
 import { TargetError } from '../../runtime/errors.ts';
 import type { PageSample } from '../../runtime/exposition-text.ts';
+import { smallestOf } from '../../runtime/extremes.ts';
 import type { JvmSeen } from './facts-model.ts';
 
 export type Where = Readonly<Record<string, string>>;
@@ -58,7 +59,7 @@ export function pageOf(samples: readonly PageSample[], nowMs: number): JvmPage {
     },
     ageSeconds: (name) => {
       const times = (byName.get(name) ?? []).flatMap(({ timestampMs }) => timestampMs ?? []);
-      return times.length === 0 ? 0 : Math.max(0, (nowMs - Math.min(...times)) / 1000);
+      return times.length === 0 ? 0 : Math.max(0, (nowMs - smallestOf(times)) / 1000);
     },
   };
   return page;

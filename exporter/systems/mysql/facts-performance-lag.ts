@@ -1,4 +1,5 @@
 // How far a replica is behind by the commit times that its source stamped into the transactions. Pure.
+import { largestOf, smallestOf } from '../../runtime/extremes.ts';
 import { known, unknown, type Known } from '../../runtime/known.ts';
 import type { Receiver, ReceiverTimes, Worker } from './facts-performance.ts';
 import type { ReplicaChannel } from './facts-replication.ts';
@@ -55,7 +56,7 @@ export function commitLagOf(
   const { times, nowSeconds } = receiver;
   if (times === undefined) return { lagSeconds: unknown('this version tells no commit times'), mark: undefined };
   const queued = times.last_queued_transaction_immediate_commit;
-  const lastApplied = Math.max(0, ...workers.map((w) => w.times.last_applied_transaction_immediate_commit));
+  const lastApplied = largestOf([0, ...workers.map((w) => w.times.last_applied_transaction_immediate_commit)]);
   const waiting = [
     ...(receiver.queueing ? [times.queueing_transaction_immediate_commit] : []),
     ...(receiver.processing ? [receiver.coordinator?.processing_transaction_immediate_commit ?? 0] : []),
@@ -68,7 +69,7 @@ export function commitLagOf(
   if (channel.state !== 'running') return { lagSeconds: unknown(channel.why), mark };
   if (caughtUp) return { lagSeconds: known(0, observedAtMs), mark };
 
-  const oldest = idle ? oldestWaiting(mark, before) : Math.min(...waiting);
+  const oldest = idle ? oldestWaiting(mark, before) : smallestOf(waiting);
   if (oldest === undefined) return { lagSeconds: unknown('what waits came before this was first looked at'), mark };
   if (oldest === 0) return { lagSeconds: unknown('the source stamps no commit times (MySQL before 8.0.1)'), mark };
   const lag = nowSeconds - oldest;
