@@ -96,7 +96,7 @@ echo start; trap "echo stop; exit 143" TERM
 mkdir -p /www; httpd -p 127.0.0.1:${port} -h /www
 n=0; while :; do
   n=$((n+1)); echo '{"status": "UP"}' > /www/health
-  printf '# TYPE cdc_rows_total counter\\ncdc_rows_total %s\\ncdc_binlog_lag_seconds 0\\n' $n > /www/metrics.txt
+  printf '# TYPE cdc_rows_applied_total counter\\ncdc_rows_applied_total %s\\ncdc_binlog_lag_seconds 0\\n' $n > /www/metrics.txt
   sleep 0.2
 done`;
 
@@ -134,7 +134,7 @@ test('cdc-service.restart: a killed container is started once and seen to count'
       'verify_data looked',
     ],
   );
-  assert.match(results.at(-1)?.because ?? '', /cdc_rows_total/);
+  assert.match(results.at(-1)?.because ?? '', /cdc_rows_applied_total/);
   assert.deepEqual(await lines(on, 'cdc'), ['start', 'start']);
 
   await on.podman('stop', '--time', '5', 'cdc');

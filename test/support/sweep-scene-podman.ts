@@ -17,7 +17,7 @@ mkdir -p /www; httpd -p 127.0.0.1:${String(port)} -h /www
 works=DOWN; if [ -e /lived ]; then works=UP; fi; : > /lived
 n=0; while :; do
   n=$((n+1)); rows=0; lag=$((n / 5 + 1)); if [ $works = UP ]; then rows=$n; lag=0; fi
-  printf '# TYPE cdc_rows_total counter\\ncdc_rows_total %s\\ncdc_binlog_lag_seconds %s\\n' $rows $lag > /www/metrics.txt
+  printf '# TYPE cdc_rows_applied_total counter\\ncdc_rows_applied_total %s\\ncdc_binlog_lag_seconds %s\\n' $rows $lag > /www/metrics.txt
   echo "{\\"status\\": \\"$works\\"}" > /www/health
   sleep 0.2
 done`;

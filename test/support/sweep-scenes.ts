@@ -61,7 +61,7 @@ export async function cdcScene(): Promise<Scene> {
     if (works) rows += 1;
     const lagSeconds = works ? 0 : Math.round(1 + (performance.now() - brokenSince) / 1000);
     response.writeHead(200, { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' });
-    response.end(`cdc_binlog_lag_seconds ${String(lagSeconds)}\ncdc_rows_total ${String(rows)}\n`);
+    response.end(`cdc_binlog_lag_seconds ${String(lagSeconds)}\ncdc_rows_applied_total ${String(rows)}\n`);
   });
   engine.changed = async () => {
     works = engine.effects.at(-1) === 'start';

@@ -18,7 +18,7 @@ import { readBinlogs } from '../../../exporter/systems/mysql/facts-binlogs.ts';
 import type { ServiceLog, ServiceState } from '../../supervisors/supervisor.ts';
 import { attempt, type World } from '../../world.ts';
 import { readKafka, readService, type BusOffsets } from '../service/facts.ts';
-import type { CdcSample } from './movement.ts';
+import type { CdcSample, Progress } from './movement.ts';
 
 export interface CdcFacts {
   readonly service: Known<ServiceState>;
@@ -28,7 +28,8 @@ export interface CdcFacts {
   readonly health: CdcServiceHealth;
   /** Where the binary log of its source ends; undefined: its source is not in the inventory. */
   readonly source: Known<string> | undefined;
-  readonly counts: CdcSample['counts'];
+  /** By the service itself and its stored offsets. */
+  readonly delivered: CdcSample['delivered'];
   readonly kafka: BusOffsets;
 }
 
@@ -45,10 +46,10 @@ async function readClient(target: string, world: World, call: Call) {
   const { clock } = world;
   await using client = openCdcService(world.opening(target, (address) => cdcServiceAddress.parse(address)));
   const { source: sourceName } = client;
-  const [{ reading }, source, counts] = await Promise.all([
+  const [{ reading }, source, delivered] = await Promise.all([
     client.look(call),
     sourceName === undefined ? undefined : attempt(clock, () => readEnd(sourceName, world, call)),
-    readCounts(client, call),
+    readDelivered(client, call),
   ]);
   const nowMs = clock.wallMs();
   const isGone = reading.process.known && reading.process.value === 'gone';
@@ -63,7 +64,7 @@ async function readClient(target: string, world: World, call: Call) {
       );
   if (reader.mark === undefined) world.readerMarks?.delete(target);
   else world.readerMarks?.set(target, reader.mark);
-  return { reading, source, counts, health: judgeCdc(reading, reader, nowMs) };
+  return { reading, source, delivered, health: judgeCdc(reading, reader, nowMs) };
 }
 
 async function readEnd(source: string, world: World, call: Call): Promise<string> {
@@ -76,16 +77,17 @@ async function readEnd(source: string, world: World, call: Call): Promise<string
   return `${current.file}:${current.position}`;
 }
 
-/** Of the many numbers that it tells, those that only grow: what does not grow is no evidence, of whatever it may be. */
-async function readCounts(client: CdcServiceClient, call: Call): Promise<CdcSample['counts']> {
+/** Of the many numbers that it tells, those that only grow, and only with what has arrived where it goes. */
+async function readDelivered(client: CdcServiceClient, call: Call): Promise<CdcSample['delivered']> {
   const [page, offsets] = await Promise.all([
     attempt(call.clock, () => client.page(call)),
     client.address.offsets === undefined ? undefined : attempt(call.clock, () => readStored(client, call)),
   ]);
   const written = offsets?.known === true && offsets.value.known ? offsets.value.value : undefined;
+  const counters = page.known && page.value.state === 'ok' ? countersOf(page.value.value, call.clock.wallMs()) : {};
   return {
-    ...(page.known && page.value.state === 'ok' ? countersOf(page.value.value, call.clock.wallMs()) : {}),
-    ...(written === undefined ? {} : { 'the time of its newest stored offset': written }),
+    ...Object.fromEntries(Object.entries(counters).map(([name, count]) => [name, { all: count }])),
+    ...(written === undefined ? {} : { 'the time of its newest stored offset': { all: written } }),
   };
 }
 
@@ -98,30 +100,40 @@ async function readStored(client: CdcServiceClient, call: Call): Promise<Known<n
   return mapKnown(ageSeconds, (age) => Math.floor((nowSeconds - age) / 2) * 2);
 }
 
-/** What passes through it, by the words that such counts are named with. */
-const evidence =
-  /_(rows|events|messages|records|changes|transactions|operations|processed|published|produced|delivered|sent|written|applied)(_|$)/;
-/** Its errors and what it has started over are counted too, and its own work (time, polls): these grow without a row. */
-const noEvidence =
-  /error|fail|retr|restart|reconnect|drop|skip|filter|ignore|dead|reject|http|request|scrape|heartbeat|seconds|poll|loop|_gc_|_log_/;
+/** What has left it, by the words that such counts are named with. Of rows or events alone it is not said which way. */
+const delivery =
+  /_(published|produced|delivered|sent|written|applied|committed|acked|acknowledged|inserted|upserted|replicated|synced)(_|$)/;
+/** What it has read, its errors and what it has started over, its notes of how far it is, its own work: no row need pass. */
+const noDelivery =
+  /read|receiv|fetch|consum|captur|ingest|binlog|snapshot|pars|decod|buffer|queue|byte|offset|position|checkpoint|schema|ddl|histor|metadata|_states?_|error|fail|retr|restart|reconnect|drop|skip|filter|ignore|dead|reject|http|request|scrape|heartbeat|seconds|poll|loop|_gc_|_log_|_logs_/;
 
 /** Summed per name: a single label set may come and go. */
 export function countersOf(page: Page, nowMs: number): Record<string, number> {
   const sums: Record<string, number> = {};
   for (const sample of page.samples) {
     const { name, value } = sample;
-    const counts = /^cdc_.*_total$/.test(name) && evidence.test(name) && !noEvidence.test(name);
+    const counts = /^cdc_.*_total$/.test(name) && delivery.test(name) && !noDelivery.test(name);
     if (!counts || isStale(sample, nowMs) || !Number.isFinite(value)) continue;
     sums[name] = (sums[name] ?? 0) + value;
   }
   return sums;
 }
 
-export function sampleOf({ counts, source, reading, health }: CdcFacts): CdcSample {
+export function sampleOf({ kafka, delivered, source, reading, health }: CdcFacts): CdcSample {
+  const topics = Object.entries(kafka);
   return {
-    counts,
+    // Where it is known in which topics its changes arrive, only these show that they do.
+    delivered: topics.length === 0 ? delivered : Object.fromEntries(topics.map(([bus, ends]) => arrivedIn(bus, ends))),
     sourceEnd: source?.known === true ? source.value : undefined,
     lagSeconds: health.lagSeconds.known ? health.lagSeconds.value : undefined,
+    queued: reading.queueDepth.known ? reading.queueDepth.value : undefined,
     works: reading.works.known ? reading.works.value : undefined,
   };
+}
+
+function arrivedIn(bus: string, ends: BusOffsets[string]): readonly [string, Progress] {
+  const partitions = ends.known
+    ? Object.entries(ends.value).flatMap(([topic, of]) => Object.entries(of).map(([p, end]) => [`${topic}/${p}`, end]))
+    : [];
+  return [`the end of its topics in ${bus}`, Object.fromEntries(partitions) as Progress];
 }

@@ -1,11 +1,16 @@
-// Does the data move through it? Over several looks, by what it counts itself. Pure.
+// Does the data arrive where it goes? Over several looks, by what was delivered: what was only read proves nothing. Pure.
+
+/** How far each part of one thing has come (the partitions of a bus). It only grows while something arrives. */
+export type Progress = Readonly<Record<string, number>>;
 
 export interface CdcSample {
-  /** By name: what only grows while it works (counters of its page, the time of its newest stored offset). */
-  readonly counts: Readonly<Record<string, number>>;
+  /** By who tells it. Empty: nobody tells what was delivered. */
+  readonly delivered: Readonly<Record<string, Progress>>;
   /** Where its source writes; undefined where that cannot be seen. */
   readonly sourceEnd: string | undefined;
   readonly lagSeconds: number | undefined;
+  /** What it has read and not delivered yet; undefined where it does not say. */
+  readonly queued: number | undefined;
   /** What it says of itself. */
   readonly works: boolean | undefined;
 }
@@ -14,7 +19,9 @@ export type CdcMovement =
   | { readonly is: 'moves'; readonly by: string }
   /** Nothing to move: its source has written nothing, and it is at its end. */
   | { readonly is: 'idle' }
-  | { readonly is: 'not_yet'; readonly because: string };
+  | { readonly is: 'not_yet'; readonly because: string }
+  /** Nobody tells what it delivers. */
+  | { readonly is: 'unknown'; readonly because: string };
 
 const wantedAdvances = 2;
 const idleSamples = 3;
@@ -23,29 +30,36 @@ export function judgeCdcMovement(samples: readonly CdcSample[]): CdcMovement {
   const last = samples.at(-1);
   if (last === undefined) return { is: 'not_yet', because: 'it was not looked at yet' };
   if (last.works === false) return { is: 'not_yet', because: 'it says that it does not work' };
-  const names = new Set(samples.flatMap((s) => Object.keys(s.counts)));
+  const names = new Set(samples.flatMap((s) => Object.keys(s.delivered)));
   for (const name of names) {
-    if (advances(samples.flatMap((s) => s.counts[name] ?? [])) >= wantedAdvances) return { is: 'moves', by: name };
+    if (advances(samples.flatMap((s) => s.delivered[name] ?? [])) >= wantedAdvances) return { is: 'moves', by: name };
   }
   const isIdle =
     samples.length >= idleSamples &&
     samples.every((s) => s.sourceEnd !== undefined && s.sourceEnd === last.sourceEnd && s.lagSeconds === 0);
-  if (isIdle && last.works === true) return { is: 'idle' };
-  const because =
-    names.size === 0
-      ? 'it tells nothing that grows while it works: no counter on its page, no stored offset'
-      : `none of ${[...names].sort().slice(0, 5).join(', ')} has grown ${wantedAdvances} times`;
-  return { is: 'not_yet', because };
+  if (isIdle && last.works === true && (last.queued ?? 0) === 0) return { is: 'idle' };
+  if (names.size === 0) {
+    const because =
+      'nothing tells what it delivers: no pipeline names its topics in Kafka, it stores no offsets that are configured, and no counter of its page is of what was sent or applied';
+    return { is: 'unknown', because };
+  }
+  const shown = [...names].sort().slice(0, 5).join(', ');
+  return { is: 'not_yet', because: `none of ${shown} has grown ${wantedAdvances} times` };
 }
 
-/** How often it has grown from one look to the next; a count that falls is of another process. */
-function advances(values: readonly number[]): number {
+/** How often it has grown from one look to the next; what falls is of another process, or of a topic made anew. */
+function advances(looks: readonly Progress[]): number {
   let n = 0;
-  for (const [i, value] of values.entries()) {
-    const before = values[i - 1];
+  for (const [i, now] of looks.entries()) {
+    const before = looks[i - 1];
     if (before === undefined) continue;
-    if (value > before) n += 1;
-    else if (value < before) n = 0;
+    // a part that was not seen in both shows nothing
+    const steps = Object.entries(now).flatMap(([part, value]) => {
+      const was = before[part];
+      return was === undefined ? [] : [value - was];
+    });
+    if (steps.some((step) => step < 0)) n = 0;
+    else if (steps.some((step) => step > 0)) n += 1;
   }
   return n;
 }

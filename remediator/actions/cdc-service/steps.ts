@@ -68,7 +68,7 @@ function verifyData(target: string, params: CdcParams, world: World): Step<CdcBe
   return {
     ...looking,
     name: 'verify_data',
-    help: 'Changes move: what it counts or stores advances twice, or its source is idle and it is at its end.',
+    help: 'Changes arrive: what was delivered (in its topics, by its stored offsets or its counters) advances twice, or its source is idle and it is at its end.',
     verifyMs: (params.verifySeconds + 10) * 1000,
     safePointAfter: true,
     verify: async (run) => {
@@ -91,6 +91,7 @@ function verifyData(target: string, params: CdcParams, world: World): Step<CdcBe
           if (movement.is === 'idle') {
             return { is: 'yes', because: 'its source is idle, and it is at its end', data: { looks: samples.length } };
           }
+          if (movement.is === 'unknown') return { is: 'unknown', because: movement.because };
           return {
             is: 'no',
             because: `the data was not seen to move within ${params.verifySeconds} s: ${movement.because}`,

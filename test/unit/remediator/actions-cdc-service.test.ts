@@ -10,7 +10,7 @@ import { systems } from '../../../exporter/systems/index.ts';
 import type { Look, StepRun } from '../../../remediator/action.ts';
 import { cdcServiceRestart } from '../../../remediator/actions/cdc-service-restart.ts';
 import { classify, classifyEnd, neverCodes } from '../../../remediator/actions/cdc-service/classify.ts';
-import { countersOf } from '../../../remediator/actions/cdc-service/facts.ts';
+import { countersOf, sampleOf, type CdcFacts } from '../../../remediator/actions/cdc-service/facts.ts';
 import { judgeCdcMovement, type CdcSample } from '../../../remediator/actions/cdc-service/movement.ts';
 import type { ServiceEnd, ServiceLog } from '../../../remediator/supervisors/supervisor.ts';
 import { createWorld, type World } from '../../../remediator/world.ts';
@@ -67,12 +67,15 @@ test('one that has never run is not started, one that is unseen not either', () 
 });
 
 const sample = (n: number, more: Partial<CdcSample> = {}): CdcSample => ({
-  counts: { cdc_rows_total: n },
+  delivered: { cdc_rows_applied_total: { all: n } },
   sourceEnd: 'binlog.1:100',
   lagSeconds: 3,
+  queued: undefined,
   works: true,
   ...more,
 });
+const topics = (...ends: readonly number[]): CdcSample =>
+  sample(1, { delivered: { kafka: Object.fromEntries(ends.map((end, p) => [`orders/${p}`, end])) } });
 const movements: readonly (readonly [what: string, samples: readonly CdcSample[], expected: string])[] = [
   ['not looked at', [], 'not_yet'],
   ['grown once', [sample(1), sample(2), sample(2)], 'not_yet'],
@@ -91,6 +94,21 @@ const movements: readonly (readonly [what: string, samples: readonly CdcSample[]
     'not_yet',
   ],
   ['an unseen source', [1, 1, 1].map((n) => sample(n, { lagSeconds: 0, sourceEnd: undefined })), 'not_yet'],
+  [
+    'at its end, and what it has read is still in its queue',
+    [1, 1, 1].map((n) => sample(n, { lagSeconds: 0, queued: 3 })),
+    'not_yet',
+  ],
+  ['nobody tells what it delivers', [1, 2, 3].map((n) => sample(n, { delivered: {} })), 'unknown'],
+  [
+    'nobody tells what it delivers, and there is nothing to deliver',
+    [1, 1, 1].map((n) => sample(n, { delivered: {}, lagSeconds: 0, queued: 0 })),
+    'idle',
+  ],
+  ['one partition and then another', [topics(1, 5), topics(2, 5), topics(2, 6)], 'moves'],
+  ['a partition that was not seen for a while', [topics(1, 5), topics(1), topics(1, 6), topics(1, 6)], 'not_yet'],
+  ['a topic that was made anew', [topics(1, 5), topics(2, 0), topics(3, 0)], 'not_yet'],
+  ['topics that are not there', [sample(1, { delivered: { kafka: {} } })], 'not_yet'],
   ['a lag while nothing grows', [sample(1), sample(1), sample(1)], 'not_yet'],
 ];
 for (const [what, samples, expected] of movements) {
@@ -99,25 +117,50 @@ for (const [what, samples, expected] of movements) {
   });
 }
 
-test('counters that grow without a row are no evidence', async () => {
-  const lines = [
-    'cdc_rows_total{t="a"} 3',
-    'cdc_rows_total{t="b"} 4',
-    'cdc_errors_total 9',
-    'cdc_http_requests_total 7',
+test('what was read, or grows without a row, is no evidence', async () => {
+  const page = await pageOf([
+    'cdc_rows_applied_total{t="a"} 3',
+    'cdc_rows_applied_total{t="b"} 4',
+    'cdc_events_published_total 5',
+    'cdc_rows_total 9',
+    'cdc_events_processed_total 9',
+    'cdc_rows_read_total 9',
+    'cdc_binlog_events_written_total 9',
+    'cdc_offsets_committed_total 9',
+    'cdc_sent_bytes_total 9',
+    'cdc_send_errors_sent_total 9',
+    'cdc_http_requests_sent_total 7',
     'cdc_process_cpu_seconds_total 8',
     'cdc_polls_total 9',
-    'cdc_event_loop_ticks_total 9',
     'cdc_gc_runs_total 9',
+    'cdc_rows_sent 9',
     'cdc_lag 1',
-  ];
-  const page = await readPage(`${lines.join('\n')}\n`, systemClock, {
+  ]);
+  assert.deepEqual(countersOf(page, Date.now()), { cdc_rows_applied_total: 7, cdc_events_published_total: 5 });
+});
+
+test('where its topics are known, what it says of itself is no evidence', () => {
+  const facts = {
+    delivered: { cdc_rows_sent_total: { all: 7 } },
+    source: undefined,
+    reading: { queueDepth: unknown('?'), works: unknown('?') },
+    health: { lagSeconds: unknown('?') },
+  } as unknown as CdcFacts;
+  const of = (kafka: CdcFacts['kafka']): CdcSample['delivered'] => sampleOf({ ...facts, kafka }).delivered;
+  assert.deepEqual(of({}), facts.delivered);
+  assert.deepEqual(of({ bus: known({ orders: { '0': 4, '1': 9 } }, 1) }), {
+    'the end of its topics in bus': { 'orders/0': 4, 'orders/1': 9 },
+  });
+  assert.deepEqual(of({ bus: unknown('no answer') }), { 'the end of its topics in bus': {} });
+});
+
+function pageOf(lines: readonly string[]): ReturnType<typeof readPage> {
+  return readPage(`${lines.join('\n')}\n`, systemClock, {
     contentType: 'text/plain; version=0.0.4',
     maxSamples: 100,
     wanted: () => true,
   });
-  assert.deepEqual(countersOf(page, Date.now()), { cdc_rows_total: 7 });
-});
+}
 
 let engine: EngineStandIn;
 let stand: StandIn;
@@ -212,3 +255,33 @@ test('look: without a supervisor nothing is known, and nothing is frozen for ste
   assert.equal(seen.preconditions['error_class']?.is, 'unknown');
   assert.equal(seen.before, undefined);
 });
+
+const told: readonly (readonly [what: string, page: string, expected: string, because: RegExp])[] = [
+  ['only what it has read', 'cdc_rows_read_total 7\ncdc_rows_total 7\n', 'unknown', /nothing tells what it delivers/],
+  ['what it has sent, and that stands still', 'cdc_rows_sent_total 7\n', 'no', /cdc_rows_sent_total has grown 2 times/],
+];
+for (const [what, page, expected, because] of told) {
+  test(`look: after a start, of one that tells ${what}: ${expected}, not verified`, async () => {
+    stand200();
+    stand.replies.set('/metrics', text(page));
+    const state = await world.supervisor('cdc1')?.state(soon());
+    assert.ok(state?.known && state.value.running !== null);
+    const { id, startedAtMs } = state.value.running;
+    // the time that it is given is over after the first look
+    let aheadMs = 0;
+    const clock = { ...systemClock, monoMs: () => systemClock.monoMs() + (aheadMs += 60_000) };
+    const [step] = cdcServiceRestart.steps('cdc1', params, { ...world, clock }).filter((s) => s.name === 'verify_data');
+    const run: StepRun<unknown> = {
+      before: null,
+      memo: { start: { id, startedAtMs, pid: null } },
+      fence: 1,
+      runId: 'r',
+      attempt: 1,
+      signal: soon(),
+      note: () => undefined,
+    };
+    const checked = await step?.verify(run);
+    assert.equal(checked?.is, expected, JSON.stringify(checked));
+    assert.match(checked.because, because);
+  });
+}
