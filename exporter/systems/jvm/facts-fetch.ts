@@ -19,6 +19,7 @@ export interface HttpAnswer {
 
 /** GET on one server. Redirects are not followed: they would lead to an address that is not in the inventory. */
 export interface HttpGetter {
+  /** For people: without what its query says. */
   readonly url: string;
   /** @throws TargetError: refused, unreachable, deadline, tls, protocol (the answer is too large) */
   readonly get: (path: string, call: Call) => Promise<HttpAnswer>;
@@ -43,9 +44,12 @@ interface HttpLimits {
 
 export function openHttp(url: string, tls: Tls | undefined, auth?: Auth, limits: HttpLimits = {}): HttpClient {
   const { timeoutMs = requestMs, bodyBytes = maxBodyBytes } = limits;
+  // Some pages want a token there, and what goes wrong is logged and shown.
+  const query = URL.parse(url)?.search ?? '';
+  const shown = query === '' ? url : url.replace(query, '?…');
   const request = async (path: string, call: Call, init: RequestInit): Promise<HttpAnswer> => {
     const signal = within(timeoutMs, call.signal);
-    const doing = `${init.method ?? 'GET'} ${url}${path}`;
+    const doing = `${init.method ?? 'GET'} ${shown}${path}`;
     const authorization = await authorizationOf(auth);
     // A connection per request: one that was kept would outlive a stopped process without a sign. Certificates are
     // read each time, so that a rotated one is taken.
@@ -76,14 +80,16 @@ export function openHttp(url: string, tls: Tls | undefined, auth?: Auth, limits:
       if (error instanceof Error && 'type' in error && error.type === 'max-size') {
         throw new TargetError('protocol', `${doing}: the answer is larger than ${bodyBytes} bytes`);
       }
-      throw asTargetError(error, doing);
+      const failure = asTargetError(error, doing);
+      if (query === '') throw failure;
+      throw new TargetError(failure.code, failure.message.replaceAll(query, '?…')); // node-fetch names the URL
     } finally {
       held.end();
       agent.destroy();
     }
   };
   return {
-    url,
+    url: shown,
     get: (path, call) => request(path, call, { method: 'GET' }),
     post: (path, body, call) => request(path, call, { method: 'POST', body }),
   };

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
+import { inspect } from 'node:util';
 import { answerBudget } from '../../../exporter/runtime/answer-budget.ts';
 import { systemClock } from '../../../exporter/runtime/clock.ts';
 import { within } from '../../../exporter/runtime/deadline.ts';
@@ -36,4 +37,16 @@ test('a body: read, too large, or large while others fill the room; what it held
   others.end();
   assert.equal(await read(3_000_000), '200: 3000000');
   assert.equal(answerBudget.held, 0);
+});
+
+test('what the query of a URL says is not told in an error, whoever makes it', async () => {
+  const client = openHttp('http://127.0.0.1:1/metrics?token=hunter2&format=x', undefined);
+  assert.equal(client.url, 'http://127.0.0.1:1/metrics?…');
+  const error: unknown = await client.get('', { signal: within(15_000), clock: systemClock }).catch((e: unknown) => e);
+  assert.equal(classOf(error), 'refused');
+  assert.match(
+    messageOf(error),
+    /^GET http:\/\/127\.0\.0\.1:1\/metrics\?…: request to http:\/\/127\.0\.0\.1:1\/metrics\?… failed/,
+  );
+  assert.equal(inspect(error, { depth: 9 }).includes('hunter2'), false);
 });
