@@ -45,8 +45,8 @@ interface HttpLimits {
 export function openHttp(url: string, tls: Tls | undefined, auth?: Auth, limits: HttpLimits = {}): HttpClient {
   const { timeoutMs = requestMs, bodyBytes = maxBodyBytes } = limits;
   // Some pages want a token there, and what goes wrong is logged and shown.
-  const query = URL.parse(url)?.search ?? '';
-  const shown = query === '' ? url : url.replace(query, '?…');
+  const [place = '', query] = url.split(/\?(.*)/s, 2);
+  const shown = query === undefined ? url : `${place}?…`;
   const request = async (path: string, call: Call, init: RequestInit): Promise<HttpAnswer> => {
     const signal = within(timeoutMs, call.signal);
     const doing = `${init.method ?? 'GET'} ${shown}${path}`;
@@ -81,8 +81,8 @@ export function openHttp(url: string, tls: Tls | undefined, auth?: Auth, limits:
         throw new TargetError('protocol', `${doing}: the answer is larger than ${bodyBytes} bytes`);
       }
       const failure = asTargetError(error, doing);
-      if (query === '') throw failure;
-      throw new TargetError(failure.code, failure.message.replaceAll(query, '?…')); // node-fetch names the URL
+      if (query === undefined) throw failure;
+      throw new TargetError(failure.code, failure.message.replaceAll(/(https?:\/\/[^\s?]*\?)(?!…)\S*/g, '$1…')); // node-fetch names the URL
     } finally {
       held.end();
       agent.destroy();

@@ -40,7 +40,7 @@ test('a body: read, too large, or large while others fill the room; what it held
 });
 
 test('what the query of a URL says is not told in an error, whoever makes it', async () => {
-  const client = openHttp('http://127.0.0.1:1/metrics?token=hunter2&format=x', undefined);
+  const client = openHttp('http://127.0.0.1:1/metrics?token=hunter2"&name[]=x?y', undefined);
   assert.equal(client.url, 'http://127.0.0.1:1/metrics?…');
   const error: unknown = await client.get('', { signal: within(15_000), clock: systemClock }).catch((e: unknown) => e);
   assert.equal(classOf(error), 'refused');
