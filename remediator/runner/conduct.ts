@@ -221,12 +221,15 @@ async function soak<W>(ctx: RunContext<W>, before: unknown, soakMs: number): Pro
     await ctx.store.setRun(ctx.hold, { state: 'soaking' }, ctx.clock.nowMs);
     begun = await append(ctx, { kind: 'soak', step: '', attempt: 1, data: { soakMs } });
   }
-  const endMs = begun.atMs + soakMs;
+  const { clock } = ctx;
+  // Ledger time may jump, which would end it unseen: it only says how much of a soak that is gone on with is over.
+  const spentMs = clock.steady().known ? Math.max(0, clock.nowMs() - begun.atMs) : 0;
+  const endMono = clock.monoMs() + Math.max(0, soakMs - spentMs);
   // what cannot be seen at the end of the soak may be seen a little later, but not without end
-  const lastMs = endMs + Math.max(60_000, soakMs);
+  const lastMono = endMono + Math.max(60_000, soakMs);
   const everyMs = Math.max(200, Math.min(5_000, soakMs / 4));
   for (;;) {
-    const leftMs = endMs - ctx.clock.nowMs();
+    const leftMs = endMono - clock.monoMs();
     if (leftMs > 0) {
       await pause(Math.min(everyMs, leftMs), AbortSignal.any([ctx.lease.lost, ctx.draining])).catch(() => undefined);
     }
@@ -241,10 +244,11 @@ async function soak<W>(ctx: RunContext<W>, before: unknown, soakMs: number): Pro
     leaveIfLost(ctx);
     leaveIfDraining(ctx);
     if (seen.is === 'no') return { outcome: 'failed', because: `it did not last: ${seen.because}` };
-    const nowMs = ctx.clock.nowMs();
-    if (seen.is === 'yes' && nowMs >= endMs) return { outcome: 'verified', because: seen.because };
-    if (nowMs >= lastMs) return { outcome: 'failed', because: `it could not be seen to last: ${seen.because}` };
-    if (nowMs >= endMs) await pause(everyMs, AbortSignal.any([ctx.lease.lost, ctx.draining])).catch(() => undefined);
+    const nowMono = clock.monoMs();
+    if (seen.is === 'yes' && nowMono >= endMono) return { outcome: 'verified', because: seen.because };
+    if (nowMono >= lastMono) return { outcome: 'failed', because: `it could not be seen to last: ${seen.because}` };
+    if (nowMono >= endMono)
+      await pause(everyMs, AbortSignal.any([ctx.lease.lost, ctx.draining])).catch(() => undefined);
   }
 }
 
