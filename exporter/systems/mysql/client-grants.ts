@@ -1,5 +1,6 @@
 // A session has the global privileges that its account had when it began, so a kept connection is refused for ever what
-// was granted meanwhile: https://dev.mysql.com/doc/refman/8.4/en/privilege-changes.html (MariaDB: seen on 10.11).
+// was granted meanwhile: https://dev.mysql.com/doc/refman/8.4/en/privilege-changes.html (seen on MariaDB 10.11
+// and MySQL 9.7).
 import { createHash } from 'node:crypto';
 import type { Row } from './client-rows.ts';
 
