@@ -79,6 +79,13 @@ export function openRoom(flavour: Flavour): Room {
     await onSource('CREATE TABLE heartbeat.heartbeat (ts VARCHAR(26) NOT NULL, server_id INT UNSIGNED PRIMARY KEY)');
     await onSource('INSERT INTO heartbeat.heartbeat VALUES (UTC_TIMESTAMP(6), 1)');
     for (const grant of optionalGrants(flavour)) await onSource(`${grant} TO 'exporter'@'%'`);
+    await waitFor(
+      async (signal) => {
+        const [given, arrived] = [await grantsOn(lab(), 'source', signal), await grantsOn(lab(), 'replica', signal)];
+        return given.every((grant) => arrived.includes(grant));
+      },
+      { what: 'the table and the grants to be replicated' },
+    );
   });
   after(async () => started?.stop());
 
@@ -119,6 +126,11 @@ export function openRoom(flavour: Flavour): Room {
       );
     },
   };
+}
+
+async function grantsOn(lab: DatabaseLab, name: DatabaseName, signal: AbortSignal): Promise<readonly string[]> {
+  const rows = await lab.sql(name, "SHOW GRANTS FOR 'exporter'@'%'", signal);
+  return rows.flatMap((row) => Object.values(row).map(String));
 }
 
 /** What the shipped grants say about collectors that are off by default. */
