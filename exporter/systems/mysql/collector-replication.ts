@@ -184,7 +184,9 @@ function emitChannel(emit: Emits, { name, channel, heartbeatAgeSeconds, commitLa
     }
   }
   for (const column of ['gtid_io_pos', 'gtid_slave_pos'] as const) {
-    for (const { domainId, serverId, sequence } of parseMariadbGtids(boundGtidText(columns.get(column) ?? '', column))) {
+    for (const { domainId, serverId, sequence } of parseMariadbGtids(
+      boundGtidText(columns.get(column) ?? '', column),
+    )) {
       emit[column](sequence, { ...labels, domain_id: domainId, server_id: serverId });
     }
   }

@@ -43,9 +43,11 @@ export async function readHeartbeats(
   options: HeartbeatTable,
   call: Call,
 ): Promise<readonly Heartbeat[]> {
-  const rows = await client.query(heartbeatStatement(options), options.serverIds ?? [], call).catch((error: unknown) => {
-    throw withGrant(error, client.account, 'SELECT', tableText(options));
-  });
+  const rows = await client
+    .query(heartbeatStatement(options), options.serverIds ?? [], call)
+    .catch((error: unknown) => {
+      throw withGrant(error, client.account, 'SELECT', tableText(options));
+    });
   if (rows.length > rowsAtMost) {
     const where = `mysql ${client.at}: ${tableText(options)} has more than ${rowsAtMost} rows`;
     throw new TargetError('unsupported', `${where}${options.serverIds === undefined ? tooMany : ofTheServer}`);

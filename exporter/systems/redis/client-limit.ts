@@ -36,7 +36,8 @@ export function limitReplies(
   const faultOf = (chunk: Buffer): TargetError | string | undefined => {
     bytes += chunk.length;
     if (bytes > mostBytes) return `replies of more than ${String(Math.round(mostBytes / 1024 / 1024))} MiB`;
-    const wrong = frames.look(chunk) ?? (frames.whole > sent + mostUnasked ? 'replies to nothing that was asked' : undefined);
+    const wrong =
+      frames.look(chunk) ?? (frames.whole > sent + mostUnasked ? 'replies to nothing that was asked' : undefined);
     return wrong ?? held.add(chunk.length);
   };
   // A listener of ours could only look on: the others would be given the same bytes.

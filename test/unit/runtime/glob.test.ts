@@ -7,7 +7,11 @@ test('stars, question marks, and all else as it stands', () => {
   const cases: readonly (readonly [pattern: string, fits: readonly string[], fitsNot: readonly string[]])[] = [
     ['order:*', ['order:', 'order:1\n2'], ['xorder:1', 'order']],
     ['order:?', ['order:1', 'order:\n'], ['order:12', 'order:']],
-    ['orders-?.(1)*.gz', ['orders-a.(1).gz', 'orders-a.(1)x.gz'], ['orders-.(1).gz', 'orders-ab.(1).gz', 'orders-a-(1).gz', 'orders-a.1.gz', 'orders-a.(1).gz.tmp']],
+    [
+      'orders-?.(1)*.gz',
+      ['orders-a.(1).gz', 'orders-a.(1)x.gz'],
+      ['orders-.(1).gz', 'orders-ab.(1).gz', 'orders-a-(1).gz', 'orders-a.1.gz', 'orders-a.(1).gz.tmp'],
+    ],
     ['a.b', ['a.b'], ['axb', 'a.bc', 'xa.b']],
     ['', [''], ['a']],
     ['*', ['', 'a', '\n'], []],
