@@ -69,9 +69,14 @@ export interface Step<B> {
   readonly name: string;
   readonly help: string;
   readonly fencing: FencingClass;
-  /** longest time of apply, and of verify */
+  /** longest time of apply, and of one verification */
   readonly deadlineMs: number;
   readonly verifyMs: number;
+  /**
+   * For how long it is verified again and again, after its call, while the answer is unknown; `verifyMs` if left out. What
+   * was called cannot be left half done for a target, or a supervisor, that does not answer for a moment.
+   */
+  readonly answeredMs?: number;
   /** how long after an unanswered apply its effect may still appear */
   readonly settleMs: number;
   readonly maxAttempts: number;

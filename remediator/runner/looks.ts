@@ -21,13 +21,19 @@ export function unknowable(step: Step<unknown>, because: string): StepResult {
   };
 }
 
-export async function probeUntilKnown<W>(ctx: RunContext<W>, step: Step<unknown>, before: unknown): Promise<Probe> {
-  const endMs = ctx.clock.monoMs() + step.verifyMs;
+/** @param calledAlready it was called, and its answer is not known: worth a longer look than what may still be left alone */
+export async function probeUntilKnown<W>(
+  ctx: RunContext<W>,
+  step: Step<unknown>,
+  before: unknown,
+  calledAlready = false,
+): Promise<Probe> {
+  const beganMs = ctx.clock.monoMs();
+  const unknownEndMs = beganMs + (calledAlready ? calledMs(step) : step.verifyMs);
   for (;;) {
-    const leftMs = endMs - ctx.clock.monoMs();
     let probe: Probe;
     try {
-      const limitMs = Math.max(leftMs, lookAgainMs);
+      const limitMs = lookLimitMs(step, unknownEndMs - ctx.clock.monoMs());
       const run = stepRun(ctx, step.name, before, 0, within(limitMs));
       probe = await limited(step.probe(run), limitMs, step.name, ctx.lease.lost);
     } catch (error) {
@@ -35,9 +41,20 @@ export async function probeUntilKnown<W>(ctx: RunContext<W>, step: Step<unknown>
     }
     leaveIfLost(ctx);
     if (probe.is !== 'unknown' && (probe.is !== 'partial' || step.resumesPartial === true)) return probe;
+    const endMs = probe.is === 'unknown' ? unknownEndMs : beganMs + step.verifyMs;
     if (ctx.clock.monoMs() + lookAgainMs > endMs) return probe;
     await pause(lookAgainMs, ctx.lease.lost).catch(() => undefined);
   }
+}
+
+/** What was called is looked at for longer than what may still be left alone. */
+function calledMs({ apply, verifyMs, answeredMs = 0 }: Step<unknown>): number {
+  return apply === undefined ? verifyMs : Math.max(verifyMs, answeredMs);
+}
+
+/** One look that hangs leaves time for others. */
+function lookLimitMs({ verifyMs }: Step<unknown>, leftMs: number): number {
+  return Math.max(Math.min(verifyMs, leftMs), lookAgainMs);
 }
 
 /** The postcondition of a step; of a step that only looks, the step itself. */
@@ -47,16 +64,19 @@ export async function check<W>(
   before: unknown,
   number: number,
 ): Promise<StepResult | undefined> {
-  const endMs = ctx.clock.monoMs() + step.verifyMs;
+  const endMs = ctx.clock.monoMs() + calledMs(step);
   let seen: Checked;
+  let why: string | undefined;
   for (;;) {
-    const limitMs = Math.max(endMs - ctx.clock.monoMs(), lookAgainMs);
+    const limitMs = lookLimitMs(step, endMs - ctx.clock.monoMs());
     const run = stepRun(ctx, step.name, before, number, within(limitMs));
     const waiting = atSafePoint(ctx) ? AbortSignal.any([run.signal, ctx.draining]) : run.signal;
     try {
       seen = await limited(step.verify({ ...run, signal: waiting }), limitMs, step.name, ctx.lease.lost);
+      why = seen.because;
     } catch (error) {
-      seen = { is: 'unknown', because: messageOf(error) };
+      // an answer says more than that there was no time for another one
+      seen = { is: 'unknown', because: why ?? messageOf(error) };
     }
     leaveIfLost(ctx);
     if (seen.is !== 'unknown') break;

@@ -185,7 +185,7 @@ async function settle<W>(
   const waitMs = ctx.clock.steady().known ? phase.intentMs + longestMs - ctx.clock.nowMs() : longestMs;
   if (waitMs > 0) await pause(Math.min(waitMs, longestMs), ctx.lease.lost).catch(() => undefined);
   leaveIfLost(ctx);
-  const probe = await probeUntilKnown(ctx, step, before);
+  const probe = await probeUntilKnown(ctx, step, before, true);
   const result = (outcome: 'recovered' | 'absent' | 'overtaken' | 'partial'): Promise<unknown> =>
     append(ctx, {
       kind: 'result',

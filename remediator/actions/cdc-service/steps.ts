@@ -31,9 +31,9 @@ export function restartSteps(target: string, params: CdcParams, world: World): r
   return [
     capture(target, params, world),
     stop(target, params, world),
-    stopForce(target, world),
+    stopForce(target, params, world),
     gate(target, world),
-    start('start', target, world),
+    start('start', target, params, world),
     verifyStart(target, params, world, judgeEnd),
     verifyData(target, params, world),
   ];

@@ -15,9 +15,9 @@ export function restartSteps(target: string, params: StepParams, world: World): 
   return [
     capture(target, params, world),
     stop(target, params, world, (signal) => bootstrapOf(target, world, signal)),
-    stopForce(target, world),
+    stopForce(target, params, world),
     gate(target, params, world),
-    start('start', target, world),
+    start('start', target, params, world),
     verifyStart(target, params, world, judgeEnd(params)),
     verifyData(target, params, world),
   ];

@@ -17,13 +17,20 @@ const callMs = 15_000;
 /** Both are over when the server answers; what the answer was lost of may still be under way for a moment. */
 const settleMs = 2_000;
 
-const changing = { fencing: 'session', lateCopy: 'harmless', deadlineMs: callMs, settleMs, maxAttempts: 2 } as const;
+/** A server that does not answer for a moment after a call is asked again for as long as its data may take to move. */
+function changing({ verifySeconds }: Pick<VerifyParams, 'verifySeconds'>) {
+  return {
+    ...{ fencing: 'session', lateCopy: 'harmless', deadlineMs: callMs, settleMs, maxAttempts: 2 },
+    verifyMs: 10_000,
+    answeredMs: verifySeconds * 1000,
+  } as const;
+}
 
 /** A receiver that is stuck: stop, start, see. Any other thread: start, see. */
 export function restartSteps(target: string, params: VerifyParams, world: World): readonly Step<Before>[] {
   return [
-    stop(target, world),
-    start('start', target, world),
+    stop(target, params, world),
+    start('start', target, params, world),
     verifyThreads(target, params, world),
     verifyData(target, params, world),
   ];
@@ -53,12 +60,11 @@ function overtakenOr(seen: Exclude<Seen, { channel: WatchedChannel }>): Probe {
 }
 
 /** Only the receiver that was seen to be stuck, and only while it is that one. The applier is never stopped. */
-function stop(target: string, world: World): Step<Before> {
+function stop(target: string, params: VerifyParams, world: World): Step<Before> {
   return {
-    ...changing,
+    ...changing(params),
     name: 'stop',
     help: 'Stops the receiver that is stuck.',
-    verifyMs: 10_000,
     safePointAfter: false,
     session: (run) => Promise.resolve().then(() => sessionOf(run.lock)),
     probe: (run) => probeStop(target, world, run),
@@ -77,7 +83,7 @@ function stop(target: string, world: World): Step<Before> {
         ? { is: 'yes', because: 'another receiver runs: the one that was stuck has ended' }
         : { is: 'no', because: `the receiver says ${ioRunning}` };
     },
-    compensate: start('start_back', target, world),
+    compensate: start('start_back', target, params, world),
   };
 }
 
@@ -117,12 +123,11 @@ async function mutateIfAbsent(
   return await mutate(session, statement, world, signal);
 }
 
-function start(name: string, target: string, world: World): Step<Before> {
+function start(name: string, target: string, params: VerifyParams, world: World): Step<Before> {
   return {
-    ...changing,
+    ...changing(params),
     name,
     help: 'Starts the thread, unless MariaDB would throw received events away.',
-    verifyMs: 10_000,
     safePointAfter: true,
     session: (run) => Promise.resolve().then(() => sessionOf(run.lock)),
     probe: (run) => probeStart(target, world, run),

@@ -26,8 +26,8 @@ export function reconnectSteps(
   return [endLink(target, params, world), verifyLink(target, params, world)];
 }
 
-function endLink(target: string, params: ReconnectParams, world: RedisWorld): Step<Before> {
-  const { silentSeconds } = params;
+function endLink(target: string, params: ReconnectStepParams, world: RedisWorld): Step<Before> {
+  const { silentSeconds, verifySeconds } = params;
   return {
     name: 'end_link',
     help: "Ends the replica's connection to its primary, named by its own address; Redis connects anew by itself.",
@@ -35,6 +35,7 @@ function endLink(target: string, params: ReconnectParams, world: RedisWorld): St
     fencing: 'cas',
     deadlineMs: 5_000,
     verifyMs: 15_000,
+    answeredMs: verifySeconds * 1000,
     settleMs: 1_000,
     maxAttempts: 2,
     safePointAfter: true,

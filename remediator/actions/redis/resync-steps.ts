@@ -21,20 +21,23 @@ export interface ResyncStepParams extends ResyncParams {
 type Run = StepRun<Before>;
 
 const callMs = 5_000;
+/** A replica that throws away what it had may not answer for a while; people are not left to wait for the whole copy. */
+const longestSilenceMs = 120_000;
 /** Keys of both sides that may differ after the copy: they are counted at different moments. */
 const plausible = 0.98;
 
 export function resyncSteps(target: string, params: ResyncStepParams, world: RedisWorld): readonly Step<Before>[] {
-  return [forget(target, params, world), pointBack(target, world), verifyCopy(target, params, world)];
+  return [forget(target, params, world), pointBack(target, params, world), verifyCopy(target, params, world)];
 }
 
 /** What both mutations have in common. */
-function changing(target: string, world: RedisWorld) {
+function changing(target: string, { copySeconds }: ResyncStepParams, world: RedisWorld) {
   return {
     // a late call finds its connection ended by whoever has taken over
     fencing: 'session',
     deadlineMs: callMs,
     verifyMs: 15_000,
+    answeredMs: Math.min(longestSilenceMs, copySeconds * 1000),
     settleMs: 1_000,
     maxAttempts: 1,
     lateCopy: 'harmful',
@@ -43,9 +46,9 @@ function changing(target: string, world: RedisWorld) {
   } as const;
 }
 
-function forget(target: string, params: ResyncParams, world: RedisWorld): Step<Before> {
+function forget(target: string, params: ResyncStepParams, world: RedisWorld): Step<Before> {
   return {
-    ...changing(target, world),
+    ...changing(target, params, world),
     name: 'full_copy',
     help: 'In one transaction: ends the replication and begins it anew, from the same primary and from nothing.',
     // where the second half was refused it is a primary that takes writes: no pause keeps it so
@@ -143,9 +146,9 @@ function isHalf(memo: Json | undefined): boolean {
 }
 
 /** Only after our own transaction was carried out by half: a primary that somebody has made is left alone. */
-function pointBack(target: string, world: RedisWorld): Step<Before> {
+function pointBack(target: string, params: ResyncStepParams, world: RedisWorld): Step<Before> {
   return {
-    ...changing(target, world),
+    ...changing(target, params, world),
     name: 'point_back',
     help: 'Where the second half was refused: points it back at its primary at once, for it takes writes until then.',
     safePointAfter: true,

@@ -15,15 +15,22 @@ import { byRun, startedOf, type ServiceBefore } from './started.ts';
 
 type Run = StepRun<ServiceBefore>;
 
+/** How long its data may take to move: for that long too its supervisor is asked what a call has done. */
+interface Patience {
+  readonly verifySeconds: number;
+}
+
 export async function stateOf(target: string, world: World, run: Run): ReturnType<Supervisor['state']> {
   return (await world.supervisor(target)?.state(run.signal)) ?? { known: false, why: 'no supervisor is configured' };
 }
 
 /** What every step that changes something has in common. */
-function changing(supervisor: Supervisor | undefined, which: 'stop' | 'start') {
+function changing(supervisor: Supervisor | undefined, which: 'stop' | 'start', { verifySeconds }: Patience) {
   const fencing = supervisor?.fencing[which] ?? 'once';
   return {
     fencing,
+    verifyMs: 10_000,
+    answeredMs: verifySeconds * 1000,
     settleMs: 1_000,
     // the second one begins with a probe: after `overtaken` or `running` it says who was faster
     maxAttempts: 2,
@@ -38,16 +45,16 @@ function changing(supervisor: Supervisor | undefined, which: 'stop' | 'start') {
  */
 export function stop<B extends ServiceBefore>(
   target: string,
-  { stopSeconds }: { readonly stopSeconds: number },
+  params: Patience & { readonly stopSeconds: number },
   world: World,
   hindrance: (signal: AbortSignal) => Promise<string | undefined> = () => Promise.resolve(undefined),
 ): Step<B> {
+  const { stopSeconds } = params;
   return {
-    ...changing(world.supervisor(target), 'stop'),
+    ...changing(world.supervisor(target), 'stop', params),
     name: 'stop',
     help: 'Tells the incarnation that was looked at to end (SIGTERM), and waits for its end.',
     deadlineMs: (stopSeconds + 3) * 1000,
-    verifyMs: 10_000,
     safePointAfter: false,
     probe: async (run) => {
       const seen = await probeGone(target, world, run);
@@ -63,17 +70,16 @@ export function stop<B extends ServiceBefore>(
       const gone = running === null || running.id !== run.before.running?.id;
       return { is: 'yes', because: gone ? 'it has ended' : 'it was told to end and has not yet' };
     },
-    compensate: start<B>('start.back', target, world),
+    compensate: start<B>('start.back', target, params, world),
   };
 }
 
-export function stopForce<B extends ServiceBefore>(target: string, world: World): Step<B> {
+export function stopForce<B extends ServiceBefore>(target: string, params: Patience, world: World): Step<B> {
   return {
-    ...changing(world.supervisor(target), 'stop'),
+    ...changing(world.supervisor(target), 'stop', params),
     name: 'stop.force',
     help: 'Kills the incarnation if it has not ended: what it had sent since its last stored position comes twice.',
     deadlineMs: 8_000,
-    verifyMs: 10_000,
     safePointAfter: false,
     probe: (run) => probeGone(target, world, run),
     apply: (run) => applyStop(target, world, run, { force: true, waitMs: 5_000 }),
@@ -84,7 +90,7 @@ export function stopForce<B extends ServiceBefore>(target: string, world: World)
         ? { is: 'unknown', because: 'it is still alive' }
         : { is: 'yes', because: 'it has ended' };
     },
-    compensate: start<B>('start.back', target, world),
+    compensate: start<B>('start.back', target, params, world),
   };
 }
 
@@ -132,14 +138,13 @@ async function applyStop(
   }));
 }
 
-export function start<B extends ServiceBefore>(name: string, target: string, world: World): Step<B> {
+export function start<B extends ServiceBefore>(name: string, target: string, params: Patience, world: World): Step<B> {
   const named = ({ id, startedAtMs, pid }: ServiceIncarnation): Json => ({ id, startedAtMs, pid });
   return {
-    ...changing(world.supervisor(target), 'start'),
+    ...changing(world.supervisor(target), 'start', params),
     name,
     help: 'Starts it if nothing of it is alive.',
     deadlineMs: 5_000,
-    verifyMs: 10_000,
     safePointAfter: true,
     probe: async (run) => {
       const found = await fencedState(target, world, run);

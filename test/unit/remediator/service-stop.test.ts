@@ -39,7 +39,9 @@ const run: StepRun<ServiceBefore> = {
 
 test('a bootstrap that was begun meanwhile holds the stop back', async () => {
   const probe = async (running: ServiceState['running'], why: string | undefined): Promise<string> => {
-    const step = stop<ServiceBefore>('m', { stopSeconds: 1 }, world(running), () => Promise.resolve(why));
+    const step = stop<ServiceBefore>('m', { stopSeconds: 1, verifySeconds: 5 }, world(running), () =>
+      Promise.resolve(why),
+    );
     const { is, because } = await step.probe(run);
     return `${is}: ${because}`;
   };
