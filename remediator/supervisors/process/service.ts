@@ -1,13 +1,8 @@
 /**
  * The parent of one service: starts it, sees it end, and ends it when asked with the right incarnation and a fence that
- * is not outdated. It never restarts anything by itself.
- *
- * Between the check of an incarnation and the signal there is no await. And as long as `#child` is set the process has
- * not been waited for: Node reaps a child and calls its 'exit' handler in one turn of the event loop, so until that
- * handler has run the kernel keeps the pid (of a zombie too), and nobody else can be at it: the signal cannot hit a
- * stranger, and check plus signal are one compare-and-set. Of an orphan this does not hold, see signalOrphan().
+ * is not outdated. It never restarts anything by itself. Between the check of an incarnation and the signal there is no
+ * await: why that makes the two one compare-and-set stands in current-life.ts.
  */
-import type { ChildProcess } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { closeSync } from 'node:fs';
 import type { Clock } from '../../../exporter/runtime/clock.ts';
@@ -17,32 +12,22 @@ import {
   sameIncarnation,
   type Asked,
   type Ended,
-  type Exit,
   type Incarnation,
   type LogText,
   type ProcessSupervisorConfig,
   type Status,
 } from '../process-wire.ts';
+import { CurrentLife, type ServiceParts } from './current-life.ts';
 import { accept, checkFence, refuse, Refused, type Asking } from './gate.ts';
-import { isLeaderAlive, leftovers, signalLeftovers, signalOrphan } from './group.ts';
-import { launch, recoverStart, type Launched } from './launch.ts';
-import { askedNow, begun, exitLine, over, publicEnded, shutdownBy } from './life.ts';
+import { launch, type Launched } from './launch.ts';
+import { askedNow, begun, publicEnded, shutdownBy } from './life.ts';
 import { readStat } from './proc.ts';
-import { openServiceLog, ServiceLogs } from './service-log.ts';
-import type { Life, Line, Store } from './store.ts';
+import { openServiceLog } from './service-log.ts';
+import type { Store } from './store.ts';
 
 type Signal = Asked['signal'];
 
 const autostartBy = 'autostart';
-const tickMs = 200;
-
-export interface ServiceParts {
-  readonly config: ProcessSupervisorConfig;
-  readonly store: Store;
-  readonly bootId: string;
-  readonly clock: Clock;
-  readonly log: Log;
-}
 
 export class Service {
   readonly #config: ProcessSupervisorConfig;
@@ -50,15 +35,8 @@ export class Service {
   readonly #bootId: string;
   readonly #clock: Clock;
   readonly #log: Log;
-  /** Set as long as it has not been waited for. */
-  #child: ChildProcess | null = null;
-  /** seq of the last incarnation that this supervisor started itself. */
-  #own: number | null = null;
-  readonly #logs: ServiceLogs;
-  readonly #onEnd = new Set<() => void>();
-  #leftoverSinceMs: number | null = null;
+  readonly #current: CurrentLife;
   #shuttingDown = false;
-  readonly #timer: NodeJS.Timeout;
 
   constructor(parts: ServiceParts) {
     this.#config = parts.config;
@@ -66,23 +44,11 @@ export class Service {
     this.#bootId = parts.bootId;
     this.#clock = parts.clock;
     this.#log = parts.log;
-    this.#logs = new ServiceLogs(parts.config.service.logFile, parts.log);
-    this.#recover();
-    this.#timer = setInterval(() => {
-      this.#tick();
-    }, tickMs);
-  }
-
-  get #life(): Life | null {
-    return this.#store.state.running;
-  }
-
-  get #orphan(): boolean {
-    return this.#life !== null && this.#child === null && this.#life.leaderExit === null;
+    this.#current = new CurrentLife(parts);
   }
 
   get running(): Incarnation | null {
-    return this.#life?.incarnation ?? null;
+    return this.#current.life?.incarnation ?? null;
   }
 
   get maxFence(): number {
@@ -90,9 +56,9 @@ export class Service {
   }
 
   status(): Status {
-    this.#look();
+    this.#current.look();
     const { last, maxFence, counts } = this.#store.state;
-    const life = this.#life;
+    const life = this.#current.life;
     return {
       service: this.#config.service.name,
       bootId: this.#bootId,
@@ -100,7 +66,7 @@ export class Service {
       running: life?.incarnation ?? null,
       processState: life === null || life.leaderExit !== null ? null : (readStat(life.incarnation.pid)?.state ?? null),
       leaderExit: life?.leaderExit ?? null,
-      orphan: this.#orphan,
+      orphan: this.#current.isOrphan,
       stopAsked: life?.asked ?? null,
       logOffset: life?.log.offset ?? null,
       last: last === null ? null : publicEnded(last),
@@ -121,12 +87,12 @@ export class Service {
   /** Starts the service, unless it runs. Throws Refused. */
   async start({ fence, by }: Asking): Promise<Incarnation> {
     const line = { event: 'start-request', fence, by } as const;
-    this.#look();
+    this.#current.look();
     checkFence(this.#store, line);
     if (this.#shuttingDown) throw refuse(this.#store, line, 'shutting_down', 'the supervisor is ending');
-    if (this.#orphan)
+    if (this.#current.isOrphan)
       throw refuse(this.#store, line, 'orphan', 'a process of a former supervisor is alive: stop it first');
-    if (this.#life !== null) throw refuse(this.#store, line, 'running', 'the service runs');
+    if (this.#current.life !== null) throw refuse(this.#store, line, 'running', 'the service runs');
     let file;
     try {
       file = openServiceLog(this.#config.service.logFile);
@@ -154,13 +120,7 @@ export class Service {
     const stat = readStat(pid);
     // not waited for yet, so it is there, as a zombie at least
     if (stat === undefined) throw new Error(`/proc/${pid} of our own child is not there`);
-    this.#child = child;
-    this.#own = seq;
-    this.#logs.add(seq, file.fd);
-    child.once('exit', (exitCode, signal) => {
-      this.#child = null;
-      this.#leaderEnded({ known: true, exitCode, signal });
-    });
+    this.#current.watch(child, seq, file.fd);
     const { startTicks } = stat;
     const incarnation = { bootId: this.#bootId, pid, startTicks, startedAtMs, seq };
     const change = begun(this.#store.state, { incarnation, marker, log: file.mark });
@@ -172,9 +132,9 @@ export class Service {
   async stop(of: Incarnation, signal: Signal, waitMs: number, { fence, by }: Asking): Promise<Ended | null> {
     const { seq, pid, startTicks } = of;
     const line = { event: 'stop-request', fence, by, signal, seq, pid, startTicks } as const;
-    this.#look();
+    this.#current.look();
     checkFence(this.#store, line);
-    const life = this.#life;
+    const life = this.#current.life;
     if (life === null) throw refuse(this.#store, line, 'absent', 'the service does not run');
     if (!sameIncarnation(life.incarnation, of)) {
       throw refuse(this.#store, line, 'overtaken', 'another incarnation of the service runs');
@@ -182,12 +142,12 @@ export class Service {
     const asked = askedNow(life, { by, fence, signal, atMs: this.#clock.wallMs() });
     accept(this.#store, line, { running: { ...life, asked } });
     try {
-      this.#signal(life, signal);
+      this.#current.signal(life, signal);
     } catch (cause) {
       this.#store.note({ running: life }, { ...line, outcome: 'signal_failed', why: messageOf(cause) });
       throw new Refused('signal_failed', messageOf(cause), { cause });
     }
-    await this.#end(waitMs);
+    await this.#current.end(waitMs);
     const { last } = this.#store.state;
     return last !== null && sameIncarnation(last.incarnation, of) ? publicEnded(last) : null;
   }
@@ -199,12 +159,12 @@ export class Service {
     if (found === undefined || found === null) {
       throw new Refused('unknown_incarnation', 'neither the running nor the last ended incarnation');
     }
-    return { incarnation: found.incarnation, ...this.#logs.read(found, maxBytes) };
+    return { incarnation: found.incarnation, ...this.#current.logs.read(found, maxBytes) };
   }
 
   /** Starts the service if the configuration and its last end allow. */
   async autostart(): Promise<void> {
-    if (this.#config.autostart !== true || !this.#store.state.resume || this.#life !== null) return;
+    if (this.#config.autostart !== true || !this.#store.state.resume || this.#current.life !== null) return;
     try {
       await this.start({ fence: this.maxFence, by: autostartBy });
     } catch (error) {
@@ -215,13 +175,13 @@ export class Service {
   /** Ends the service, with all means. Called once. */
   async shutdown(): Promise<void> {
     this.#shuttingDown = true;
-    this.#look();
+    this.#current.look();
     const { shutdownGraceMs = 15_000 } = this.#config;
     for (const [signal, waitMs] of [
       ['TERM', shutdownGraceMs],
       ['KILL', 10_000],
     ] as const) {
-      const life = this.#life;
+      const life = this.#current.life;
       if (life === null) break;
       const { pid, startTicks, seq } = life.incarnation;
       const fence = this.maxFence;
@@ -229,120 +189,21 @@ export class Service {
       const line = { event: 'stop-request', seq, pid, startTicks, fence, by: shutdownBy, signal } as const;
       this.#store.note({ running: { ...life, asked } }, { ...line, outcome: 'accepted' });
       try {
-        this.#signal(life, signal);
+        this.#current.signal(life, signal);
       } catch (error) {
         this.#log.error({ error: messageOf(error) }, 'the service could not be signalled');
       }
-      await this.#end(waitMs);
+      await this.#current.end(waitMs);
     }
-    clearInterval(this.#timer);
+    this.#current[Symbol.dispose]();
     this.#store.note({}, { event: 'supervisor-stop', pid: process.pid });
-    if (this.#life !== null) this.#log.error({ pid: this.#life.incarnation.pid }, 'the service did not end');
+    if (this.#current.life !== null)
+      this.#log.error({ pid: this.#current.life.incarnation.pid }, 'the service did not end');
   }
 
   #startFailed(start: Asking & { readonly seq: number }, cause: unknown): Refused {
     const why = messageOf(cause);
     this.#store.note({ starting: null }, { event: 'start-failed', ...start, why });
     return new Refused('spawn_failed', why, { cause });
-  }
-
-  #signal(life: Life, signal: Signal): void {
-    if (this.#child !== null) process.kill(-life.incarnation.pid, `SIG${signal}`);
-    else if (life.leaderExit === null) signalOrphan(life.incarnation, signal);
-    else this.#signalLeftovers(life, signal);
-  }
-
-  #signalLeftovers({ incarnation, marker }: Life, signal: Signal): void {
-    signalLeftovers(incarnation, signal, this.#own === incarnation.seq ? null : marker, this.#log);
-  }
-
-  /** Called from events too: must not throw, or the supervisor would end. */
-  #leaderEnded(exit: Exit): void {
-    const life = this.#life;
-    if (life === null) return;
-    const { seq, pid } = life.incarnation;
-    this.#store.note(
-      { running: { ...life, leaderExit: exit, leaderEndedAtMs: this.#clock.wallMs() } },
-      exitLine(life, exit),
-    );
-    this.#log.info({ seq, pid, exit, asked: life.asked }, 'the service ended');
-    this.#leftoverSinceMs = this.#clock.monoMs();
-    try {
-      if (this.#endIfAlone(false)) return;
-      this.#log.warn({ seq, pid }, 'processes outlived the leader of their group');
-      if (life.asked === null) this.#signalLeftovers(life, 'TERM');
-    } catch (error) {
-      this.#log.error({ error: messageOf(error) }, 'the group of the service could not be read'); // the next tick looks again
-    }
-  }
-
-  /** Closes the life if the leader was the last of its group. */
-  #endIfAlone(hadLeftovers: boolean): boolean {
-    const life = this.#life;
-    if (life?.leaderExit == null) return false;
-    const { pid, startTicks, seq, bootId } = life.incarnation;
-    if (bootId === this.#bootId && leftovers(life.incarnation).length > 0) return false;
-    const now = { wallMs: this.#clock.wallMs(), bootId: this.#bootId };
-    const lines: readonly Line[] = hadLeftovers ? [{ event: 'group-ended', seq, pid, startTicks }] : [];
-    this.#store.note(over(this.#store.state, life, life.leaderExit, this.#logs.seal(life), now), ...lines);
-    this.#logs.keepOnly(seq);
-    for (const wake of [...this.#onEnd]) wake();
-    return true;
-  }
-
-  /** Takes note of what cannot announce itself: the end of an orphan and of those that outlive their leader. */
-  #look(): void {
-    const life = this.#life;
-    if (life === null || this.#child !== null) return;
-    if (life.leaderExit !== null) {
-      this.#endIfAlone(true);
-      return;
-    }
-    const sameBoot = life.incarnation.bootId === this.#bootId;
-    if (sameBoot && isLeaderAlive(life.incarnation)) return;
-    const why = sameBoot ? 'it was not the child of this supervisor when it ended' : 'the machine was restarted';
-    this.#leaderEnded({ known: false, why });
-  }
-
-  #tick(): void {
-    try {
-      this.#store.retry();
-      this.#look();
-      const life = this.#life;
-      if (life?.leaderExit == null) return;
-      this.#leftoverSinceMs ??= this.#clock.monoMs();
-      if (this.#clock.monoMs() - this.#leftoverSinceMs < (this.#config.leftoverGraceMs ?? 5_000)) return;
-      this.#signalLeftovers(life, 'KILL');
-    } catch (error) {
-      this.#log.error({ error: messageOf(error) }, 'the state of the service could not be read');
-    }
-  }
-
-  /** Resolves at the end of the service or after `waitMs`. */
-  #end(waitMs: number): Promise<void> {
-    if (this.#life === null) return Promise.resolve();
-    return new Promise((resolve) => {
-      const done = (): void => {
-        clearTimeout(timer);
-        this.#onEnd.delete(done);
-        resolve();
-      };
-      const timer = setTimeout(done, waitMs);
-      this.#onEnd.add(done);
-    });
-  }
-
-  /** What the former supervisor left: a life that may have ended meanwhile, or a start that it did not come to record. */
-  #recover(): void {
-    const { counts } = this.#store.state;
-    const supervisorStarts = counts.supervisorStarts + 1;
-    this.#store.commit({ counts: { ...counts, supervisorStarts } }, { event: 'supervisor-start', pid: process.pid });
-    recoverStart(this.#store, this.#bootId);
-    this.#look();
-    const life = this.#life;
-    if (life === null || !this.#orphan) return;
-    const { pid, startTicks, seq } = life.incarnation;
-    this.#store.note({}, { event: 'orphan-found', seq, pid, startTicks });
-    this.#log.warn({ seq, pid }, 'an orphan of a former supervisor is alive');
   }
 }
