@@ -8,7 +8,7 @@ const pattern = z.string().min(1).transform((text, context): Pattern => {
   try {
     return patternOf(text);
   } catch (error) {
-    context.addIssue({ code: 'custom', message: `a regular expression; ${JSON.stringify(text)} is none: ${messageOf(error)}` });
+    context.addIssue({ code: 'custom', message: `a regular expression; this is none: ${messageOf(error)}` });
     return z.NEVER;
   }
 }); // prettier-ignore

@@ -328,8 +328,8 @@ test('a pattern of alternatives binds each of them, and a dot stands for a line 
 });
 
 test('a pattern that is none is refused, and said', () => {
-  assert.throws(() => new Collected(fakeCluster({ topics: {}, groups: {} }), { groups: { exclude: ['a)|(b'] } }), /a regular expression; \\"a\)\|\(b\\" is none: unexpected \)/); // prettier-ignore
-  assert.throws(() => new Collected(fakeCluster({ topics: {}, groups: {} }), { topics: { include: ['('] } }), /a regular expression; \\"\(\\" is none: missing closing \)/); // prettier-ignore
+  assert.throws(() => new Collected(fakeCluster({ topics: {}, groups: {} }), { groups: { exclude: ['a)|(b'] } }), /a regular expression; this is none: unexpected \)/); // prettier-ignore
+  assert.throws(() => new Collected(fakeCluster({ topics: {}, groups: {} }), { topics: { include: ['('] } }), /a regular expression; this is none: missing closing \)/); // prettier-ignore
   assert.throws(() => new Collected(fakeCluster({ topics: {}, groups: {} }), { topics: { include: [] } }));
 });
 
