@@ -1,9 +1,9 @@
 // `adopt`: reads what people have for other exporters, and says of each expression what becomes of it with pipemedic.
 import type { Inventory } from '../config/inventory.ts';
-import { broken, contentOf, type Content } from './content.ts';
+import { broken, contentOf, kindsOfOperator, type Content } from './content.ts';
 import { isObject, textOf, type Found } from './found.ts';
 import { judge, metricsOf } from './judge.ts';
-import { isOurName, peersOfJob } from './knowledge.ts';
+import { isOurName, peersNamed } from './knowledge.ts';
 import { inputsOf, openFile, type Opened } from './read.ts';
 import type { FileReport, Judged } from './report.ts';
 import type { Job } from './scrape-configs.ts';
@@ -44,9 +44,15 @@ export async function adopt(
 function whatInstead(opened: Opened | string): string {
   if (typeof opened === 'string') return opened;
   const kinds = opened.documents.filter(isObject).map((document) => textOf(document['kind']) ?? '');
-  const monitor = kinds.find((kind) => ['ServiceMonitor', 'PodMonitor', 'Probe', 'ScrapeConfig'].includes(kind));
-  if (monitor !== undefined)
-    return `a ${monitor} of the Prometheus Operator is not read: name the configuration that it makes (Prometheus: /api/v1/status/config)`;
+  const operators = kinds.find((kind) => kindsOfOperator.includes(kind));
+  if (operators !== undefined)
+    return `a ${operators} of the Prometheus Operator is not read: name the configuration that it makes (Prometheus: /api/v1/status/config)`;
+  const lists = opened.documents.flat().filter(isObject);
+  if (lists.length > 0 && lists.every((item) => Array.isArray(item['targets'])))
+    return 'a list of targets for file_sd_configs: name the Prometheus configuration that reads it';
+  if (opened.documents.some((document) => isObject(document) && Array.isArray(document['tests'])))
+    return 'tests of rules (promtool test rules): name the rules themselves';
+  if (/^(\s*#.*|---|\s*)*$/.test(opened.text)) return 'nothing is in it';
   if (/^[ \t]*ALERT[ \t]+\w+\s+IF\b/m.test(opened.text))
     return 'rules in the form of Prometheus 1: make YAML of them with promtool of Prometheus 2.0 (promtool update rules FILE)';
   return 'neither rules, nor a dashboard, nor a Prometheus configuration';
@@ -123,7 +129,8 @@ function settingOf(found: readonly Found[], jobs: readonly Job[], inventory: Inv
       known.set(name, through);
       return through;
     },
-    peersOfJob: (job) => jobs.find((j) => j.job === job)?.peers ?? peersOfJob(job, []),
+    peersOfJob: (job) =>
+      (jobs.find((j) => j.job === job) ?? jobs.find((j) => j.jobsOfUp.includes(job)))?.peers ?? peersNamed(job),
     ownJobs: own.flatMap((job) => [job.job, ...job.jobsOfUp, ...job.jobsOfSeries]),
     ownUpJobs: own.filter(({ door }) => door === 'probe').flatMap((job) => [job.job, ...job.jobsOfUp]),
     doors: own.flatMap(({ door }) => door ?? []),

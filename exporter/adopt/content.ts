@@ -1,6 +1,6 @@
 // What a file holds: rules, dashboards, scrape configurations, by themselves, in resources of Kubernetes, or somewhere inside.
 import { dashboardIn, queriesOf } from './dashboards.ts';
-import { isObject, listOf, textOf, type Json, type Part } from './found.ts';
+import { isObject, kindOf, listOf, textOf, type Json, type Part } from './found.ts';
 import { parse, type Opened } from './read.ts';
 import type { FileReport } from './report.ts';
 import { isRuleGroups, linesOfExpr, rulesOf } from './rule-files.ts';
@@ -16,6 +16,16 @@ export function broken(problem: string): Content {
   return { kind: 'unreadable', parts: [{ expressions: [], problems: [problem], notes: [] }], jobs: [] };
 }
 
+/** What the Prometheus Operator makes a scrape configuration of. */
+export const kindsOfOperator = [
+  'ServiceMonitor',
+  'PodMonitor',
+  'Probe',
+  'ScrapeConfig',
+  'Prometheus',
+  'PrometheusAgent',
+];
+
 /** What is in the documents of one file; undefined when it is nothing that is judged. */
 export function contentOf({ text, documents }: Opened, depth = 0): Content | undefined {
   const unfolded = documents.flatMap((document) =>
@@ -24,14 +34,39 @@ export function contentOf({ text, documents }: Opened, depth = 0): Content | und
       : [document],
   );
   const found = [groupsIn(unfolded, text), configsIn(unfolded), dashboardsIn(unfolded)];
-  if (depth === 0) found.push(textsIn(unfolded));
+  if (depth > 0) return merged(found);
+  found.push(textsIn(unfolded));
+  const inner = unfolded.filter((document) => !isJudged(document)).map(partsWithin);
+  const documentsWithin = inner.flatMap(({ found: of }) => of);
+  found.push(contentOf({ text, documents: documentsWithin }, 1));
+  const problems = inner.flatMap((one) => one.problems);
+  if (problems.length > 0) found.push({ kind: 'unreadable', parts: [{ ...nothing, problems }], jobs: [] });
   const all = merged(found);
-  if (all !== undefined || depth > 0) return all;
-  const inner = unfolded.map(partsWithin);
-  const content = contentOf({ text, documents: inner.flatMap(({ found: of }) => of) }, 1);
-  if (content === undefined || !inner.some(({ isCut }) => isCut)) return content;
-  const note = `looked through to ${maxNodes} lists and mappings, ${maxDepth} levels deep: name what is beyond that by itself`;
-  return { ...content, parts: [...content.parts, { expressions: [], problems: [], notes: [note] }] };
+  const notes = [...(inner.some(({ isCut }) => isCut) ? [cutNote] : []), ...unfolded.flatMap(operatorNote)];
+  return all === undefined || notes.length === 0 ? all : { ...all, parts: [...all.parts, { ...nothing, notes }] };
+}
+
+const nothing: Part = { expressions: [], problems: [], notes: [] };
+
+/** Whether a document is one of those that are judged as a whole. */
+function isJudged(document: unknown): boolean {
+  if (!isObject(document)) return scrapeConfigsIn(document) !== undefined;
+  return (
+    groupsOf(document) !== undefined ||
+    scrapeConfigsIn(document) !== undefined ||
+    dashboardIn(document) !== undefined ||
+    kindsOfTexts.includes(textOf(document['kind']) ?? '')
+  );
+}
+
+function operatorNote(document: unknown): string[] {
+  if (!isObject(document)) return [];
+  const kind = textOf(document['kind']) ?? '';
+  if (!kindsOfOperator.includes(kind)) return [];
+  const name = isObject(document['metadata']) ? (textOf(document['metadata']['name']) ?? '') : '';
+  return [
+    `the ${kind} ${name} is not read: name the configuration that it makes too (Prometheus: /api/v1/status/config)`,
+  ];
 }
 
 function merged(found: readonly (Content | undefined)[]): Content | undefined {
@@ -45,11 +80,13 @@ function merged(found: readonly (Content | undefined)[]): Content | undefined {
   };
 }
 
+function groupsOf(document: unknown): Json | undefined {
+  const inner = isObject(document) && !isRuleGroups(document) ? document['spec'] : document;
+  return isRuleGroups(inner) ? inner : undefined;
+}
+
 function groupsIn(documents: readonly unknown[], text: string): Content | undefined {
-  const groups = documents.flatMap((document) => {
-    const inner = isObject(document) && !isRuleGroups(document) ? document['spec'] : document;
-    return isRuleGroups(inner) ? [inner] : [];
-  });
+  const groups = documents.flatMap((document) => groupsOf(document) ?? []);
   if (groups.length === 0) return undefined;
   const lines = linesOfExpr(text);
   const counts = groups.map((group) =>
@@ -77,9 +114,21 @@ function configsIn(documents: readonly unknown[]): Content | undefined {
       isObject(document) ? [...listOf(document['rule_files']), ...listOf(document['scrape_config_files'])] : [],
     )
     .map(String);
-  const notes = files.length === 0 ? [] : [`further files are not followed; name them too: ${files.join(' ')}`];
-  const part: Part = { expressions: [], problems: found.flatMap((f) => f.problems), notes };
-  return { kind: 'scrape configuration', parts: [part], jobs: found.flatMap((f) => f.jobs) };
+  const jobs = found.flatMap((f) => f.jobs);
+  const open = jobs.flatMap(({ placeholders }) => placeholders);
+  const notes = [
+    ...(files.length === 0 ? [] : [`further files are not followed; name them too: ${files.join(' ')}`]),
+    ...(open.length === 0
+      ? []
+      : [`targets that somebody else is to fill in: ${open.join(', ')}. Name the file that is made of it`]),
+  ];
+  const wrong = documents.flatMap((document) => {
+    const list: unknown = isObject(document) ? (document['scrape_configs'] ?? []) : [];
+    return Array.isArray(list) ? [] : [`scrape_configs: ${kindOf(list)}, not a list`];
+  });
+  if (wrong.length === 0 && configs.every((list) => list.length === 0)) notes.push('it has no scrape_configs');
+  const part: Part = { expressions: [], problems: [...wrong, ...found.flatMap((f) => f.problems)], notes };
+  return { kind: 'scrape configuration', parts: [part], jobs };
 }
 
 function dashboardsIn(documents: readonly unknown[]): Content | undefined {
@@ -87,19 +136,39 @@ function dashboardsIn(documents: readonly unknown[]): Content | undefined {
   return dashboards.length === 0 ? undefined : { kind: 'dashboard', parts: dashboards.map(queriesOf), jobs: [] };
 }
 
-/** A ConfigMap of Kubernetes holds files as texts, a GrafanaDashboard of the Grafana Operator one. */
+const kindsOfTexts: readonly string[] = ['ConfigMap', 'Secret', 'GrafanaDashboard'];
+
+interface Held {
+  readonly name: string;
+  readonly text: unknown;
+  readonly isSecret: boolean;
+}
+
+const isFile = (name: string): boolean => /\.(json|ya?ml|rules)$/.test(name);
+
+/** A ConfigMap of Kubernetes holds files as texts, a Secret too, a GrafanaDashboard of the Grafana Operator one. */
+function heldBy({ kind, data, stringData, spec }: Json): readonly Held[] {
+  const entries = (of: unknown): [string, unknown][] => (isObject(of) ? Object.entries(of) : []);
+  if (kind === 'GrafanaDashboard' && isObject(spec))
+    return [{ name: 'spec.json', text: spec['json'], isSecret: false }];
+  if (kind === 'ConfigMap') return entries(data).map(([name, text]) => ({ name, text, isSecret: false }));
+  if (kind !== 'Secret') return [];
+  // the Prometheus Operator takes additional scrape configurations from one; nothing else in it is looked at
+  const coded = entries(data).map(([name, code]): [string, unknown] => [name, decoded(code)]);
+  return [...coded, ...entries(stringData)]
+    .filter(([name, text]) => isFile(name) && typeof text === 'string' && looksJudged.test(text))
+    .map(([name, text]) => ({ name, text, isSecret: true }));
+}
+
 function textsIn(documents: readonly unknown[]): Content | undefined {
-  const texts = documents.filter(isObject).flatMap((document): [string, unknown][] => {
-    const { kind, data, spec } = document;
-    if (kind === 'ConfigMap' && isObject(data)) return Object.entries(data);
-    return kind === 'GrafanaDashboard' && isObject(spec) ? [['spec.json', spec['json']]] : [];
-  });
-  const found = texts.map(([name, text]): Content | undefined => {
+  const texts = documents.filter(isObject).flatMap(heldBy);
+  const found = texts.map(({ name, text, isSecret }): Content | undefined => {
     if (typeof text !== 'string') return undefined;
     const opened = parse(text);
     if (typeof opened !== 'string') return contentOf(opened, 1);
+    if (isSecret) return broken(`${name} of a Secret: neither JSON nor YAML`); // the reason repeats what is in it
     // it may hold whatever a program wants: only what is called so must be YAML or JSON
-    return /\.(json|ya?ml|rules)$/.test(name) ? broken(`${name}: ${opened}`) : undefined;
+    return isFile(name) ? broken(`${name}: ${opened}`) : undefined;
   });
   const all = merged(found);
   if (all === undefined) return undefined;
@@ -111,16 +180,41 @@ function textsIn(documents: readonly unknown[]): Content | undefined {
   return { ...all, parts };
 }
 
+function decoded(code: unknown): string | undefined {
+  return typeof code === 'string' ? Buffer.from(code, 'base64').toString('utf8') : undefined;
+}
+
 /** Files of people nest no deeper, and hold no more than this; aliases of YAML are walked once. */
 const maxDepth = 8;
 const maxNodes = 20_000;
 
+const cutNote = `looked through to ${maxNodes} lists and mappings, ${maxDepth} levels deep: name what is beyond that by itself`;
+
+/** A text with scrape configurations or rules in it: `extraScrapeConfigs: |` of a chart, `content: |` of a compose file. */
+const looksJudged = /^\s*(-\s+)?["']?(job_name|scrape_configs|alert|record|groups)["']?\s*:/m;
+
+interface Within {
+  readonly found: readonly Json[];
+  readonly problems: readonly string[];
+  readonly isCut: boolean;
+}
+
 /** Values of a chart, variables of a playbook, an agent's file: rules and scrape configurations under whatever keys. */
-function partsWithin(document: unknown): { readonly found: readonly Json[]; readonly isCut: boolean } {
+function partsWithin(document: unknown): Within {
   const found: Json[] = [];
+  const problems: string[] = [];
   const seen = new Set<unknown>();
+  const texts = new Set<string>();
   let isCut = false;
-  const walk = (value: unknown, depth: number): void => {
+  const walkText = (text: string, key: string, depth: number): void => {
+    if (texts.has(text) || !looksJudged.test(text)) return;
+    texts.add(text); // an alias of YAML repeats it
+    const opened = parse(text);
+    if (typeof opened === 'string') problems.push(`${key}: ${opened}`);
+    else for (const inner of opened.documents) walk(inner, key, depth + 1);
+  };
+  const walk = (value: unknown, key: string, depth: number): void => {
+    if (typeof value === 'string' && value.includes('\n')) walkText(value, key, depth);
     if (typeof value !== 'object' || value === null || seen.has(value)) return;
     if (depth > maxDepth || seen.size >= maxNodes) {
       isCut = true;
@@ -132,11 +226,11 @@ function partsWithin(document: unknown): { readonly found: readonly Json[]; read
       if (items.length > 0 && items.every((item) => 'job_name' in item)) found.push({ scrape_configs: value });
       else if (items.length > 0 && items.every((item) => 'expr' in item && ('alert' in item || 'record' in item)))
         found.push({ groups: [{ name: '', rules: value }] });
-      else for (const item of value) walk(item, depth + 1);
+      else for (const item of value) walk(item, key, depth + 1);
     } else if (isRuleGroups(value) && listOf(value['groups']).some((group) => isObject(group) && 'rules' in group)) {
       found.push(value);
-    } else for (const inner of Object.values(value)) walk(inner, depth + 1);
+    } else for (const [name, inner] of Object.entries(value)) walk(inner, name, depth + 1);
   };
-  walk(document, 0);
-  return { found, isCut };
+  walk(document, '', 0);
+  return { found, problems, isCut };
 }

@@ -169,10 +169,13 @@ export function namesBeginning(prefix: string): number {
   return [...exact.keys()].filter((name) => name.startsWith(prefix)).length;
 }
 
-/** The exporters that a scrape job is for, by the ports of its targets, or by its name. */
-export function peersOfJob(job: string, ports: readonly number[]): readonly Peer[] {
-  const byPort = peers.filter((peer) => ports.some((port) => peer.ports.includes(port)));
-  if (byPort.length > 0) return byPort;
+/** The exporters that a scrape job is for, by the ports of its targets. */
+export function peersAt(ports: readonly number[]): readonly Peer[] {
+  return peers.filter((peer) => ports.some((port) => peer.ports.includes(port)));
+}
+
+/** … by its name: at most one. */
+export function peersNamed(job: string): readonly Peer[] {
   const text = job.toLowerCase();
   const words = text.split(/[^a-z0-9]+/);
   let best: { peer: Peer; length: number } | undefined;

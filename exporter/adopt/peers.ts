@@ -99,7 +99,7 @@ export const peers: readonly Peer[] = [
       'jmx_',
     ],
     ports: [],
-    words: ['kafka-jmx', 'kafka_jmx', 'kafka-broker', 'jmx-kafka'],
+    words: ['kafka-jmx', 'kafka_jmx', 'kafka-broker', 'jmx-kafka', 'kafka-connect', 'kafka_connect'],
     fate: 'stays',
     why: 'pipemedic asks brokers by their own protocol; what only their JVM knows is not served',
   },

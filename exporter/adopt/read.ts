@@ -76,6 +76,7 @@ export async function openFile(file: string): Promise<Opened | string> {
     return `cannot be read: ${messageOf(error)}`;
   }
   if (/\.(lib|j)sonnet$/.test(file)) return 'Jsonnet: render it first (jsonnet, mixtool) and name the result';
+  if (/\.(alloy|river)$/.test(file)) return 'a configuration of Grafana Alloy, which is not read';
   let text: string;
   try {
     text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
@@ -119,19 +120,19 @@ function parseYaml(text: string): Opened | string {
 const aTemplate = 'a template';
 
 /**
- * Helm, Jinja, ERB. Annotations of rules hold `{{ $labels.x }}` too, so only what no annotation has tells it, or a value that
+ * Helm, Jinja, ERB, Terraform. Annotations of rules hold `{{ $labels.x }}` too, so only what no annotation has tells it, or a value that
  * begins so, unquoted, in the line that YAML stumbles over.
  */
 function templateIn(text: string, badLine: number | undefined): string | undefined {
   const lines = text.split('\n');
   const sure =
-    /\{\{-?\s*(\.Values|\.Release|\.Chart|\.Files|include\s+"|toYaml|define\s+"|`)|^\s*\{\{-?\s*(if|range|with|end)\b|\{%|<%/;
+    /\{\{-?\s*(\.Values|\.Release|\.Chart|\.Files|include\s+"|toYaml|define\s+"|`)|^\s*\{\{-?\s*(if|range|with|end|\$\w+\s*:?=)(?=\W)|^\s*\{#|\{%|%\{|<%/;
   const isBare = badLine !== undefined && /^\s*\{\{|(:|-)\s+\{\{/.test(lines[badLine] ?? '');
   const found = lines.findIndex((line) => sure.test(line));
   const at = found >= 0 ? found : isBare ? badLine : undefined;
   if (at === undefined) return undefined;
   const line = (lines[at] ?? '').trim();
-  return `${aTemplate}, no YAML yet: line ${at + 1} is ${line.length > 60 ? `${line.slice(0, 60)}…` : line}; render it first (helm template, ansible) and name the result`;
+  return `${aTemplate}, no YAML yet: line ${at + 1} is ${line.length > 60 ? `${line.slice(0, 60)}…` : line}; render it first (helm template, ansible, terraform) and name the result`;
 }
 
 function placeOfBadByte(bytes: Uint8Array): string {

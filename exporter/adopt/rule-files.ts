@@ -23,6 +23,7 @@ export function rulesOf(document: Json, lines: readonly number[] | undefined): P
   let seen = 0;
   for (const [g, group] of listOf(document['groups']).entries()) {
     const name = isObject(group) ? (textOf(group['name']) ?? textOf(group['title']) ?? `groups[${g}]`) : `groups[${g}]`;
+    if (isObject(group) && (group['rules'] ?? undefined) === undefined) continue; // one without rules is taken by Prometheus too
     if (!isObject(group) || !Array.isArray(group['rules'])) {
       problems.push(`groups[${g}]: rules is ${kindOf(isObject(group) ? group['rules'] : group)}, not a list`);
       continue;

@@ -60,9 +60,12 @@ function expressionLines({ place, line, expr, verdict, reasons }: Judged, isVerb
   ];
 }
 
-function jobText({ job, peers, isOpen }: Job): string {
+function jobText({ job, path, peers, byName, ofItself, isOpen }: Job): string {
   if (/pipemedic/.test(job)) return 'what pipemedic says of itself';
-  if (peers.length > 0) return peers.map(({ name }) => name).join(', ');
+  if (path === '/federate') return 'another Prometheus: name its configuration too';
+  const names = peers.map(({ name }) => name).join(', ');
+  if (ofItself && names !== '') return `${names}, its own page: another job asks it for its targets`;
+  if (names !== '') return byName ? `${names}, going by the name of the job` : names;
   return isOpen ? 'what service discovery finds, which the file does not tell' : 'no exporter that is known';
 }
 
@@ -93,7 +96,10 @@ function summaryLines(summary: Summary): string[] {
       ...warnings.map(clean),
       ...instanceLines(instances),
     ]),
-    ...section('Exporters, in the order in which they can be switched off', exporters.map(fateText)),
+    ...section(
+      'Exporters, in the order in which they can be switched off',
+      exporters.map((fate, i) => fateText(fate, i, total > 0)),
+    ),
     ...(exporters.some(({ fate }) => fate === 'ready' || fate === 'after_changes')
       ? [
           '',
@@ -112,7 +118,8 @@ function instanceLines(instances: Summary['instances']): string[] {
   ];
 }
 
-function fateText(fate: ExporterFate, i: number): string {
+/** @param isRead there were rules or dashboards among the files */
+function fateText(fate: ExporterFate, i: number, isRead: boolean): string {
   const { exporter, served, renamed, missing, doubtful, changes, jobs, why } = fate;
   const inJobs = jobs.length > 0 ? ` (${jobs.length === 1 ? 'job' : 'jobs'} ${jobs.map(clean).join(', ')})` : '';
   const head = `${i + 1}. ${exporter}${inJobs}: `;
@@ -120,7 +127,8 @@ function fateText(fate: ExporterFate, i: number): string {
   const doubt = doubtful.length > 0 ? `; it is not known to have ${listed(doubtful, 6)}: look whether it does` : '';
   switch (fate.fate) {
     case 'ready':
-      return `${head}can be switched off: ${used === 0 ? 'none of its names is used' : used === 1 ? 'the one name in use is served' : `all ${used} names in use are served`}`;
+      if (!isRead) return `${head}can be replaced; name the rules and dashboards too, to know what uses its names`;
+      return `${head}can be switched off: ${used === 0 ? 'none of its names is used in these files' : used === 1 ? 'the one name in use is served' : `all ${used} names in use are served`}`;
     case 'after_changes':
       return `${head}can be switched off after ${plural(changes.length, 'change')}: ${listed(changes.map(clean), 8)}${doubt}`;
     case 'needed':

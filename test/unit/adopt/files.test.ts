@@ -192,7 +192,7 @@ test('one broken file names place and reason, and does not stop the others', asy
     ['null-rule.yml', 'groups: [{name: g, rules: [~, {alert: B, expr: up}]}]', /rules\[0\]: missing, not a rule/],
     ['null-group.yml', 'groups: [~]', /^groups\[0\]: rules is missing/],
     ['scalar.yml', 'hello', /^neither rules, nor a dashboard/],
-    ['empty.yml', '', /^neither rules, nor a dashboard|not YAML/],
+    ['empty.yml', '', /^nothing is in it$/],
     ['empty.json', '{}', /^neither rules/],
     [
       'long.yml',
@@ -289,4 +289,70 @@ test('nothing of a file reaches the terminal as a command', async () => {
     ),
   ]);
   assert.doesNotMatch(adoptText(report, true).replaceAll('\n', ''), /[\p{Cc}\p{Bidi_Control}]/u);
+});
+
+const jobs = '- job_name: cache\n  static_configs: [{targets: ["r:9121"]}]\n';
+const indented = jobs.replaceAll(/^/gm, '      ').trimEnd();
+for (const [what, text] of [
+  ['a chart', `prometheus:\n  extraScrapeConfigs: |\n${indented}\n`],
+  ['a chart with rules beside it', `extra: |\n${indented}\nserverFiles: {r.yml: {groups: [{name: g, rules: []}]}}\n`],
+  ['a compose file', `services: {p: {}}\nconfigs:\n  prom:\n    content: |\n      scrape_configs:\n${indented}\n`],
+  ['a Secret', `kind: Secret\ndata: {add.yaml: ${Buffer.from(jobs).toString('base64')}}`],
+  ['a Secret that is not coded yet', `kind: Secret\nstringData:\n  add.yaml: |\n${indented}\n`],
+  [
+    'a Secret behind a rule',
+    `kind: PrometheusRule\nspec: {groups: []}\n---\nkind: Secret\ndata: {add.yaml: ${Buffer.from(jobs).toString('base64')}}`,
+  ],
+] as const) {
+  test(`scrape configurations as a text in ${what}`, async () => {
+    const { files } = await adopt([await file('held.yml', text)]);
+    assert.deepEqual(
+      files.flatMap((one) => one.jobs.map(({ job, instances }) => [job, ...instances])),
+      [['cache', 'r:9121']],
+    );
+    assert.deepEqual(
+      files.flatMap((one) => one.problems),
+      [],
+    );
+  });
+}
+
+test('a text that cannot be read is told by its key; of a Secret nothing is repeated', async () => {
+  const broken = "extraScrapeConfigs: |\n  - job_name: 'x'\n  static_configs:\n    - targets: []\n";
+  const [chart] = (await adopt([await file('values.yml', broken)])).files;
+  assert.deepEqual(chart?.problems, [
+    'extraScrapeConfigs: not YAML in line 2: end of the stream or a document separator is expected',
+  ]);
+  const hidden = `{{ if }}\npassword: hunter2\n{% if x %}- job_name: hunter2`;
+  const coded = Buffer.from(`${hidden}\n- job_name: y`).toString('base64');
+  const report = await adopt([await file('secret.yml', `kind: Secret\ndata: {a.yaml: ${coded}, tls.key: eA==}`)]);
+  assert.deepEqual(
+    report.files.flatMap(({ problems }) => problems),
+    ['a.yaml of a Secret: neither JSON nor YAML'],
+  );
+  assert.doesNotMatch(adoptText(report, true), /hunter2/);
+});
+
+test('a ServiceMonitor beside rules is told: what it scrapes is not read', async () => {
+  const text =
+    'kind: ServiceMonitor\nmetadata: {name: db}\nspec: {endpoints: []}\n---\nkind: PrometheusRule\nspec: {groups: [{name: g, rules: [{alert: A, expr: mysql_up == 0}]}]}';
+  const [found] = (await adopt([await file('both.yml', text)])).files;
+  assert.equal(found?.expressions.length, 1);
+  assert.match(found.notes.join(), /^the ServiceMonitor db is not read: name the configuration/);
+});
+
+test('groups without rules are taken, as Prometheus takes them', async () => {
+  const [found] = (await adopt([await file('none.yml', 'groups: [{name: a}, {name: b, rules: }]')])).files;
+  assert.deepEqual([found?.kind, found?.problems], ['rules', []]);
+});
+
+test('templates of Jinja that begin with a comment, of Terraform, and of Helm with variables', async () => {
+  for (const [text, line] of [
+    ['{# licence #}\na: [ {{ x }} ]\n', 1],
+    ['a: [\n  %{~ for h in hosts ~}\n  x,\n  %{~ endfor ~}\n]', 2],
+    ['- a: 1\n\n{{- $v := .x -}}\n', 3],
+  ] as const) {
+    const [found] = (await adopt([await file('t.yml', text)])).files;
+    assert.match(found?.problems.join() ?? '', new RegExp(`^a template, no YAML yet: line ${String(line)} is `));
+  }
 });

@@ -2,14 +2,14 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { judge } from '../../../exporter/adopt/judge.ts';
 import type { Setting } from '../../../exporter/adopt/setting.ts';
-import { peersOfJob } from '../../../exporter/adopt/knowledge.ts';
+import { peersNamed } from '../../../exporter/adopt/knowledge.ts';
 import { worst, type Verdict } from '../../../exporter/adopt/verdict.ts';
 
 const alone: Setting = {
   inventory: undefined,
   recorded: () => undefined,
   sourcesOf: (name) => [name],
-  peersOfJob: (job) => peersOfJob(job, []),
+  peersOfJob: peersNamed,
   ownJobs: [],
   ownUpJobs: [],
   doors: [],

@@ -254,3 +254,115 @@ test('with an inventory: what is off at which target, and whose instance is kept
   const byLine = await adopt([await file('line.yml', prometheus(copies))], { inventory });
   assert.deepEqual(byLine.summary.instances[0], { job: 'mysql', instance: 'db1:9104' });
 });
+
+for (const [what, yaml, instances, address] of [
+  ['a constant instance', '{target_label: instance, replacement: shop}', ['shop'], 'db1:9104'],
+  [
+    'the host alone',
+    "{source_labels: [__address__], regex: '([^:]+):.*', target_label: instance}",
+    ['db1'],
+    'db1:9104',
+  ],
+  [
+    'one that is made after the scrape',
+    '{source_labels: [__address__], target_label: instance}',
+    ['db1:9104'],
+    'db1:9104',
+  ],
+  ['one that somebody else fills in', '{target_label: x}', [], '{{ db }}:9104'],
+  ['one of the environment', '{target_label: x}', [], '${DB}:9104'],
+] as const) {
+  test(`instance: ${what}`, () => {
+    const job = jobOf(`{job_name: m, static_configs: [{targets: ['${address}']}], relabel_configs: [${yaml}]}`);
+    assert.deepEqual(job.instances, instances);
+    assert.deepEqual(
+      job.peers.map(({ name }) => name),
+      ['mysqld_exporter'],
+    );
+    assert.deepEqual(job.placeholders, address === 'db1:9104' ? [] : [address]);
+  });
+}
+
+test('targets that rules drop are no instances; ports of service discovery tell the exporter; a label job is a job of it', () => {
+  const dropped = jobOf(
+    "{job_name: m, static_configs: [{targets: ['a:9104'], labels: {env: test}}, {targets: ['b:9104']}], relabel_configs: [{source_labels: [env], regex: test, action: drop}]}",
+  );
+  assert.deepEqual(dropped.instances, ['b:9104']);
+  const found = jobOf('{job_name: dns, dns_sd_configs: [{names: [tasks.cache], type: A, port: 9121}]}');
+  assert.deepEqual([found.peers.map(({ name }) => name), found.byName], [['redis_exporter'], false]);
+  const named = jobOf("{job_name: all, static_configs: [{targets: ['a:9104'], labels: {job: mysql}}]}");
+  assert.deepEqual(named.jobsOfUp, ['mysql']);
+  const later = jobOf(
+    "{job_name: m, static_configs: [{targets: ['a:9104']}], metric_relabel_configs: [{source_labels: [host], target_label: instance}]}",
+  );
+  assert.deepEqual([later.instances, later.isOpen], [[], true], 'of a label of the series');
+});
+
+for (const [yaml, said] of [
+  [
+    "{job_name: order-mysql, metrics_path: /actuator/prometheus, static_configs: [{targets: ['o:8080']}]}",
+    'no exporter that is known',
+  ],
+  ["{job_name: kafka, static_configs: [{targets: ['k:9092']}]}", 'no exporter that is known'],
+  ["{job_name: mysql, static_configs: [{targets: ['db:3306']}]}", 'no exporter that is known'],
+  ["{job_name: mysql, static_configs: [{targets: ['db:9999']}]}", 'mysqld_exporter, going by the name of the job'],
+  [
+    "{job_name: kafka-connect, static_configs: [{targets: ['c:8083']}]}",
+    'jmx_exporter in Kafka, going by the name of the job',
+  ],
+  [
+    "{job_name: all, metrics_path: /federate, static_configs: [{targets: ['p:9090']}]}",
+    'another Prometheus: name its configuration too',
+  ],
+] as const) {
+  test(`${yaml.slice(0, 60)}: ${said}`, async () => {
+    const report = await adopt([await file('one.yml', `scrape_configs: [${yaml}]`)]);
+    assert.ok(
+      adoptText(report, false)
+        .split('\n')
+        .some((line) => line.endsWith(`: ${said}`)),
+      adoptText(report, false),
+    );
+    assert.ok(said.includes('mysqld') || report.summary.exporters.every(({ fate }) => fate === 'stays'));
+  });
+}
+
+test('an exporter that one job asks for its targets and another for itself: its own page is no target', async () => {
+  const asks =
+    "relabel_configs: [{source_labels: [__address__], target_label: __param_target}, {source_labels: [__param_target], target_label: instance}, {target_label: __address__, replacement: 'exp:9121'}]";
+  const report = await adopt([
+    await file(
+      'pair.yml',
+      `scrape_configs: [{job_name: caches, metrics_path: /scrape, static_configs: [{targets: ['redis://a:6379']}], ${asks}}, {job_name: itself, static_configs: [{targets: ['exp:9121']}]}]`,
+    ),
+  ]);
+  assert.deepEqual(report.summary.instances, [{ job: 'caches', instance: 'redis://a:6379' }]);
+  assert.match(adoptText(report, false), /job itself: redis_exporter, its own page/);
+  assert.match(adoptText(report, false), /redis_exporter \(jobs caches, itself\): can be replaced; name the rules/);
+});
+
+test('a configuration without jobs is one, and what Prometheus would refuse in it is told', async () => {
+  for (const [text, said, status] of [
+    ['rule_files: [r/*.yml]\nremote_write: []', /name them too: r\/\*\.yml\n {2}it has no scrape_configs/, 0],
+    ['scrape_configs:', /scrape configuration\n {2}it has no scrape_configs/, 0],
+    ['scrape_configs: {job_name: x}', /! scrape_configs: a mapping, not a list/, 2],
+    [
+      "scrape_configs: [{job_name: x, static_configs: [{targets: 'a:1'}]}]",
+      /! scrape_configs\[0\] \(x\)\.static_configs\[0\]\.targets: the string "a:1", not a list/,
+      2,
+    ],
+    [
+      'scrape_configs: [{job_name: x, static_configs: {targets: []}}]',
+      /\(x\)\.static_configs: a mapping, not a list/,
+      2,
+    ],
+    ['{global: {}, route: {}}', /! neither rules/, 2],
+    ["[{targets: ['a:1']}]", /! a list of targets for file_sd_configs/, 2],
+    ['rule_files: [r.yml]\ntests: []', /! tests of rules/, 2],
+    ['kind: Prometheus\nspec: {}', /! a Prometheus of the Prometheus Operator is not read/, 2],
+  ] as const) {
+    const report = await adopt([await file('config.yml', text)]);
+    assert.match(adoptText(report, false), said);
+    assert.equal(exitStatusOf(report), status, text);
+  }
+});
