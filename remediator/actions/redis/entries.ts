@@ -4,9 +4,9 @@ import type { PairFacts } from './facts.ts';
 import type { Pair } from './verdicts.ts';
 
 export interface OwnEntries {
-  /** One, or several: a connection that hangs is listed beside the one that came after it. */
+  /** Several: one that hangs is listed beside the one that came after it, and so is another replica of that address. */
   readonly entries: readonly RedisReplicaSeen[];
-  /** false: each of them may be another replica, which listens on the same port of another host. */
+  /** false: each of them may be another replica, on the same port of another host or behind the same address. */
   readonly isSure: boolean;
 }
 
@@ -18,8 +18,8 @@ export function ownEntries({ replica, primary }: Pair, link: PairFacts['link']):
   const ofPort = primary.replicas.filter((r) => r.port === String(replica.server.port));
   const ip = link.known ? hostOf(link.value?.laddr) : undefined;
   const own = ofPort.filter((r) => r.ip === ip);
-  if (own.length > 0) return { entries: own, isSure: true };
-  return { entries: ofPort, isSure: ip === undefined && new Set(ofPort.map((r) => r.ip)).size < 2 };
+  if (own.length > 0) return { entries: own, isSure: own.length === 1 };
+  return { entries: ofPort, isSure: ip === undefined && ofPort.length === 1 };
 }
 
 export function isServed({ state, ackAgeSeconds }: RedisReplicaSeen, silentSeconds: number): boolean {

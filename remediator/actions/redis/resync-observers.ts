@@ -38,7 +38,7 @@ export function resyncObservers(
           { by: 'replica', says: 'broken' },
           // What is still on its way would make a difference too: it must have said lately how far it is, and be there.
           // Where it may be any of several, all of them.
-          { by: 'primary', says: isEach(entries, (r) => isServed(r, silentSeconds) && isCaughtUp(pair, r)) ? 'broken' : 'unknown' }, // prettier-ignore
+          { by: 'primary', says: areCaughtUp(entries, pair, silentSeconds) ? 'broken' : 'unknown' },
         ],
       };
     default:
@@ -46,14 +46,16 @@ export function resyncObservers(
   }
 }
 
-/** Of each address, by any of its connections: one that hangs stays listed for a while. */
-function isEach(entries: readonly RedisReplicaSeen[], holds: (entry: RedisReplicaSeen) => boolean): boolean {
-  const addresses = [...new Set(entries.map((r) => r.ip))];
-  return addresses.length > 0 && addresses.every((ip) => entries.some((r) => r.ip === ip && holds(r)));
+/** Of each address: one that hangs stays listed for a while, and says nothing. */
+function areCaughtUp(entries: readonly RedisReplicaSeen[], { primary }: Pair, silentSeconds: number): boolean {
+  const served = entries.filter((r) => isServed(r, silentSeconds));
+  const addresses = new Set(entries.map((r) => r.ip));
+  return (
+    served.length > 0 &&
+    new Set(served.map((r) => r.ip)).size === addresses.size &&
+    served.every((r) => primary.offset - r.offset <= onTheWayBytes)
+  );
 }
 
 /** Replicas acknowledge once a second: what a busy primary writes meanwhile is no backlog. */
 const onTheWayBytes = 1024 * 1024;
-function isCaughtUp({ primary }: Pair, { offset }: RedisReplicaSeen): boolean {
-  return primary.offset - offset <= onTheWayBytes;
-}

@@ -274,6 +274,8 @@ test('symptom and its observers: silent, healthy, down', () => {
     says({ primary: { ...idle, slave0: first, slave1: second } });
   assert.deepEqual(ofTwo(well, silent), ['broken', 'broken']);
   assert.deepEqual(ofTwo(silent.replace('lag=30', 'lag=1'), well.replace('lag=0', 'lag=40')), ['broken', 'healthy']);
+  // From one machine, or behind one address, both are listed alike (seen on Redis 7.0.15)
+  assert.deepEqual(ofTwo(silent, well.replace('10.0.0.3', '10.0.0.2')), ['broken', 'unknown']);
   // Behind a translation of addresses nobody can tell which of them it is
   assert.deepEqual(ofTwo(well.replace('10.0.0.3', '10.9.9.1'), silent.replace('10.0.0.2', '10.9.9.2')), [
     'broken',
@@ -312,6 +314,8 @@ test('who sees that a full copy is wanted: both sides, each by its own numbers',
   const caughtUp = 'ip=10.0.0.3,port=6380,state=online,offset=11000000,lag=0';
   const busy = { slave0: caughtUp, slave1: lagging, master_repl_offset: 11_000_000 };
   assert.equal(says({ ...differs, primary: busy }), 'broken unknown', 'another replica of that port has caught up');
+  const alike = { ...busy, slave0: caughtUp.replace('10.0.0.3', '10.0.0.2') };
+  assert.equal(says({ ...differs, primary: alike }), 'broken unknown', 'one of the two that are listed alike lags');
   const hangs = 'ip=10.0.0.2,port=6380,state=online,offset=900,lag=50';
   assert.equal(
     says({ ...differs, primary: { slave0: hangs, slave1: served.slave0 } }),
