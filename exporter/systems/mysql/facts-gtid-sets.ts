@@ -83,10 +83,12 @@ function intervalsOf(found: Map<string, Interval[]>, source: string): Interval[]
   return intervals;
 }
 
+const hyphen = '-'.charCodeAt(0);
+
 /** @returns false where there is no interval from `at` to `to`: it may be a tag */
 function addInterval(intervals: Interval[], text: string, at: number, to: number): boolean {
   let middle = at;
-  while (middle < to && text[middle] !== '-') middle += 1;
+  while (middle < to && text.charCodeAt(middle) !== hyphen) middle += 1;
   const first = numberAt(text, at, middle);
   const last = middle === to ? first : numberAt(text, middle + 1, to);
   if (first === undefined || last === undefined) return false;
@@ -113,7 +115,8 @@ function notASet(text: string): TargetError {
 }
 
 /** Sorted, and joined where they overlap or touch. */
-function merged(intervals: readonly Interval[]): Interval[] {
+function merged(intervals: Interval[]): Interval[] {
+  if (isMerged(intervals)) return intervals; // as servers print them
   const sorted = [...intervals].sort((a, b) => (a.first < b.first ? -1 : a.first > b.first ? 1 : 0));
   const result: Interval[] = [];
   for (const next of sorted) {
@@ -122,6 +125,15 @@ function merged(intervals: readonly Interval[]): Interval[] {
     else if (next.last > before.last) result[result.length - 1] = { first: before.first, last: next.last };
   }
   return result;
+}
+
+function isMerged(intervals: readonly Interval[]): boolean {
+  let before: Interval | undefined;
+  for (const next of intervals) {
+    if (before !== undefined && next.first <= before.last + 1n) return false;
+    before = next;
+  }
+  return true;
 }
 
 /** What is in `a` and not in `b`. */
