@@ -1,5 +1,6 @@
 // Work on many things, each apart from all others: one that hangs keeps none of the others waiting.
 import { pause } from '../exporter/runtime/deadline.ts';
+import { messageOf } from '../exporter/runtime/errors.ts';
 
 export interface FlightLimits {
   /** Keys that are worked on side by side. One that is late is not counted: it only waits. */
@@ -80,7 +81,7 @@ export class Flights<T> {
   /** @throws the first failure since the last call */
   raise(): void {
     const [first] = this.#failures.splice(0);
-    if (first !== undefined) throw first instanceof Error ? first : new Error(String(first));
+    if (first !== undefined) throw first instanceof Error ? first : new Error(messageOf(first));
   }
 
   /** Forgets what is known of other keys. */

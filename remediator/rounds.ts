@@ -27,6 +27,10 @@ export interface Rounds {
   readonly ended: () => Promise<void>;
 }
 
+interface Begun {
+  readonly done: Promise<void>;
+}
+
 /** Whoever evaluates an episode has it for so long: longer than the longest look, or two would look at a time. */
 export const takenMs = 2 * lookMs;
 const limits = { most: 4, lateMs: 1_000 };
@@ -49,7 +53,7 @@ export function createRounds(deps: RoundsDeps): Rounds {
     if (!deps.isDraining()) await deps.evaluate(episode, sweeping);
   });
 
-  const begin = async (): Promise<readonly Promise<void>[]> => {
+  const begin = async (): Promise<readonly Begun[]> => {
     if (isBeginning || deps.isDraining()) return [];
     isBeginning = true;
     try {
@@ -59,17 +63,17 @@ export function createRounds(deps: RoundsDeps): Rounds {
     }
   };
 
-  const round = async (): Promise<readonly Promise<void>[]> => {
+  const round = async (): Promise<readonly Begun[]> => {
     sweeping.storm = await deps.judgeStorm();
     const due = await store.dueEpisodes(clock.nowMs());
     // All that was left open before the start is looked at to the end in the first one, which may find nothing due.
     if (sweeping.sweeps === 0 || isFirstOver) sweeping.sweeps += 1;
     if (due.length > 0) sweeping.store = await writable(store, clock.nowMs());
-    const begun: Promise<void>[] = [];
+    const begun: Begun[] = [];
     for (const episode of due) {
       if (deps.isDraining() || flights.hasFailed) return begun;
-      const done = await beginOne(episode);
-      if (done !== undefined) begun.push(done.done);
+      const one = await beginOne(episode);
+      if (one !== undefined) begun.push(one);
     }
     if (!isFirstOver) void flights.ended().then(() => (isFirstOver = true));
     const open = await store.openEpisodes();
@@ -78,7 +82,7 @@ export function createRounds(deps: RoundsDeps): Rounds {
     return begun;
   };
 
-  const beginOne = async (episode: Episode): Promise<{ readonly done: Promise<void> } | undefined> => {
+  const beginOne = async (episode: Episode): Promise<Begun | undefined> => {
     const key = keyOf(episode);
     if (flights.isUnderWay(key)) {
       // Its turn comes after what is under way; till then it is no longer due, or all rounds would find it.
@@ -100,7 +104,7 @@ export function createRounds(deps: RoundsDeps): Rounds {
       flights.raise();
     },
     finish: async () => {
-      await Promise.all(await begin());
+      await Promise.all((await begin()).map(({ done }) => done));
       flights.raise();
     },
     ended: () => flights.ended(),

@@ -32,7 +32,8 @@ export function judgeCdcMovement(samples: readonly CdcSample[]): CdcMovement {
   if (last.works === false) return { is: 'not_yet', because: 'it says that it does not work' };
   const names = new Set(samples.flatMap((s) => Object.keys(s.delivered)));
   for (const name of names) {
-    if (advances(samples.flatMap((s) => s.delivered[name] ?? [])) >= wantedAdvances) return { is: 'moves', by: name };
+    const looks = samples.map((s) => s.delivered[name]).filter((progress) => progress !== undefined);
+    if (advances(looks) >= wantedAdvances) return { is: 'moves', by: name };
   }
   const isIdle =
     samples.length >= idleSamples &&

@@ -20,7 +20,11 @@ const settleMs = 2_000;
 /** A server that does not answer for a moment after a call is asked again for as long as its data may take to move. */
 function changing({ verifySeconds }: Pick<VerifyParams, 'verifySeconds'>) {
   return {
-    ...{ fencing: 'session', lateCopy: 'harmless', deadlineMs: callMs, settleMs, maxAttempts: 2 },
+    fencing: 'session',
+    lateCopy: 'harmless',
+    deadlineMs: callMs,
+    settleMs,
+    maxAttempts: 2,
     verifyMs: 10_000,
     answeredMs: verifySeconds * 1000,
   } as const;
