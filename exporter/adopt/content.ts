@@ -86,7 +86,7 @@ function groupsOf(document: unknown): Json | undefined {
 }
 
 function groupsIn(documents: readonly unknown[], text: string): Content | undefined {
-  const groups = documents.flatMap((document) => groupsOf(document) ?? []);
+  const groups = documents.map(groupsOf).filter((found) => found !== undefined);
   if (groups.length === 0) return undefined;
   const lines = linesOfExpr(text);
   const counts = groups.map((group) =>

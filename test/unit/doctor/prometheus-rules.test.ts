@@ -64,7 +64,7 @@ const facts = (groups: Known<readonly LoadedGroup[]>): PrometheusFacts => {
   const none = unknown('not asked');
   return {
     version: none, clock: none, targets: none, jobs: none, rules: groups, alertmanagers: none, served: none,
-    builds: none, inventory: none, jobNames: none, samples: none, dropped: none,
+    queued: none, builds: none, inventory: none, jobNames: none, samples: none, dropped: none,
     durations: none,
   }; // prettier-ignore
 };
