@@ -4,7 +4,7 @@ import type { Inventory } from '../exporter/config/inventory.ts';
 import { absolutePath, authField, durationMs, tlsField, type Auth, type Tls } from '../exporter/fields.ts';
 import { problemsOf } from '../exporter/config/problems.ts';
 import { ConfigError } from '../exporter/runtime/errors.ts';
-import { supervisorSettings, type SupervisorSettings } from './supervisors/index.ts';
+import { serviceOf, supervisorSettings, type SupervisorSettings } from './supervisors/index.ts';
 import type { ApiToken } from './admission.ts';
 import { placementProblems, placeText, storeField, type MysqlStorePlace } from './store/place.ts';
 
@@ -167,6 +167,7 @@ export function settingsOf(inventory: Inventory, file: string): Settings {
       );
     }
   }
+  problems.push(...sharedServices(written.supervisors, inventory));
   const seen = new Set<string>();
   for (const [i, { name }] of written.sources.entries()) {
     if (seen.has(name)) problems.push(`remediation.sources[${i}].name: ${name} is there twice. Give each its own name`);
@@ -207,6 +208,22 @@ export function settingsOf(inventory: Inventory, file: string): Settings {
     auth: new Map(Object.entries(written.auth)),
     supervisors: new Map(Object.entries(written.supervisors)),
   };
+}
+
+/** A JVM may be that of a Maxwell; two of one kind are two services. */
+function sharedServices(
+  supervisors: Readonly<Record<string, SupervisorSettings>>,
+  { targets }: Pick<Inventory, 'targets'>,
+): readonly string[] {
+  const first = new Map<string, string>();
+  return Object.entries(supervisors).flatMap(([name, settings]) => {
+    const service = `${targets.get(name)?.kind ?? ''} ${serviceOf(settings)}`;
+    const other = first.get(service);
+    if (other === undefined) first.set(service, name);
+    return other === undefined
+      ? []
+      : [`remediation.supervisors.${name}: is the service of ${other} already. Name the one of ${name}`];
+  });
 }
 
 function authOf(auth: z.output<typeof peerAuth> | undefined): Peer['auth'] {

@@ -44,6 +44,18 @@ const systemdSettings = z.strictObject({
 export const supervisorSettings = z.discriminatedUnion('kind', [processSettings, dockerSettings, systemdSettings]);
 export type SupervisorSettings = z.output<typeof supervisorSettings>;
 
+/** What is ended and started; two of the same are one service, whatever else is set. */
+export function serviceOf(settings: SupervisorSettings): string {
+  switch (settings.kind) {
+    case 'process':
+      return JSON.stringify([settings.socket]);
+    case 'docker':
+      return JSON.stringify([settings.socket, settings.container]);
+    case 'systemd':
+      return JSON.stringify([settings.systemctl, settings.unit]); // systemctl may lead to another machine
+  }
+}
+
 type Kinds = {
   readonly [K in SupervisorSettings['kind']]: (
     settings: Extract<SupervisorSettings, { kind: K }>,

@@ -35,6 +35,7 @@ function inventory(remediation: unknown): Inventory {
       targets: [
         { name: 'db1', kind: 'mysql', address: { host: 'h', port: 3306 }, auth },
         { name: 'maxwell1', kind: 'maxwell', address: { mysql: 'db1', client_id: 'maxwell' } },
+        { name: 'maxwell2', kind: 'maxwell', address: { mysql: 'db1', client_id: 'second' } },
       ],
       ...(remediation === undefined ? {} : { remediation }),
     },
@@ -102,7 +103,7 @@ test('each mistake is named with its path', () => {
       /user and password_file go together/,
     ],
     [{ sources: [...block.sources, ...block.sources] }, /sources\[1\]\.name: main is there twice/],
-    [{ auth: { db9: {} } }, /^remediation\.auth\.db9: there is no target db9\. Name one of: db1, maxwell1/],
+    [{ auth: { db9: {} } }, /^remediation\.auth\.db9: there is no target db9\. Name one of: db1, maxwell1, maxwell2/],
     [{ supervisors: { gone: { kind: 'process', socket: '/x' } } }, /^remediation\.supervisors\.gone/],
     [{ supervisors: { maxwell1: { kind: 'systemd', unit: 'm' } } }, /supervisors\.maxwell1/],
     [{ switch_file: '/s/remediator.db' }, /must differ/],
@@ -117,6 +118,28 @@ test('each mistake is named with its path', () => {
     assert.ok(!found.some((p) => /hunter2|u:p@/.test(p)), 'a secret in the wrong place is not said');
   }
   assert.match(problems(() => settingsOf(inventory(undefined), 'f'))[0] ?? '', /^remediation: is missing/);
+});
+
+test('one service under the names of two targets of a kind is refused: the repair of one would end the other', () => {
+  const of = (maxwell1: object, maxwell2: object): readonly string[] =>
+    problems(() => settingsOf(inventory({ ...block, supervisors: { maxwell1, maxwell2 } }), 'f'));
+  const docker = { kind: 'docker', socket: '/run/docker.sock', container: 'maxwell' };
+  const systemd = { kind: 'systemd', unit: 'maxwell.service' };
+  const same = [
+    /^remediation\.supervisors\.maxwell2: is the service of maxwell1 already\. Name the one of maxwell2$/,
+  ] as const;
+  for (const [one, other, expected] of [
+    [docker, { ...docker, stop_seconds: 5 }, same],
+    [docker, { ...docker, container: 'maxwell-2' }, []],
+    [systemd, { ...systemd, journalctl: ['sudo', 'journalctl'] }, same],
+    [systemd, { ...systemd, systemctl: ['ssh', 'second', 'systemctl'] }, []],
+    [{ kind: 'process', socket: '/s/m.sock' }, { kind: 'process', socket: '/s/m.sock' }, same],
+    [{ kind: 'process', socket: '/s/m.sock' }, docker, []],
+  ] as const) {
+    const found = of(one, other);
+    assert.equal(found.length, expected.length, found.join('\n'));
+    for (const [i, pattern] of expected.entries()) assert.match(found[i] ?? '', pattern);
+  }
 });
 
 const actions = [
