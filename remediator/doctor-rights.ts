@@ -13,6 +13,7 @@ import {
 } from '../exporter/systems/mysql/facts-grants.ts';
 import { redisAddress } from '../exporter/systems/redis/address.ts';
 import { openRedis, type RedisClient } from '../exporter/systems/redis/client.ts';
+import { deliveryFinding } from './actions/cdc-service/needs.ts';
 import { sampleCommands } from './actions/redis/acl.ts';
 import { sourcesOf as replicatedFrom } from './actions/mysql/facts.ts';
 import { needFindings, replicaNeeds, sourceNeeds } from './actions/mysql/needs.ts';
@@ -24,6 +25,8 @@ export interface Rights {
   readonly mysql?: 'replication' | 'maxwell_source';
   /** Commands as they would be sent, with values that name nothing. */
   readonly redis?: readonly (readonly string[])[];
+  /** Whether what it delivers can be seen. */
+  readonly delivery?: boolean;
 }
 
 /** By the name of the action; one that is not here needs a supervisor only, and its look tells of that one. */
@@ -33,6 +36,7 @@ function rightsOf(action: string): Rights {
   if (action === 'redis.replica.reconnect' || action === 'redis.replica.full-resync') {
     return { redis: sampleCommands(action) };
   }
+  if (action.startsWith('cdc-service.')) return { delivery: true };
   return {};
 }
 
@@ -43,7 +47,7 @@ export async function examineRights(
   target: string,
   call: Call,
 ): Promise<readonly Finding[]> {
-  const { mysql, redis } = rightsOf(action);
+  const { mysql, redis, delivery } = rightsOf(action);
   const findings: Finding[] = [];
   if (mysql === 'replication') {
     findings.push(...(await withMysql(world, target, call, replicaRights)));
@@ -57,6 +61,7 @@ export async function examineRights(
     }
   }
   if (redis !== undefined) findings.push(...(await redisRights(world, target, redis, call)));
+  if (delivery === true) findings.push(await deliveryFinding(target, world, call.signal));
   return findings;
 }
 

@@ -12,6 +12,7 @@ import { cdcServiceRestart } from '../../../remediator/actions/cdc-service-resta
 import { classify, classifyEnd, neverCodes } from '../../../remediator/actions/cdc-service/classify.ts';
 import { countersOf, sampleOf, type CdcFacts } from '../../../remediator/actions/cdc-service/facts.ts';
 import { judgeCdcMovement, type CdcSample } from '../../../remediator/actions/cdc-service/movement.ts';
+import { examineRights } from '../../../remediator/doctor-rights.ts';
 import type { ServiceEnd, ServiceLog } from '../../../remediator/supervisors/supervisor.ts';
 import { createWorld, type World } from '../../../remediator/world.ts';
 import { json, startStandIn, text, type StandIn } from '../../support/cdc-stand-in.ts';
@@ -285,3 +286,16 @@ for (const [what, page, expected, because] of told) {
     assert.match(checked.because, because);
   });
 }
+
+test('look: doctor says whether anything tells what it delivers', async () => {
+  stand200();
+  const found = (): ReturnType<typeof examineRights> =>
+    examineRights(world, 'cdc-service.restart', 'cdc1', { signal: soon(), clock: systemClock });
+  const [without] = await found();
+  assert.equal(without?.ok, 'unknown');
+  assert.match(without.fix ?? '', /cdc_rows_applied_total/);
+  stand.replies.set('/metrics', text('cdc_rows_applied_total 1\n'));
+  const [told] = await found();
+  assert.deepEqual([told?.check, told?.ok], ['delivery', true]);
+  assert.match(told?.text ?? '', /seen by cdc_rows_applied_total$/);
+});
