@@ -72,9 +72,9 @@ async function clockOf(client: RedisClient, call: Call): Promise<Finding> {
 
 /** Of the primaries that the pipelines name for it, those that are known. */
 async function pingPeriodsOf(peers: Peers | undefined): Promise<readonly number[]> {
-  const sources = peers?.sources ?? [];
-  const found = await Promise.all(sources.map((name) => peers?.fact(name, redisPingPeriodFact, 0)));
-  return found.flatMap((fact) => (fact?.known === true ? [fact.value] : []));
+  if (peers === undefined) return [];
+  const found = await Promise.all(peers.sources.map((name) => peers.fact(name, redisPingPeriodFact, 0)));
+  return found.flatMap((fact) => (fact.known ? [fact.value] : []));
 }
 
 function stateOf(
