@@ -11,7 +11,7 @@ export interface ConstantLabels {
   readonly key: string;
   /** `target="db1",dc="a"` */
   readonly text: string;
-  readonly bytes: Uint8Array;
+  readonly bytes: Buffer;
 }
 
 export function constantLabels(labels: Readonly<Record<string, string>>): ConstantLabels {

@@ -1,7 +1,9 @@
 import type { Family, Sample } from '../families.ts';
 import { escapeLabel, planOf, type ConstantLabels, type FamilyPlan } from './family-plan.ts';
+import type { LineRecorder } from './known-lines.ts';
 import { hashOf, noSeries, oneSeries, SeriesIndex } from './series-index.ts';
-import { Slab, slabLineBytes } from './slab.ts';
+import type { BegunFamily } from './line-writer.ts';
+import { slab, slabLineBytes } from './slab.ts';
 
 /** What the exposition needs to know of a family; the program's own metrics have histograms too. */
 export interface Header {
@@ -25,12 +27,21 @@ export function shareSeries(a: Block, b: Block): boolean {
 
 const none = Buffer.alloc(0);
 const [newline, quote, backslash] = [0x0a, 0x22, 0x5c];
-const slab = new Slab();
 
 /** TypedArray.set costs more than the few bytes themselves. @returns where they end */
 function copy(from: Uint8Array, to: Uint8Array, at: number): number {
   for (let i = 0; i < from.length; i++) to[at + i] = from[i] ?? 0;
   return at + from.length;
+}
+
+/** From here on the bytes of a line tell it apart from others of its family: those of a summary have parts. */
+export function keyFromOf({ type, name }: Family, plan: FamilyPlan, constant: ConstantLabels): number {
+  return type === 'summary' ? Buffer.byteLength(name) : plan.beginBytes.length + constant.bytes.length;
+}
+
+/** Has it one series, which nothing tells apart from others? */
+export function isOne({ type, labels }: Family): boolean {
+  return labels.length === 0 && type !== 'summary';
 }
 
 /** Writes the lines of one family from one source. */
@@ -51,6 +62,9 @@ export class FamilyWriter {
   #slabMark = 0;
   #at = 0;
   #count = 0;
+  /** Of the line that was written last. */
+  #lineFrom = 0;
+  #numberFrom = 0;
   /** Label values of the sample that was checked last. */
   readonly #values: string[] = [];
   /** Of the series before: all label values but the last, and where they stand in the buffer, with the name before them. */
@@ -66,10 +80,8 @@ export class FamilyWriter {
     this.#plan = planOf(family, constant);
     this.#constant = constant;
     this.#check = check;
-    const isOne = family.labels.length === 0 && family.type !== 'summary';
-    this.#series = isOne ? undefined : new SeriesIndex();
-    this.#keyFrom =
-      family.type === 'summary' ? Buffer.byteLength(family.name) : this.#plan.beginBytes.length + constant.bytes.length;
+    this.#series = isOne(family) ? undefined : new SeriesIndex();
+    this.#keyFrom = keyFromOf(family, this.#plan, constant);
     this.#expectedBytes = Math.ceil(sizeBefore * 1.02); // values become longer
   }
 
@@ -111,6 +123,8 @@ export class FamilyWriter {
     }
     const buffer = this.#buffer;
     let at = this.#at;
+    this.#lineFrom = begin;
+    this.#numberFrom = at;
     for (let i = 0; i < value.length; i++) buffer[at++] = value.charCodeAt(i);
     buffer[at++] = newline;
     this.#at = at;
@@ -118,6 +132,20 @@ export class FamilyWriter {
     if (!this.#inSlab) return;
     slab.take(at - begin);
     this.#slabMark = slab.mark;
+  }
+
+  /** Goes on behind lines that are there, all of them different. */
+  resume({ room, used, lines }: BegunFamily): void {
+    this.#inSlab = false;
+    this.#buffer = room;
+    this.#at = used;
+    this.#count = lines;
+    this.#series?.addLines(room.subarray(0, used), this.#keyFrom);
+  }
+
+  /** The line that was written last, without its number. */
+  record(sample: Sample, recorder: LineRecorder): void {
+    recorder.add(sample, this.#buffer, this.#lineFrom, this.#numberFrom);
   }
 
   /** What was written. */

@@ -3,6 +3,7 @@ import { emitter, type Family } from '../families.ts';
 import { graphFamilies as families } from '../graph.ts';
 import { sizeOf, type Cut } from './cut.ts';
 import type { Failure, Outcome } from './outcome.ts';
+import type { LineMemory } from './line-memory.ts';
 import { labelsOf } from './target-labels.ts';
 import { SampleWriter, type Block } from './writer.ts';
 
@@ -22,9 +23,9 @@ export interface Seen {
 }
 
 /** What every target has, up or down: whether it answered, how its collectors fared, and its limits. */
-export function targetBlocks(target: Target, seen: Seen): Block[] {
+export function targetBlocks(target: Target, memory: LineMemory | undefined, seen: Seen): Block[] {
   const { down, outcomes, askedAtMs, cut } = seen;
-  const writer = new SampleWriter({ level: 'target', constant: labelsOf(target) });
+  const writer = new SampleWriter({ level: 'target', constant: labelsOf(target), memory });
   const emit = emitter(families, writer.put);
   // Whether one that was not asked is up is not known: 0 would tell people, and inhibit the alerts of what depends on it.
   if (down?.class !== 'queue') {

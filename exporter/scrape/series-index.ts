@@ -1,6 +1,7 @@
 /** Up to as many are looked through one by one: most families have fewer, and the table would cost more than it saves. */
 const few = 5;
 const noSlots = new Int32Array(0);
+const [newline, space] = [0x0a, 0x20];
 const fnvBasis = 0x811c9dc5 | 0;
 
 /**
@@ -11,11 +12,22 @@ export class SeriesIndex {
   /** Number of an entry plus one; 0 is free. A power of two, at most half full; none while they are few. */
   #slots: Int32Array = noSlots;
   /** Three numbers per entry: hash, begin, end. Up to 64 bytes are on the heap of V8, where they cost next to nothing. */
-  #entries = new Int32Array(few * 3);
+  #entries: Int32Array = noSlots;
   #count = 0;
+  /** Of lines that are looked at only when it is asked which they are. */
+  #unread = 0;
+  #keyFrom = 0;
+
+  /** Of lines that are known to differ. @param keyFrom from here on the bytes of each line tell it apart */
+  static ofLines(lines: number, keyFrom: number): SeriesIndex {
+    const index = new SeriesIndex();
+    index.#unread = lines;
+    index.#keyFrom = keyFrom;
+    return index;
+  }
 
   get size(): number {
-    return this.#count;
+    return this.#unread + this.#count;
   }
 
   /** False when the same bytes are there already. */
@@ -35,12 +47,29 @@ export class SeriesIndex {
   }
 
   /** Has the other one, over its own bytes, a series that is also here? */
-  overlaps(bytes: Uint8Array, other: SeriesIndex, otherBytes: Uint8Array): boolean {
+  overlaps(bytes: Buffer, other: SeriesIndex, otherBytes: Buffer): boolean {
+    this.#read(bytes);
+    other.#read(otherBytes);
     for (let at = 0; at < other.#count * 3; at += 3) {
       const [hash, begin, end] = [other.#entries[at] ?? 0, other.#entries[at + 1] ?? 0, other.#entries[at + 2] ?? 0];
       if (this.#has(bytes, hash, otherBytes, begin, end)) return true;
     }
     return false;
+  }
+
+  /** Lines of the text format: behind the last space of each stands its number. */
+  addLines(bytes: Buffer, keyFrom: number): void {
+    for (let begin = 0; begin < bytes.length;) {
+      const end = bytes.indexOf(newline, begin);
+      this.add(bytes, begin + keyFrom, bytes.lastIndexOf(space, end) + 1);
+      begin = end + 1;
+    }
+  }
+
+  #read(bytes: Buffer): void {
+    if (this.#unread === 0) return;
+    this.#unread = 0;
+    this.addLines(bytes, this.#keyFrom);
   }
 
   #has(own: Uint8Array, hash: number, bytes: Uint8Array, begin: number, end: number): boolean {
@@ -56,7 +85,7 @@ export class SeriesIndex {
   #append(hash: number, begin: number, end: number): void {
     const at = this.#count * 3;
     if (at === this.#entries.length) {
-      const larger = new Int32Array(at * (at < 1000 ? 4 : 2));
+      const larger = new Int32Array(at === 0 ? few * 3 : at * (at < 1000 ? 4 : 2));
       larger.set(this.#entries);
       this.#entries = larger;
     }

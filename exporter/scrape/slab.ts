@@ -33,3 +33,5 @@ export class Slab {
     this.#at += length;
   }
 }
+
+export const slab = new Slab();

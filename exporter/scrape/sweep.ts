@@ -7,6 +7,7 @@ import { attempt, type Connection } from './connection.ts';
 import type { SweepGate } from './gate.ts';
 import { SeriesGuard } from './guard.ts';
 import { failureOf, type Failure, type Outcome } from './outcome.ts';
+import { LineMemory } from './line-memory.ts';
 import { peersOf, type SweepDeps } from './sweep-deps.ts';
 import { labelsOf } from './target-labels.ts';
 import { SampleWriter, shareSeries, type Block } from './writer.ts';
@@ -19,6 +20,8 @@ interface SweepParts {
   readonly busy: Set<string>;
   /** Bytes of each family in the sweep before. */
   readonly sizes: Map<string, number>;
+  /** What each collector has written in earlier sweeps. */
+  readonly memories: Map<string, LineMemory>;
   /** Collectors to run; all when left out. */
   readonly only?: ReadonlySet<string> | undefined;
   /** Known to be down: nothing is asked. */
@@ -190,7 +193,7 @@ export class Sweep {
     }
     const { clock } = deps;
     const startedAtMs = clock.monoMs();
-    const writer = this.#writer();
+    const writer = this.#writer(this.#memoryOf(collector.name));
     const guard = new SeriesGuard(this.#parts.target.seriesLimit, writer.put);
     const board = new FactBoard(this.#board);
     const { signal } = this.#abort;
@@ -262,9 +265,15 @@ export class Sweep {
     }
   }
 
-  #writer(): SampleWriter {
+  #writer(memory?: LineMemory): SampleWriter {
     const { target, sizes } = this.#parts;
-    return new SampleWriter({ level: 'target', constant: labelsOf(target), sizes });
+    return new SampleWriter({ level: 'target', constant: labelsOf(target), sizes, memory });
+  }
+
+  #memoryOf(collector: string): LineMemory {
+    const memory = this.#parts.memories.get(collector) ?? new LineMemory();
+    this.#parts.memories.set(collector, memory);
+    return memory;
   }
 
   #callOf(signal: AbortSignal, board: FactBoard): CollectorCall {

@@ -6,6 +6,7 @@ import { Connection } from './connection.ts';
 import { cut, type Cut } from './cut.ts';
 import { SweepGate } from './gate.ts';
 import { plainLimits, type SweepLimits } from './limits.ts';
+import { LineMemory } from './line-memory.ts';
 import { targetBlocks } from './report.ts';
 import type { Failure, Outcome } from './outcome.ts';
 import { Sweep } from './sweep.ts';
@@ -43,7 +44,10 @@ export interface TargetState {
 export class Sweeper {
   #target: Target;
   readonly #deps: SweepDeps;
-  readonly #parts: Pick<ConstructorParameters<typeof Sweep>[0], 'bound' | 'connection' | 'busy' | 'sizes' | 'gate'>;
+  readonly #parts: Pick<
+    ConstructorParameters<typeof Sweep>[0],
+    'bound' | 'connection' | 'busy' | 'sizes' | 'memories' | 'gate'
+  >;
   readonly #background: BackgroundWork;
   readonly #limits: SweepLimits;
   readonly #backoff: Backoff;
@@ -53,6 +57,7 @@ export class Sweeper {
   /** What those who wait for the end of a sweep want of the next one: it does all of it. */
   readonly #waiting = new Set<{ readonly only: ReadonlySet<string> | undefined }>();
   readonly #droppedTotal = new Map<string, number>();
+  readonly #ownLines = new LineMemory();
   #seen: TargetState['seen'];
   /** Families that were too large in the last sweep of all collectors. */
   #tooLarge: readonly string[] = [];
@@ -70,6 +75,7 @@ export class Sweeper {
       connection: new Connection(bound, this.#deps.log, after),
       busy: new Set(),
       sizes: new Map(),
+      memories: new Map(),
       gate: deps.gate ?? new SweepGate(limits.maxSweeps, deps.clock),
     };
     this.#background = new BackgroundWork(bound, target.name, this.#deps, after);
@@ -126,7 +132,7 @@ export class Sweeper {
     const nowMs = this.#deps.clock.monoMs();
     // Not asked again, on purpose or because its turn did not come: what the last try has found still holds.
     const isLast = sweep.isResting || (down?.class === 'queue' && last !== undefined);
-    const own = targetBlocks(target, {
+    const own = targetBlocks(target, this.#ownLines, {
       down: isLast && !sweep.isResting ? last?.failure : down,
       outcomes,
       askedAtMs,

@@ -2,6 +2,10 @@ import { TargetError } from '../runtime/errors.ts';
 import type { Family, Level, Put, Sample } from '../families.ts';
 import { constantLabels, type ConstantLabels } from './family-plan.ts';
 import { FamilyWriter, type Block } from './family-writer.ts';
+import type { LineRecorder } from './known-lines.ts';
+import type { LineMemory } from './line-memory.ts';
+import type { LineWriter } from './line-writer.ts';
+import { numberText } from './number-text.ts';
 
 export { escapeLabel } from './family-plan.ts';
 export { shareSeries, type Block, type Header } from './family-writer.ts';
@@ -16,6 +20,8 @@ interface WriterOptions {
   readonly constant?: Readonly<Record<string, string>>;
   /** Bytes of each family in the sweep before: room is made for as many at once, not by growing again and again. */
   readonly sizes?: Map<string, number>;
+  /** What was written the last time, and will be the next time. */
+  readonly memory?: LineMemory | undefined;
   /** Off only to measure what it costs. */
   readonly checkDuplicates?: boolean;
 }
@@ -35,14 +41,21 @@ export class SampleWriter {
   readonly #constant: ConstantLabels;
   readonly #check: boolean;
   readonly #sizes: Map<string, number>;
+  readonly #memory: LineMemory | undefined;
+  /** As long as all that is emitted has been known. */
+  #lines: LineWriter | undefined;
+  readonly #recorder: LineRecorder | undefined;
   #closed = false;
   #fault: Error | undefined;
 
-  constructor({ level, constant = {}, sizes = new Map(), checkDuplicates = true }: WriterOptions) {
+  constructor({ level, constant = {}, sizes = new Map(), memory, checkDuplicates = true }: WriterOptions) {
     this.#sizes = sizes;
     this.#level = level;
     this.#constant = constantLabels(constant);
     this.#check = checkDuplicates;
+    this.#memory = memory;
+    this.#lines = memory?.writer(this.#constant);
+    this.#recorder = this.#lines === undefined ? memory?.recorder(this.#constant) : undefined;
   }
 
   /** The first thing that was emitted wrongly. */
@@ -54,6 +67,11 @@ export class SampleWriter {
   finish(): Block[] {
     this.#closed = true;
     if (this.#fault !== undefined) throw this.#fault;
+    if (this.#lines !== undefined) {
+      this.#memory?.held();
+      return this.#lines.blocks();
+    }
+    if (this.#recorder !== undefined) this.#memory?.learn(this.#recorder);
     const blocks = [...this.#families.values()].map((f) => f.block());
     for (const { header, bytes } of blocks) {
       if (bytes.length < largeBytes) continue;
@@ -66,19 +84,33 @@ export class SampleWriter {
   /** No more samples are taken and those written do not count. */
   discard(): void {
     this.#closed = true;
+    this.#lines = undefined;
     this.#families.clear();
   }
 
   #write(sample: Sample): void {
     if (this.#closed) throw new TargetError('deadline', 'emitted after the sweep had ended');
     try {
+      const value = valueOf(sample);
+      if (this.#lines !== undefined) {
+        if (this.#lines.put(sample, value)) return;
+        this.#leave(this.#lines);
+      }
       const family = this.#families.get(sample.family) ?? this.#open(sample.family);
       family.check(sample);
-      family.add(sample, formatValue(sample));
+      family.add(sample, numberText(value));
+      if (this.#recorder !== undefined) family.record(sample, this.#recorder);
     } catch (error) {
       this.#fault ??= error instanceof Error ? error : new Error('emit failed', { cause: error });
       throw error;
     }
+  }
+
+  /** Something that is not known was emitted: from here on it is written as if nothing were. */
+  #leave(lines: LineWriter): void {
+    this.#lines = undefined;
+    this.#memory?.broke();
+    for (const begun of lines.begun()) this.#open(begun.family).resume(begun);
   }
 
   #open(family: Family): FamilyWriter {
@@ -93,10 +125,9 @@ export class SampleWriter {
   }
 }
 
-function formatValue({ family, value }: { family: { readonly name: string }; value: unknown }): string {
+function valueOf({ family, value }: { family: { readonly name: string }; value: unknown }): number {
   if (typeof value !== 'number' || Number.isNaN(value)) {
     throw new Error(`${family.name}: ${String(value)} is not a value: leave the sample out when it is unknown`);
   }
-  if (value === Infinity) return '+Inf';
-  return value === -Infinity ? '-Inf' : String(value);
+  return value;
 }

@@ -2,6 +2,7 @@
 import { emitter, gauge, type Family } from '../../exporter/families.ts';
 import { systemClock } from '../../exporter/runtime/clock.ts';
 import { pacer } from '../../exporter/runtime/pacing.ts';
+import { LineMemory } from '../../exporter/scrape/line-memory.ts';
 import { compress, join } from '../../exporter/scrape/exposition.ts';
 import { escapeLabel, SampleWriter, type Block } from '../../exporter/scrape/writer.ts';
 import { loadAverage, median } from '../support/measured-exporter.ts';
@@ -9,6 +10,7 @@ import { loadAverage, median } from '../support/measured-exporter.ts';
 const samples = Number(process.argv[2] ?? 100_000);
 const rounds = 8;
 const names = ['kafka_consumergroup_current_offset', 'kafka_consumergroup_lag', 'kafka_consumergroup_lag_seconds'];
+const memories = names.map(() => new LineMemory());
 const families = names.map((name) => gauge(name, 'Help text.', ['consumergroup', 'topic', 'partition']));
 const constant = { target: 'kafka-main' };
 
@@ -28,8 +30,8 @@ function* rows(): Generator<Row> {
   }
 }
 
-function write(family: Family, checkDuplicates: boolean): Block[] {
-  const writer = new SampleWriter({ level: 'target', constant, checkDuplicates });
+function write(family: Family, checkDuplicates: boolean, memory?: LineMemory): Block[] {
+  const writer = new SampleWriter({ level: 'target', constant, checkDuplicates, memory });
   for (const { labels, value } of rows()) writer.put({ family, labels, value });
   return writer.finish();
 }
@@ -42,12 +44,24 @@ async function direct(checkDuplicates: boolean): Promise<Buffer> {
   );
 }
 
+/** As in each sweep but the first. */
+function known(): Promise<Buffer> {
+  const blocks = families.flatMap((family, i) => write(family, true, memories[i]));
+  return join(blocks, 'text', systemClock);
+}
+
+/** As in the first sweep: what is written is taken down. */
+function first(): Promise<Buffer> {
+  const blocks = families.flatMap((family) => write(family, true, new LineMemory()));
+  return join(blocks, 'text', systemClock);
+}
+
 /** A collector that takes a breath while it emits, as one with very many series should. */
-async function paced(): Promise<Buffer> {
+async function paced(of: readonly LineMemory[]): Promise<Buffer> {
   const pace = pacer(systemClock);
   const blocks: Block[] = [];
-  for (const family of families) {
-    const writer = new SampleWriter({ level: 'target', constant });
+  for (const [i, family] of families.entries()) {
+    const writer = new SampleWriter({ level: 'target', constant, memory: of[i] });
     const emit = emitter({ family }, writer.put);
     for (const { labels, value } of rows()) {
       emit.family(value, labels);
@@ -57,6 +71,15 @@ async function paced(): Promise<Buffer> {
     blocks.push(...writer.finish());
   }
   return join(blocks, 'text', systemClock);
+}
+
+/** What the bench itself takes: making the samples. */
+function rowsOnly(): Promise<Buffer> {
+  let sum = 0;
+  for (let i = 0; i < families.length; i++) {
+    for (const { labels, value } of rows()) sum += value + labels.topic.charCodeAt(3);
+  }
+  return Promise.resolve(sum > 0 ? Buffer.alloc(0) : Buffer.from('x'));
 }
 
 /** What it is compared with: sample objects kept, one string made of them, checked for duplicates too. */
@@ -80,7 +103,12 @@ function strings(): Promise<Buffer> {
 const ways: Readonly<Record<string, () => Promise<Buffer>>> = {
   direct: () => direct(true),
   'direct, no duplicate check': () => direct(false),
-  'direct, paced': paced,
+  'direct, taken down': first,
+  'direct, known lines': known,
+  'direct, paced': () => paced([]),
+  'direct, paced, taken down': () => paced(families.map(() => new LineMemory())),
+  'direct, paced, known lines': () => paced(memories),
+  'rows only': rowsOnly,
   'string join': strings,
 };
 
@@ -123,6 +151,7 @@ for (let round = 0; round < rounds; round++) {
       note(used, name, (user + system) / 1000);
       note(blocked, name, longestMs);
     }
+    if (made.length === 0) continue;
     if (body.length > 0 && !made.equals(body)) throw new Error(`${name}: a different exposition`);
     body = made;
   }

@@ -1,0 +1,54 @@
+import type { ConstantLabels } from './family-plan.ts';
+import { LineRecorder, share, type KnownLines } from './known-lines.ts';
+import { LineWriter } from './line-writer.ts';
+
+/** Sweeps in which nothing is taken down, of a target that writes something else each time. */
+const longestRest = 64;
+/** So that what is kept is bounded: 100,000 series with long names have about 10 MB. */
+const mostLineBytes = 16 * 1024 * 1024;
+
+/** What one collector of one target has written, from sweep to sweep. */
+export class LineMemory {
+  #known: KnownLines | undefined;
+  #breaks = 0;
+  #rest = 0;
+  readonly #mostBytes: number;
+
+  constructor(mostBytes: number = mostLineBytes) {
+    this.#mostBytes = mostBytes;
+  }
+
+  get isKnown(): boolean {
+    return this.#known !== undefined;
+  }
+
+  /** Undefined when nothing is known. */
+  writer(constant: ConstantLabels): LineWriter | undefined {
+    const known = this.#known;
+    return known?.constantKey === constant.key ? new LineWriter(known, constant) : undefined;
+  }
+
+  /** To take down what is written where nothing is known; undefined when it is not worth it. */
+  recorder(constant: ConstantLabels): LineRecorder | undefined {
+    this.#rest -= 1;
+    return this.#rest < 0 ? new LineRecorder(constant, this.#mostBytes) : undefined;
+  }
+
+  learn(recorder: LineRecorder): void {
+    const known = recorder.known();
+    if (known === undefined) this.#rest = longestRest;
+    else this.#known = share(known);
+  }
+
+  /** A sweep has written what was known, to its end. */
+  held(): void {
+    if (this.#breaks > 0) this.#breaks -= 1;
+  }
+
+  /** A sweep has written something else: it is taken down the next time, or later when that goes on. */
+  broke(): void {
+    this.#known = undefined;
+    this.#rest = Math.min(2 ** this.#breaks - 1, longestRest);
+    this.#breaks = Math.min(this.#breaks + 1, 10);
+  }
+}

@@ -1,0 +1,195 @@
+import type { Family, Sample } from '../families.ts';
+import { escapeLabel, type ConstantLabels } from './family-plan.ts';
+import { isOne, keyFromOf, type Block } from './family-writer.ts';
+import { extraOf, isSameFamily, type KnownLines } from './known-lines.ts';
+import { isWhole, numberText, writeWhole } from './number-text.ts';
+import { oneSeries, SeriesIndex } from './series-index.ts';
+import { slab, slabLineBytes } from './slab.ts';
+
+/** `-0.0000012345678901234567`, with a newline; the exponents of the smallest take no more. */
+const mostNumberChars = 25;
+/** Lines that were there the last time and are not there now, one after another. */
+const mostPassedOver = 32;
+
+const [newline, quote] = [0x0a, 0x22];
+
+/** What one family has of lines that were begun. */
+export interface BegunFamily {
+  readonly family: Family;
+  /** From its first line to the end of its room. */
+  readonly room: Buffer;
+  readonly used: number;
+  readonly lines: number;
+}
+
+/**
+ * Writes lines that are known, each with a new number. All are known to differ, so none is looked up among the others, and
+ * how much room each family needs is known too.
+ */
+export class LineWriter {
+  readonly #known: KnownLines;
+  readonly #constant: ConstantLabels;
+  /** Which family it is in this sweep, once it has a line. */
+  readonly #families: Family[];
+  /** By family: where its room begins, and how far it is written. */
+  readonly #starts: Int32Array;
+  readonly #ends: Int32Array;
+  readonly #lines: Int32Array;
+  readonly #roomBytes: number;
+  #buffer: Buffer | undefined;
+  #next = 0;
+
+  constructor(known: KnownLines, constant: ConstantLabels) {
+    this.#known = known;
+    this.#constant = constant;
+    this.#families = known.families.slice();
+    const count = known.families.length;
+    this.#starts = new Int32Array(count);
+    this.#lines = new Int32Array(count);
+    const ofLine = constant.bytes.length + mostNumberChars + 1;
+    let at = 0;
+    for (let i = 0; i < count; i++) {
+      this.#starts[i] = at;
+      at += (known.sizes[i] ?? 0) + (known.counts[i] ?? 0) * ofLine;
+    }
+    this.#roomBytes = at;
+    this.#ends = this.#starts.slice();
+  }
+
+  /** False, and nothing is written, when it is none of the lines that may come next. */
+  put(sample: Sample, value: number): boolean {
+    const { familyOf } = this.#known;
+    const last = Math.min(this.#next + mostPassedOver, familyOf.length);
+    let line = this.#next;
+    while (line < last && !this.#is(line, sample)) line += 1;
+    if (line === last) return false;
+    this.#next = line + 1;
+    const family = familyOf[line] ?? 0;
+    this.#families[family] = sample.family;
+    const lines = this.#lines[family] ?? 0;
+    const first = lines > 0 && sample.family.type !== 'summary' ? (this.#starts[family] ?? 0) : -1;
+    this.#ends[family] = this.#write(line, value, this.#ends[family] ?? 0, first);
+    this.#lines[family] = lines + 1;
+    return true;
+  }
+
+  blocks(): Block[] {
+    const blocks: Block[] = [];
+    const { plans } = this.#known;
+    for (let i = 0; i < this.#families.length; i++) {
+      const family = this.#families[i];
+      const plan = plans[i];
+      const lines = this.#lines[i] ?? 0;
+      if (lines === 0 || family === undefined || plan === undefined || this.#buffer === undefined) continue;
+      const bytes = this.#buffer.subarray(this.#starts[i], this.#ends[i]);
+      const series = isOne(family) ? oneSeries : SeriesIndex.ofLines(lines, keyFromOf(family, plan, this.#constant));
+      blocks.push({ header: family, bytes, series });
+    }
+    return blocks;
+  }
+
+  begun(): BegunFamily[] {
+    const begun: BegunFamily[] = [];
+    const buffer = this.#buffer;
+    if (buffer === undefined) return begun;
+    for (let i = 0; i < this.#families.length; i++) {
+      const family = this.#families[i];
+      const lines = this.#lines[i] ?? 0;
+      const start = this.#starts[i] ?? 0;
+      if (lines === 0 || family === undefined) continue;
+      const room = buffer.subarray(start, this.#starts[i + 1] ?? this.#roomBytes);
+      begun.push({ family, room, used: (this.#ends[i] ?? 0) - start, lines });
+    }
+    return begun;
+  }
+
+  #is(line: number, sample: Sample): boolean {
+    const { familyOf, isPlain, extras } = this.#known;
+    const number = familyOf[line] ?? 0;
+    const { family } = sample;
+    const expected = this.#families[number];
+    if (family !== expected) {
+      // Two families of one name are a fault, which is found where lines are not known.
+      if (expected === undefined || this.#lines[number] !== 0 || !isSameFamily(family, expected)) return false;
+      if (family.passed === true) return false;
+    }
+    const extra = extraOf(sample);
+    if (family.type === 'summary') {
+      if (extra === undefined || extras.get(line) !== extra) return false;
+      if (sample.part !== undefined && sample.quantile !== undefined) return false;
+    } else if (extra !== undefined) return false;
+    return isPlain[line] === 1 ? this.#isPlain(line, number, sample) : this.#isEscaped(line, number, sample);
+  }
+
+  /** No value of the line has a quote: one without, behind which a quote stands, is the whole value. */
+  #isPlain(line: number, number: number, { family, labels }: Sample): boolean {
+    const { bytes, plans, splits } = this.#known;
+    const opens = plans[number]?.openBytes ?? [];
+    const names = family.labels;
+    let at = splits[line] ?? 0;
+    for (let i = 0; i < names.length; i++) {
+      const text: unknown = labels[names[i] ?? ''];
+      if (typeof text !== 'string') return false;
+      at += opens[i]?.length ?? 0;
+      if (bytes[at + text.length] !== quote) return false;
+      for (let j = 0; j < text.length; j++) {
+        const code = text.charCodeAt(j);
+        if (code !== bytes[at + j] || code === quote) return false;
+      }
+      at += text.length;
+    }
+    return hasOnly(labels, names.length);
+  }
+
+  #isEscaped(line: number, number: number, { family, labels }: Sample): boolean {
+    const { bytes, plans, splits } = this.#known;
+    const opens = plans[number]?.opens ?? [];
+    const values: readonly unknown[] = family.labels.map((name) => labels[name]);
+    if (!values.every((value) => typeof value === 'string') || !hasOnly(labels, values.length)) return false;
+    const text = Buffer.from(`${values.map((value, i) => `${opens[i] ?? ''}${escapeLabel(value)}`).join('')}"`);
+    const from = splits[line] ?? 0;
+    return bytes.subarray(from, from + text.length).equals(text);
+  }
+
+  /** @param first where a line of the same name stands; -1 for none. @returns where it ends */
+  #write(line: number, value: number, from: number, first: number): number {
+    const { begins, splits, bytes } = this.#known;
+    const buffer = (this.#buffer ??= roomFor(this.#roomBytes));
+    const split = splits[line] ?? 0;
+    const begin = begins[line] ?? 0;
+    const constant = this.#constant.bytes;
+    let at = from;
+    if (first >= 0) {
+      at += split - begin + constant.length;
+      buffer.copyWithin(from, first, first + at - from);
+    } else at = copy(constant, 0, constant.length, buffer, copy(bytes, begin, split, buffer, at));
+    at = copy(bytes, split, begins[line + 1] ?? 0, buffer, at);
+    if (isWhole(value)) at = writeWhole(value, buffer, at);
+    else {
+      const text = numberText(value);
+      for (let i = 0; i < text.length; i++) buffer[at++] = text.charCodeAt(i);
+    }
+    buffer[at++] = newline;
+    return at;
+  }
+}
+
+/** A call of copy() takes as long as some thirty bytes. @returns where they end */
+function copy(from: Buffer, begin: number, end: number, to: Buffer, at: number): number {
+  if (end - begin > 32) return at + from.copy(to, at, begin, end);
+  for (let i = begin; i < end; i++) to[at + i - begin] = from[i] ?? 0;
+  return at + end - begin;
+}
+
+function roomFor(bytes: number): Buffer {
+  if (bytes > slabLineBytes) return Buffer.allocUnsafeSlow(bytes);
+  const room = slab.rest(bytes).subarray(0, bytes);
+  slab.take(bytes);
+  return room;
+}
+
+function hasOnly(labels: Sample['labels'], wanted: number): boolean {
+  let count = 0;
+  for (const _name in labels) count += 1;
+  return count === wanted;
+}
