@@ -1,5 +1,5 @@
 // One connection to the SQLite file, as a thread uses it: pragmas asserted, errors in our own words, no transactions yet.
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, openSync, statSync } from 'node:fs';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { codeOf, messageOf } from '../../exporter/runtime/errors.ts';
 import { ConstraintError, type Processed, type Processing, type Row, type Value } from './db.ts';
@@ -64,10 +64,23 @@ export function openRaw({ file, readOnly, timeoutMs }: SqliteOpening): SqliteRaw
       throw storeErrorOf(error);
     }
   };
+  const opened = readOnly ? undefined : inodeOf(file);
+  /**
+   * What is written to a file that has no name any more is gone with this process, and another one may serve with that name
+   * by now. Transactions go on: what a run under way does is better written there than nowhere.
+   */
+  const requireSameFile = (): void => {
+    if (opened === undefined || opened === guarded(() => inodeOf(file))) return;
+    const because = `${file} was moved or replaced since it was opened: nothing is taken or begun. Put it back, or start again`;
+    throw new StoreError('broken', because);
+  };
   const raw: SqliteRaw = {
     get: (sql, values) => guarded(() => prepare(sql).get(...values)),
     all: (sql, values) => guarded(() => prepare(sql).all(...values)),
-    run: (sql, values) => guarded(() => Number(prepare(sql).run(...values).changes)),
+    run: (sql, values) => {
+      if (!base.isTransaction && !sql.startsWith('BEGIN')) requireSameFile();
+      return guarded(() => Number(prepare(sql).run(...values).changes));
+    },
     runAll: (sql, rows) =>
       guarded(() => {
         const statement = prepare(sql);
@@ -78,6 +91,7 @@ export function openRaw({ file, readOnly, timeoutMs }: SqliteOpening): SqliteRaw
       try {
         const ids = raw.runAll(sql, rows);
         raw.commit();
+        requireSameFile(); // who is told that it is stored finds it there later
         return ids;
       } catch (error) {
         raw.rollback();
@@ -105,6 +119,12 @@ export function openRaw({ file, readOnly, timeoutMs }: SqliteOpening): SqliteRaw
     throw error;
   }
   return raw;
+}
+
+/** undefined: there is none. Nothing is opened for it: closing a descriptor would drop this process's locks on the file. */
+function inodeOf(file: string): string | undefined {
+  const found = statSync(file, { bigint: true, throwIfNoEntry: false });
+  return found === undefined ? undefined : `${found.dev}/${found.ino}`;
 }
 
 function open(file: string, readOnly: boolean, timeoutMs: number): DatabaseSync {
