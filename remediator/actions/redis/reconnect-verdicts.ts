@@ -39,7 +39,7 @@ export function reconnectPreconditions(
   const pair: Pair = { replica: facts.replica.value, primary: facts.primary.value };
   return {
     reachable: both,
-    roles: roles(pair),
+    roles: roles(pair, facts.link),
     failover: failover(pair),
     primary_data: primaryData(pair, good),
     link: linkToEnd(facts, pair.replica),

@@ -62,7 +62,7 @@ export function resyncPreconditions(
   const { settings } = facts;
   return {
     reachable: both,
-    roles: roles(pair),
+    roles: roles(pair, facts.link),
     failover: failover(pair),
     primary_data: primaryData(pair, good),
     primary_life: primaryLife(pair, params.primaryUpSeconds, good),

@@ -24,7 +24,8 @@ export function reachable(facts: PairFacts): Verdict {
   return allow('both_answer', `it and its primary ${facts.primaryTarget.value} answer`);
 }
 
-export function roles({ replica, primary }: Pair): Verdict {
+/** @param end of the replica: whom it is really connected to, whatever name it was given */
+export function roles({ replica, primary }: Pair, end: PairFacts['link']): Verdict {
   if (replica.server.clusterEnabled || primary.server.clusterEnabled) {
     return deny('cluster', 'it is a node of a cluster: the cluster decides who replicates from whom');
   }
@@ -32,6 +33,14 @@ export function roles({ replica, primary }: Pair): Verdict {
     return deny('not_a_replica', 'the inventory has it as a replica, and it is a primary');
   if (primary.role !== 'primary') return deny('primary_is_replica', 'what should be its primary is a replica itself');
   if (replica.link === undefined) return unsure('no_link_told', 'INFO of the replica has no link');
+  const { host, port } = replica.link;
+  const feeds = [`${host}:${port}`, ...(end.known && end.value !== null ? [end.value.addr] : [])];
+  const between = primary.replicas.find((r) => feeds.includes(`${r.ip}:${r.port}`));
+  if (between !== undefined) {
+    // Of one stream, so that nothing else tells them apart; but backlog, memory and saves asked about are the primary's
+    const because = `it is fed by ${between.ip}:${between.port}, a replica of that primary: what its primary has says nothing of that one`;
+    return deny('chained', because);
+  }
   if (replica.server.loading) return unsure('replica_loading', 'the replica loads its data set');
   if (primary.server.loading) return unsure('primary_loading', 'its primary loads its data set');
   return allow('as_written', 'a replica and its primary, as the inventory has them');

@@ -139,6 +139,8 @@ const shared: readonly (readonly [what: string, change: Change, expected: string
   ['its primary is a node of a cluster', { primary: { cluster_enabled: 1 } }, 'roles: deny cluster'],
   ['it was promoted', { replica: { role: 'master' } }, 'roles: deny not_a_replica'],
   ['its primary is a replica', { primary: { role: 'slave' } }, 'roles: deny primary_is_replica'],
+  ['it is fed by another replica', { facts: { link: known({ id: '3', addr: '10.0.0.3:6381', laddr: '10.0.0.2:40088', name: '' }, 1) } }, 'roles: deny chained'],
+  ['it is pointed at another replica', { replica: { master_host: '10.0.0.3', master_port: 6381 } }, 'roles: deny chained'],
   ['its primary loads', { primary: { loading: 1 } }, 'roles: unknown primary_loading'],
   ['a planned swap', { primary: { master_failover_state: 'waiting-for-sync' } }, 'failover: deny failover_running'],
   ['its primary came back empty', { primary: { db0: undefined } }, 'primary_data: deny primary_empty'],
