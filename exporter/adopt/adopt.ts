@@ -47,12 +47,14 @@ function whatInstead(opened: Opened | string): string {
   const operators = kinds.find((kind) => kindsOfOperator.includes(kind));
   if (operators !== undefined)
     return `a ${operators} of the Prometheus Operator is not read: name the configuration that it makes (Prometheus: /api/v1/status/config)`;
+  if (kinds.includes('GrafanaDashboard'))
+    return 'a GrafanaDashboard whose dashboard is elsewhere, or cannot be unpacked: export the dashboard and name its file';
   const lists = opened.documents.flat().filter(isObject);
   if (lists.length > 0 && lists.every((item) => Array.isArray(item['targets'])))
     return 'a list of targets for file_sd_configs: name the Prometheus configuration that reads it';
   if (opened.documents.some((document) => isObject(document) && Array.isArray(document['tests'])))
     return 'tests of rules (promtool test rules): name the rules themselves';
-  if (/^(\s*#.*|---|\s*)*$/.test(opened.text)) return 'nothing is in it';
+  if (opened.text.split('\n').every((line) => /^\s*(#|---|$)/.test(line))) return 'nothing is in it';
   if (/^[ \t]*ALERT[ \t]+\w+\s+IF\b/m.test(opened.text))
     return 'rules in the form of Prometheus 1: make YAML of them with promtool of Prometheus 2.0 (promtool update rules FILE)';
   return 'neither rules, nor a dashboard, nor a Prometheus configuration';

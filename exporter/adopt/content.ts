@@ -1,7 +1,8 @@
 // What a file holds: rules, dashboards, scrape configurations, by themselves, in resources of Kubernetes, or somewhere inside.
-import { dashboardIn, queriesOf } from './dashboards.ts';
+import { gunzipSync } from 'node:zlib';
+import { dashboardIn, isDashboardWithin, queriesOf } from './dashboards.ts';
 import { isObject, kindOf, listOf, textOf, type Json, type Part } from './found.ts';
-import { parse, type Opened } from './read.ts';
+import { maxBytes, parse, type Opened } from './read.ts';
 import type { FileReport } from './report.ts';
 import { isRuleGroups, linesOfExpr, rulesOf } from './rule-files.ts';
 import { jobsOf, scrapeConfigsIn, type Job } from './scrape-configs.ts';
@@ -149,8 +150,10 @@ const isFile = (name: string): boolean => /\.(json|ya?ml|rules)$/.test(name);
 /** A ConfigMap of Kubernetes holds files as texts, a Secret too, a GrafanaDashboard of the Grafana Operator one. */
 function heldBy({ kind, data, stringData, spec }: Json): readonly Held[] {
   const entries = (of: unknown): [string, unknown][] => (isObject(of) ? Object.entries(of) : []);
-  if (kind === 'GrafanaDashboard' && isObject(spec))
-    return [{ name: 'spec.json', text: spec['json'], isSecret: false }];
+  if (kind === 'GrafanaDashboard' && isObject(spec)) {
+    const text = spec['json'] ?? unpacked(spec['gzipJson']);
+    return [{ name: 'spec.json', text, isSecret: false }];
+  }
   if (kind === 'ConfigMap') return entries(data).map(([name, text]) => ({ name, text, isSecret: false }));
   if (kind !== 'Secret') return [];
   // the Prometheus Operator takes additional scrape configurations from one; nothing else in it is looked at
@@ -180,6 +183,16 @@ function textsIn(documents: readonly unknown[]): Content | undefined {
   return { ...all, parts };
 }
 
+/** @returns undefined for what is none, or unfolds to more than is read */
+function unpacked(code: unknown): string | undefined {
+  if (typeof code !== 'string') return undefined;
+  try {
+    return gunzipSync(Buffer.from(code, 'base64'), { maxOutputLength: maxBytes }).toString('utf8');
+  } catch {
+    return undefined;
+  }
+}
+
 function decoded(code: unknown): string | undefined {
   return typeof code === 'string' ? Buffer.from(code, 'base64').toString('utf8') : undefined;
 }
@@ -190,8 +203,9 @@ const maxNodes = 20_000;
 
 const cutNote = `looked through to ${maxNodes} lists and mappings, ${maxDepth} levels deep: name what is beyond that by itself`;
 
-/** A text with scrape configurations or rules in it: `extraScrapeConfigs: |` of a chart, `content: |` of a compose file. */
-const looksJudged = /^\s*(-\s+)?["']?(job_name|scrape_configs|alert|record|groups)["']?\s*:/m;
+/** A text with something that is judged: `extraScrapeConfigs: |` of a chart, `content: |` of a compose file, a dashboard. */
+const looksJudged =
+  /^[ \t]*(-[ \t]+)?["']?(job_name|scrape_configs|alert|record|groups)["']?[ \t]*:|"(panels|rows|elements)"\s*:/m;
 
 interface Within {
   readonly found: readonly Json[];
@@ -214,7 +228,7 @@ function partsWithin(document: unknown): Within {
     else for (const inner of opened.documents) walk(inner, key, depth + 1);
   };
   const walk = (value: unknown, key: string, depth: number): void => {
-    if (typeof value === 'string' && value.includes('\n')) walkText(value, key, depth);
+    if (typeof value === 'string') walkText(value, key, depth);
     if (typeof value !== 'object' || value === null || seen.has(value)) return;
     if (depth > maxDepth || seen.size >= maxNodes) {
       isCut = true;
@@ -229,7 +243,8 @@ function partsWithin(document: unknown): Within {
       else for (const item of value) walk(item, key, depth + 1);
     } else if (isRuleGroups(value) && listOf(value['groups']).some((group) => isObject(group) && 'rules' in group)) {
       found.push(value);
-    } else for (const [name, inner] of Object.entries(value)) walk(inner, name, depth + 1);
+    } else if (isObject(value) && isDashboardWithin(value)) found.push(value);
+    else for (const [name, inner] of Object.entries(value)) walk(inner, name, depth + 1);
   };
   walk(document, '', 0);
   return { found, problems, isCut };

@@ -27,6 +27,13 @@ function isDashboard(document: Json): boolean {
   );
 }
 
+/** One among other things: a table of whatever kind has rows too. */
+export function isDashboardWithin(value: Json): boolean {
+  const { title, model } = value;
+  if (isObject(model) && Array.isArray(model['targets'])) return true; // of a library panel
+  return typeof title === 'string' && isDashboard(value);
+}
+
 export function queriesOf(dashboard: Json): Part {
   const reader = new Reader(valuesOf(dashboard), sourcesOf(dashboard));
   for (const panel of listOf(dashboard['panels'])) reader.panel(panel, [], 0);
@@ -92,12 +99,17 @@ function chosen(variable: Json): string | undefined {
   );
 }
 
+const ofEveryTarget = new Set(['refId', 'datasource', 'hide', 'panelId', 'queryType', 'withTransforms']);
+
 class Reader {
   readonly #values: Values;
   readonly #sources: ReadonlyMap<string, string>;
   readonly #expressions: Found[] = [];
   readonly #problems: string[] = [];
   readonly #libraries = new Map<string, string>();
+  /** How many queries of which other data sources. */
+  readonly #others = new Map<string, number>();
+  #hasData = false;
   #isFull = false;
 
   constructor(values: Values, sources: ReadonlyMap<string, string>) {
@@ -107,12 +119,16 @@ class Reader {
 
   part(carried: Json): Part {
     const missing = [...this.#libraries].filter(([uid]) => !(uid in carried)).map(([, name]) => name);
-    const notes =
-      missing.length === 0
+    const others = [...this.#others].map(([type, count]) => `${String(count)} of ${type}`);
+    const notes = [
+      ...(missing.length === 0
         ? []
         : [
             `queries of library panels are not in this file: ${missing.join(', ')}. Export them and name their files too`,
-          ];
+          ]),
+      ...(others.length === 0 ? [] : [`queries of other data sources are not judged: ${others.join(', ')}`]),
+      ...(this.#hasData ? ['a snapshot: its panels hold data in place of queries'] : []),
+    ];
     return { expressions: this.#expressions, problems: this.#problems, notes };
   }
 
@@ -130,6 +146,7 @@ class Reader {
       if (isObject(library['model'])) this.panel(library['model'], path, depth + 1);
       else this.#library(library);
     }
+    if (Array.isArray(panel['snapshotData'])) this.#hasData = true;
     for (const target of listOf(panel['targets'])) this.#target(target, panel['datasource'], place);
   }
 
@@ -176,13 +193,35 @@ class Reader {
   }
 
   #target(target: unknown, around: unknown, place: readonly string[]): void {
-    if (!isObject(target) || !('expr' in target)) return;
-    if (!this.#isPrometheus(target['datasource'] ?? around)) return;
+    if (!isObject(target)) return;
+    const datasource = target['datasource'] ?? around;
+    if (!('expr' in target) || !this.#isPrometheus(datasource)) {
+      this.#other(target, datasource);
+      return;
+    }
     const at = [...place, textOf(target['refId']) ?? ''];
     const expr = textOf(target['expr']);
     if (expr === undefined) {
       if (target['expr'] !== null) this.#problems.push(`${placeOf(at)}: expr is no text`);
     } else this.#put('panel', at, expr);
+  }
+
+  /** Grafana's own calculations, and queries of other panels, ask no data source. */
+  #other(target: Json, datasource: unknown): void {
+    const type = this.#typeOf(datasource) ?? 'a data source without a type';
+    const isOwn = type === '__expr__' || type === 'datasource' || type === '-- Dashboard --' || 'expression' in target;
+    if (!isOwn && Object.keys(target).some((key) => !ofEveryTarget.has(key)))
+      this.#others.set(type, (this.#others.get(type) ?? 0) + 1);
+  }
+
+  #typeOf(datasource: unknown): string | undefined {
+    return this.#byVariable(datasource) ?? textOf(isObject(datasource) ? datasource['type'] : datasource);
+  }
+
+  #byVariable(datasource: unknown): string | undefined {
+    const written = isObject(datasource) ? (datasource['type'] ?? datasource['uid']) : datasource;
+    const name = /^(?:\$(\w+)|\$\{(\w+)\})$/.exec(textOf(written) ?? '');
+    return this.#sources.get(name?.[1] ?? name?.[2] ?? '');
   }
 
   #put(use: Found['use'], place: readonly string[], expr: string): void {
@@ -199,9 +238,7 @@ class Reader {
   }
 
   #isPrometheus(datasource: unknown): boolean {
-    const written = isObject(datasource) ? (datasource['type'] ?? datasource['uid']) : datasource;
-    const name = /^(?:\$(\w+)|\$\{(\w+)\})$/.exec(textOf(written) ?? '');
-    const type = this.#sources.get(name?.[1] ?? name?.[2] ?? '');
+    const type = this.#byVariable(datasource);
     return type === undefined ? isPrometheus(datasource) : isPrometheus({ type });
   }
 
@@ -220,7 +257,7 @@ function queryOf(query: unknown): { readonly target: unknown; readonly datasourc
 }
 
 /** A data source without a type is one that only Grafana knows: it may be one. */
-function isPrometheus(datasource: unknown): boolean {
+export function isPrometheus(datasource: unknown): boolean {
   if (!isObject(datasource)) return true;
   const type = textOf(datasource['type'])?.toLowerCase();
   return type === undefined || type === '' || type.includes('prometheus') || type === 'datasource' || type === 'mixed';

@@ -5,7 +5,7 @@ import { CORE_SCHEMA, loadAll, mergeTag, YAMLException } from 'js-yaml';
 import { messageOf } from '../runtime/errors.ts';
 
 /** More is no rule file and no dashboard that a person keeps. */
-const maxBytes = 32 * 1024 * 1024;
+export const maxBytes = 32 * 1024 * 1024;
 const maxFiles = 5_000;
 /** Rule files share labels by them; a bomb needs few, and what it unfolds to is bounded where it is walked. */
 const maxAliases = 20_000;
@@ -81,12 +81,15 @@ export async function openFile(file: string): Promise<Opened | string> {
   try {
     text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch {
-    return `not UTF-8${placeOfBadByte(bytes)}`;
+    const isUtf16 = (bytes[0] === 0xff && bytes[1] === 0xfe) || (bytes[0] === 0xfe && bytes[1] === 0xff);
+    return isUtf16 ? 'UTF-16: save it as UTF-8' : `not UTF-8${placeOfBadByte(bytes)}`;
   }
   return parse(text);
 }
 
 export function parse(text: string): Opened | string {
+  if (/^\s*(\/\/|\/\*)/.test(text)) return 'begins with a comment, which JSON does not have';
+  if (/^\s*<(!doctype|html|\?xml)/i.test(text)) return 'a page for a browser, perhaps one that wants a login';
   if (/^\s*[[{]/.test(text.slice(0, 1000))) {
     try {
       return { text, documents: [JSON.parse(text) as unknown] };

@@ -1,4 +1,5 @@
 // Prometheus rule files, the same inside a PrometheusRule of the Prometheus Operator, and Grafana's provisioned alert rules.
+import { isPrometheus } from './dashboards.ts';
 import { expandTemplate } from './template.ts';
 import {
   isObject,
@@ -20,10 +21,17 @@ export function isRuleGroups(document: unknown): document is Json {
 export function rulesOf(document: Json, lines: readonly number[] | undefined): Part {
   const expressions: Found[] = [];
   const problems: string[] = [];
+  const notes: string[] = [];
   let seen = 0;
   for (const [g, group] of listOf(document['groups']).entries()) {
     const name = isObject(group) ? (textOf(group['name']) ?? textOf(group['title']) ?? `groups[${g}]`) : `groups[${g}]`;
-    if (isObject(group) && (group['rules'] ?? undefined) === undefined) continue; // one without rules is taken by Prometheus too
+    if (isEmptyGroup(group)) continue;
+    const type = isObject(group) ? textOf(group['type']) : undefined;
+    if (type !== undefined && type !== 'prometheus') {
+      notes.push(`the group ${name} is of the type ${type}: no PromQL, not judged`);
+      seen += listOf(isObject(group) ? group['rules'] : []).length;
+      continue;
+    }
     if (!isObject(group) || !Array.isArray(group['rules'])) {
       problems.push(`groups[${g}]: rules is ${kindOf(isObject(group) ? group['rules'] : group)}, not a list`);
       continue;
@@ -32,7 +40,7 @@ export function rulesOf(document: Json, lines: readonly number[] | undefined): P
       const path = `groups[${g}].rules[${r}]`;
       if (seen >= maxExpressions) {
         problems.push(`${path}: more than ${maxExpressions} rules; the rest is not read`);
-        return { expressions, problems, notes: [] };
+        return { expressions, problems, notes };
       }
       seen += 1;
       if (!isObject(rule)) {
@@ -49,7 +57,15 @@ export function rulesOf(document: Json, lines: readonly number[] | undefined): P
       else expressions.push(found);
     }
   }
-  return { expressions, problems, notes: [] };
+  return { expressions, problems, notes };
+}
+
+const ofGroups = ['name', 'rules', 'interval', 'query_offset', 'limit', 'labels', 'partial_response_strategy'];
+
+/** Prometheus takes a group without rules. One that has something else in their place is of another form. */
+function isEmptyGroup(group: unknown): boolean {
+  if (!isObject(group) || (group['rules'] ?? undefined) !== undefined) return false;
+  return 'name' in group && Object.keys(group).every((key) => ofGroups.includes(key));
 }
 
 function ruleOf(rule: Json, group: string, path: string, line: number | undefined): Found | string {
@@ -79,13 +95,15 @@ function ruleOf(rule: Json, group: string, path: string, line: number | undefine
 function managed(rule: Json, group: string): Found[] {
   return listOf(rule['data']).flatMap((query) => {
     const model = isObject(query) ? query['model'] : undefined;
-    const expr = isObject(model) ? textOf(model['expr']) : undefined;
+    const expr = isObject(model) && isPrometheus(model['datasource']) ? textOf(model['expr']) : undefined;
     if (expr === undefined || expr === '' || expr.length > maxLength) return [];
     const refId = isObject(query) ? (textOf(query['refId']) ?? '') : '';
     return [
       {
         use: 'alert' as const,
-        place: [group, textOf(rule['title']) ?? '', refId].filter((part) => part !== '').join(' / '),
+        place: [group, textOf(rule['title']) ?? textOf(rule['name']) ?? '', refId]
+          .filter((part) => part !== '')
+          .join(' / '),
         line: undefined,
         expr,
         promql: expandTemplate(expr, new Map()),

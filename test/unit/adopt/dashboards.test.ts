@@ -1,6 +1,7 @@
 // Dashboards in the shapes that Grafana has had; each made for this test.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { gzipSync } from 'node:zlib';
 import { contentOf } from '../../../exporter/adopt/content.ts';
 import { parse } from '../../../exporter/adopt/read.ts';
 
@@ -93,6 +94,7 @@ test('panels, rows that hold panels, variables and annotations of the classic mo
   assert.deepEqual(problems, ['Broken / A: expr is no text']);
   assert.deepEqual(notes, [
     'queries of library panels are not in this file: Our lag. Export them and name their files too',
+    'queries of other data sources are not judged: 1 of loki, 1 of elasticsearch',
   ]);
 });
 
@@ -205,7 +207,10 @@ test('the resource form, with the classic model and with the new schema', () => 
     'variable variable g: count by (consumergroup) (kafka_consumergroup_members)',
     'annotation annotation Alerts: ALERTS',
   ]);
-  assert.equal(notes.length, 1);
+  assert.deepEqual(
+    notes.map((note) => note.split(': ')[0]),
+    ['queries of library panels are not in this file', 'queries of other data sources are not judged'],
+  );
 });
 
 test('panels nested without an end, and titles made to mislead', () => {
@@ -245,4 +250,66 @@ test('a data source behind a variable or an input is what the dashboard says it 
     ],
   });
   assert.deepEqual(queries, ['panel d / A: mysql_up', 'panel e / A: redis_up', 'panel f / A: kafka_up']);
+});
+
+const small = { title: 'Small', rows: [{ panels: [{ title: 'up', type: 'graph', targets: [{ expr: 'redis_up' }] }] }] };
+for (const [what, document] of [
+  ['a list of dashboards', [small]],
+  ['by the names of their files', { grafanaDashboards: { 'small.json': small } }],
+  ['a bundle', { dashboards: [small] }],
+  ['a row of a table, as a text', { slug: 'small', data: JSON.stringify(small) }],
+  [
+    'values of a chart, as a text',
+    { grafana: { dashboards: { default: { small: { json: JSON.stringify(small) } } } } },
+  ],
+  ['a list of library panels', { result: { elements: [{ uid: 'u', model: small.rows[0]?.panels[0] }] } }],
+  [
+    'a GrafanaDashboard that is packed',
+    { kind: 'GrafanaDashboard', spec: { gzipJson: gzipSync(JSON.stringify(small)).toString('base64') } },
+  ],
+  ['a Secret', { kind: 'Secret', data: { 'small.json': Buffer.from(JSON.stringify(small)).toString('base64') } }],
+] as const) {
+  test(`a dashboard within: ${what}`, () => {
+    const { queries, problems } = read(document);
+    assert.deepEqual([queries.map((query) => query.split(': ').at(-1)), problems], [['redis_up'], []]);
+  });
+}
+
+test('a table with rows is no dashboard; one that is elsewhere, or unfolds without end, is none either', () => {
+  for (const document of [
+    { tables: { a: { rows: [{ x: 1 }] } } },
+    { kind: 'GrafanaDashboard', spec: { url: 'http://dashboards/1' } },
+    { kind: 'GrafanaDashboard', spec: { gzipJson: 'no' } },
+    { kind: 'GrafanaDashboard', spec: { gzipJson: gzipSync(Buffer.alloc(40_000_000)).toString('base64') } },
+  ]) {
+    const opened = parse(JSON.stringify(document));
+    assert.ok(typeof opened !== 'string');
+    assert.equal(contentOf(opened), undefined);
+  }
+});
+
+test('queries of other data sources are counted by their kind, calculations are not; a snapshot has none', () => {
+  const { queries, notes } = read({
+    title: 'Mixed',
+    __inputs: [{ name: 'DS_LOGS', type: 'datasource', pluginId: 'loki' }],
+    panels: [
+      {
+        datasource: { uid: '-- Mixed --' },
+        targets: [
+          { expr: 'redis_up', datasource: { type: 'prometheus' } },
+          { expr: '{a="b"}', datasource: { type: 'loki' } },
+          { expr: '{a="c"}', datasource: { uid: '${DS_LOGS}' } },
+          { rawSql: 'SELECT 1', datasource: { type: 'mysql' } },
+          { refId: 'X', type: 'math', expression: '$A', datasource: { type: '__expr__' } },
+          { refId: 'Y', panelId: 2, datasource: { type: 'datasource', uid: '-- Dashboard --' } },
+          { refId: 'Z' },
+        ],
+      },
+      { datasource: 'Elastic', targets: [{ query: 'status:500' }] },
+    ],
+  });
+  assert.equal(queries.length, 1);
+  assert.deepEqual(notes, ['queries of other data sources are not judged: 2 of loki, 1 of mysql, 1 of Elastic']);
+  const snapshot = read({ dashboard: { title: 'S', panels: [{ snapshotData: [{}], targets: [] }] } });
+  assert.deepEqual(snapshot.notes, ['a snapshot: its panels hold data in place of queries']);
 });

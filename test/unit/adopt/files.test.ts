@@ -179,7 +179,7 @@ test('one broken file names place and reason, and does not stop the others', asy
       Buffer.concat([Buffer.from('groups:\n- name: '), Buffer.from([0xff, 0xfe]), Buffer.from('\n')]),
       /^not UTF-8 in line 2$/,
     ],
-    ['utf16.yml', Buffer.from('\ufeffgroups: []', 'utf16le'), /^not UTF-8/],
+    ['utf16.yml', Buffer.from('\ufeffgroups: []', 'utf16le'), /^UTF-16: save it as UTF-8$/],
     ['no-list.yml', 'groups: [{name: g, rules: 7}]', /^groups\[0\]: rules is the number 7, not a list$/],
     ['no-expr.yml', 'groups: [{name: g, rules: [{alert: A}]}]', /^groups\[0\]\.rules\[0\]\.expr \(g \/ A\): missing/],
     [
@@ -341,9 +341,55 @@ test('a ServiceMonitor beside rules is told: what it scrapes is not read', async
   assert.match(found.notes.join(), /^the ServiceMonitor db is not read: name the configuration/);
 });
 
-test('groups without rules are taken, as Prometheus takes them', async () => {
-  const [found] = (await adopt([await file('none.yml', 'groups: [{name: a}, {name: b, rules: }]')])).files;
+test('groups without rules are taken, as Prometheus takes them; what has something else in their place is not', async () => {
+  const [found] = (await adopt([await file('none.yml', 'groups: [{name: a}, {name: b, interval: 1m, rules: }]')]))
+    .files;
   assert.deepEqual([found?.kind, found?.problems], ['rules', []]);
+  const [other] = (await adopt([await file('other.yml', 'groups: [{name: Databases, services: [{name: MySQL}]}]')]))
+    .files;
+  assert.deepEqual(other?.problems, ['groups[0]: rules is missing, not a list']);
+});
+
+test('rules that are no PromQL are told and left alone: of Graphite in vmalert, of Loki in Grafana', async () => {
+  const text = [
+    'groups:',
+    "- {name: g, type: graphite, rules: [{alert: G, expr: 'alias(a.b)'}]}",
+    '- {name: p, type: prometheus, rules: [{alert: P, expr: redis_up == 0}]}',
+    '- name: managed',
+    '  rules:',
+    '  - name: Named',
+    '    data:',
+    '    - {refId: L, model: {expr: \'{a="b"} |= "c"\', datasource: {type: loki}}}',
+    '    - {refId: M, model: {expr: mysql_up == 0}}',
+  ].join('\n');
+  const [found] = (await adopt([await file('types.yml', text)])).files;
+  assert.deepEqual(
+    found?.expressions.map(({ place, verdict }) => [place, verdict]),
+    [
+      ['p / P', 'served'],
+      ['managed / Named / M', 'served'],
+    ],
+  );
+  assert.deepEqual(found.notes, ['the group g is of the type graphite: no PromQL, not judged']);
+});
+
+test('what was saved by mistake is told as what it is', async () => {
+  for (const [name, content, said] of [
+    ['login.json', '<!DOCTYPE html><html></html>', /^a page for a browser/],
+    ['noted.json', '// mine\n{"panels": []}', /^begins with a comment/],
+    ['wide.json', Buffer.from('\ufeff{"panels": []}', 'utf16le'), /^UTF-16: save it as UTF-8$/],
+    ['x.alloy', 'prometheus.scrape "x" {}', /Alloy/],
+    [
+      'elsewhere.yml',
+      'kind: GrafanaDashboard\nspec: {grafanaCom: {id: 7362}}',
+      /^a GrafanaDashboard whose dashboard is elsewhere/,
+    ],
+  ] as const) {
+    const path = await file(name, '');
+    await writeFile(path, content);
+    const [found] = (await adopt([path])).files;
+    assert.match(found?.problems.join() ?? '', said, name);
+  }
 });
 
 test('templates of Jinja that begin with a comment, of Terraform, and of Helm with variables', async () => {
