@@ -199,8 +199,10 @@ class Emitter {
 
 const emitters = new WeakMap<Families, typeof Emitter>();
 
+const noLabels: Sample['labels'] = Object.freeze({});
+
 function emitOf(family: Family, put: Put): (value: number | SummaryValue, labels?: Sample['labels']) => void {
-  return (value, labels = {}) => {
+  return (value, labels = noLabels) => {
     if (typeof value === 'number') {
       put({ family, value, labels });
       return;

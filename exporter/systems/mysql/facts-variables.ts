@@ -60,7 +60,8 @@ export async function readVariables(
   if (found.size === 0) throw new TargetError('protocol', `mysql ${client.at}: tells no ${what.toLowerCase()}`);
   if (names === undefined) return found;
   const wanted = new Set(names);
-  return new Map([...found].filter(([name]) => wanted.has(name)));
+  for (const name of found.keys()) if (!wanted.has(name)) found.delete(name);
+  return found;
 }
 
 function conditionOf(
@@ -74,7 +75,7 @@ function conditionOf(
 }
 
 /** A NULL has no entry (Max_memory_used of MariaDB while it is not measured). */
-export function variablesOf(rows: readonly Readonly<Record<string, unknown>>[]): Variables {
+export function variablesOf(rows: readonly Readonly<Record<string, unknown>>[]): Map<string, string> {
   const found = new Map<string, string>();
   for (const row of rows) {
     const [name, value] = [row['Variable_name'], row['Value']];
@@ -91,6 +92,7 @@ const months = ['jan', 'feb', 'mar', 'apr', 'may', 'jun', 'jul', 'aug', 'sep', '
  * (Ssl_server_not_after), `Jan 22 08:05:59 2036 GMT`, as seconds since the epoch. The peer drops a day of one digit.
  */
 export function variableNumber(text: string): number | undefined {
+  if (!text.endsWith(' GMT')) return statusNumber(text);
   const [, month = '', day, time, year] =
     /^([A-Z][a-z]{2}) +(\d{1,2}) (\d{2}:\d{2}:\d{2}) (\d{4}) GMT$/.exec(text) ?? [];
   if (day === undefined || time === undefined || year === undefined) return statusNumber(text);

@@ -47,8 +47,9 @@ export function replicasOf(
   context: Now,
 ): RedisReplicaSeen[] {
   const replicas: RedisReplicaSeen[] = [];
-  for (const [name, value] of fields) {
-    if (!/^slave\d+$/.test(name)) continue;
+  for (const name of fields.keys()) {
+    if (!name.startsWith('slave') || !/^slave\d+$/.test(name)) continue;
+    const value = fields.get(name) ?? '';
     const parts = new Map(
       value.split(',').map((part) => {
         const at = part.indexOf('=');

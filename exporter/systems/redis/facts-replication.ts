@@ -241,8 +241,9 @@ function serverOf(fields: RedisFields, context: ReplicationContext): RedisServer
 function keysOf(fields: RedisFields, nowMs: number): Known<number> {
   if (!fields.has('# keyspace')) return unknown('INFO has no keyspace section');
   let keys = 0;
-  for (const [name, value] of fields) {
-    if (/^db\d+$/.test(name)) keys += Number(/keys=(\d+)/.exec(value)?.[1] ?? 0);
+  // The fields are hundreds, and the expression is made anew for each that it is held against.
+  for (const name of fields.keys()) {
+    if (name.startsWith('db') && /^db\d+$/.test(name)) keys += Number(/keys=(\d+)/.exec(fields.get(name) ?? '')?.[1] ?? 0);
   }
   return known(keys, nowMs);
 }
