@@ -181,7 +181,8 @@ export function peersNamed(job: string): readonly Peer[] {
   let best: { peer: Peer; length: number } | undefined;
   for (const peer of peers) {
     for (const word of peer.words) {
-      const fits = words.includes(word) || (/[-_]/.test(word) && text.includes(word));
+      const fits =
+        words.includes(word) || words.includes(`${word}exporter`) || (/[-_]/.test(word) && text.includes(word));
       if (fits && word.length > (best?.length ?? 0)) best = { peer, length: word.length };
     }
   }

@@ -51,15 +51,18 @@ export function relabelled(rules: readonly Relabelling[], given: Labels, isOpen:
   return labels;
 }
 
+/** Whatever the value is. */
+const fitsAll: readonly string[] = ['(.*)', '.*'];
+
 function apply(
-  { action, target, replacement }: Relabelling,
+  { action, target, replacement, regex }: Relabelling,
   labels: Map<string, string | undefined>,
   value: string | undefined,
   pattern: Pattern | undefined,
 ): void {
   switch (action) {
     case 'replace': {
-      if (!`${target}${replacement}`.includes('$') && pattern?.source === '(.*)') set(labels, target, replacement);
+      if (!`${target}${replacement}`.includes('$') && fitsAll.includes(regex)) set(labels, target, replacement);
       else if (value === undefined || pattern === undefined) labels.set(target, undefined);
       else {
         const groups = pattern.groups(value);

@@ -63,6 +63,8 @@ test('keep and drop; what cannot be known stays', () => {
 
 test('what is made of something that is not known is not known', () => {
   const rule = { source_labels: ['mode'], regex: '(.+)', ...instance };
+  const constant = { source_labels: ['mode'], regex: '.*', ...instance, replacement: 'x' };
+  assert.equal(after([constant], true)?.['instance'], 'x', 'a constant whatever it is');
   const open = after([rule], true);
   assert.ok(open !== undefined && 'instance' in open);
   assert.equal(open['instance'], undefined);

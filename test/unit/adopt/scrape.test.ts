@@ -44,6 +44,7 @@ for (const [yaml, exporter] of [
   ["{job_name: kafka-jmx, static_configs: [{targets: ['k:8080']}]}", 'jmx_exporter in Kafka'],
   ["{job_name: node, static_configs: [{targets: ['h:9100']}]}", 'node_exporter'],
   ['{job_name: prod/redis-main, kubernetes_sd_configs: [{role: pod}]}', 'redis_exporter'],
+  ['{job_name: mysqldexporter, file_sd_configs: [{files: [a.yml]}]}', 'mysqld_exporter'],
   ["{job_name: maxwell, metrics_path: /prometheus, static_configs: [{targets: ['m:8080']}]}", 'Maxwell'],
   ["{job_name: shop, static_configs: [{targets: ['s:80']}]}", undefined],
   [
