@@ -1,9 +1,10 @@
 import { parseArgs } from 'node:util';
+import { configVariable, usage } from './cli-usage.ts';
 import type { Inventory } from './config/inventory.ts';
 import { loadInventory } from './config/loader.ts';
 import { missingSecrets } from './config/secrets.ts';
 import { summaryOf } from './config/summary.ts';
-import { passwordVariable, prometheusAddress, tokenVariable, userVariable } from './doctor/prometheus-config.ts';
+import { prometheusAddress } from './doctor/prometheus-config.ts';
 import { systemClock } from './runtime/clock.ts';
 import { allowClosedPipe } from './runtime/closed-pipe.ts';
 import { holdSignals, type EarlySignals } from './runtime/early-signals.ts';
@@ -19,41 +20,6 @@ import { collectPipelines } from './systems/pipeline/collector-pipeline.ts';
 import { FlowMemory } from './systems/pipeline/facts-flow.ts';
 import { gapIn } from './systems/pipeline/facts-gaps.ts';
 
-const usage = `Usage: pipemedic-exporter COMMAND [OPTIONS]
-
-Commands:
-  serve      measure the targets of the inventory and serve /metrics
-  check      validate the inventory and show what it says
-  doctor     look at each target once: what it is, what is wrong, what mends it, and why a series is absent
-  verify-backup FILE|NAME
-             read one backup to its end, or the newest one of a target, and show every step of evidence
-  adopt FILES…
-             read rules, dashboards and scrape configurations made for other exporters (files, folders, patterns), and say
-             of each expression whether it is served here; what takes the place of which exporter, in which order
-  catalogue  print every metric family as JSON; those named by the target have a prefix instead of a name
-
-Options:
-  --config.file=FILE               the inventory, pipemedic.yml (serve, check, doctor; adopt; verify-backup NAME)
-  --json                           for programs instead of for eyes (doctor, adopt, verify-backup)
-  --verbose                        show what is well too, and which series are absent (doctor, adopt)
-  --prometheus.url=URL             look at the Prometheus that scrapes this inventory too: jobs, labels, rules (doctor)
-  --prometheus.config.file=FILE    basic_auth, authorization and tls_config, as promtool's --http.config.file (doctor)
-  --web.listen-address=HOST:PORT   where to serve, or unix:/PATH; may be given more than once (default 127.0.0.1:9930)
-  --web.config.file=FILE           TLS, client certificates and users, as exporter-toolkit reads them
-  --timeout-offset=SECONDS         kept back from Prometheus' scrape timeout (default 0.25)
-  --max-sweeps=NUMBER              targets that are looked at at the same time (default 64)
-  --backoff=SECONDS                a target that is down is left alone for at most this long; 0 never (default 30)
-  --log.level=LEVEL                trace, debug, info, warn or error (default info)
-  --version                        print the version
-  --help                           print this text
-
-Environment: ${userVariable} with ${passwordVariable}, or ${tokenVariable}, log in to
-Prometheus (doctor) where no file says how.
-Signals: SIGHUP reads the inventory again, SIGTERM and SIGINT stop.
-Exit status: 0 done, 1 failed, (doctor) something is wrong, (adopt) something is not served or
-(verify-backup) not shown to be complete, 2 wrong usage or inventory, or (adopt) a file that cannot be read.
-`;
-
 const levels = ['trace', 'debug', 'info', 'warn', 'error'];
 const graceMs = 10_000;
 /** Nobody waits for a scrape here: what takes long shall be seen to take long. */
@@ -62,7 +28,27 @@ const doctorDeadlineMs = 15_000;
 /** A mistake in the command line. */
 class UsageError extends Error {}
 
-type Options = ReturnType<typeof parse>['values'];
+const listenAddresses: string[] = ['127.0.0.1:9930'];
+
+const known = {
+  'config.file': { type: 'string' },
+  'web.listen-address': { type: 'string', multiple: true, default: listenAddresses },
+  'web.config.file': { type: 'string' },
+  'timeout-offset': { type: 'string', default: '0.25' },
+  'max-sweeps': { type: 'string', default: '64' },
+  backoff: { type: 'string', default: '30' },
+  'prometheus.url': { type: 'string' },
+  'prometheus.config.file': { type: 'string' },
+  json: { type: 'boolean', default: false },
+  verbose: { type: 'boolean', default: false },
+  target: { type: 'string', multiple: true },
+  'log.level': { type: 'string', default: 'info' },
+  version: { type: 'boolean', default: false },
+  help: { type: 'boolean', short: 'h', default: false },
+} as const;
+
+type Parsed = ReturnType<typeof parseArgs<{ options: typeof known; allowPositionals: true }>>;
+type Options = Parsed['values'];
 
 /** Does what the command line says; sets the exit status. @param signals those that came while this was loaded */
 export async function run(args: readonly string[], signals = holdSignals([])): Promise<void> {
@@ -100,26 +86,12 @@ async function command(args: readonly string[], signals: EarlySignals): Promise<
     );
 }
 
-function parse(args: readonly string[]) {
+export function parse(args: readonly string[]): Parsed {
   try {
     return parseArgs({
       args: [...args],
       allowPositionals: true,
-      options: {
-        'config.file': { type: 'string' },
-        'web.listen-address': { type: 'string', multiple: true, default: ['127.0.0.1:9930'] },
-        'web.config.file': { type: 'string' },
-        'timeout-offset': { type: 'string', default: '0.25' },
-        'max-sweeps': { type: 'string', default: '64' },
-        backoff: { type: 'string', default: '30' },
-        'prometheus.url': { type: 'string' },
-        'prometheus.config.file': { type: 'string' },
-        json: { type: 'boolean', default: false },
-        verbose: { type: 'boolean', default: false },
-        'log.level': { type: 'string', default: 'info' },
-        version: { type: 'boolean', default: false },
-        help: { type: 'boolean', short: 'h', default: false },
-      },
+      options: known,
     });
   } catch (error) {
     if (codeOf(error)?.startsWith('ERR_PARSE_ARGS') !== true) throw error;
@@ -184,6 +156,10 @@ async function doctorCommand(options: Options): Promise<void> {
   const { doctorText, isHealthy } = await import('./doctor/report.ts');
   const { rulesFolder } = await import('./doctor/shipped-rules.ts');
   const inventory = await loadInventory(fileOf(options));
+  const asked = namedAmong(
+    [...inventory.targets.keys()].map((target) => ({ target })),
+    options.target,
+  );
   const url = options['prometheus.url'];
   const login = options['prometheus.config.file'];
   if (url === undefined && login !== undefined)
@@ -195,9 +171,25 @@ async function doctorCommand(options: Options): Promise<void> {
     examineAll(inventory, how),
     ...(address === undefined ? [] : [examinePrometheus(address, inventory, about)]),
   ]);
-  const reports = [...targets, ...prometheus];
+  const names = asked.map(({ target }) => target);
+  const reports = [...namedAmong(targets, names), ...prometheus];
   print(options.json ? `${JSON.stringify(reports, undefined, 2)}\n` : doctorText(reports, options.verbose));
   if (!isHealthy(reports)) process.exitCode = 1;
+}
+
+/**
+ * Those that `--target` names, in their own order; all where it names none. All are looked at in any case: what is told of
+ * a replica rests on its source.
+ */
+export function namedAmong<T extends { readonly target: string }>(
+  all: readonly T[],
+  names: readonly string[] | undefined,
+): readonly T[] {
+  if (names === undefined) return all;
+  const missing = names.find((name) => !all.some(({ target }) => target === name));
+  if (missing !== undefined)
+    throw new UsageError(`--target: there is no ${missing} in the inventory; \`check\` lists what there is`);
+  return all.filter(({ target }) => names.includes(target));
 }
 
 async function adoptCommand(names: readonly string[], options: Options): Promise<void> {
@@ -236,9 +228,10 @@ async function loadWithSecrets(file: string): Promise<Inventory> {
   return inventory;
 }
 
-function fileOf(options: Options): string {
-  const file = options['config.file'];
-  if (file === undefined) throw new UsageError('which inventory? --config.file=pipemedic.yml');
+// The commands in runbooks and alerts name no file: set once, they work as they stand there.
+export function fileOf(options: Options, environment = process.env): string {
+  const file = options['config.file'] ?? environment[configVariable];
+  if (file === undefined || file.trim() === '') throw new UsageError('which inventory? --config.file=pipemedic.yml');
   return file;
 }
 
