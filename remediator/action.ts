@@ -123,6 +123,8 @@ export interface Look<B> {
   readonly observers?: readonly { readonly by: string; readonly says: 'broken' | 'healthy' | 'unknown' }[];
   /** Grows while the data moves (a position, an executed set): no attempt follows one that has not moved it. */
   readonly progressMark?: string;
+  /** Trouble that a repair answers once within this time: the next time it is for people. */
+  readonly once?: { readonly what: string; readonly withinMs: number };
   /** Declared, decision-relevant facts only (incarnation, error class, needed file): hashed, no moving numbers. */
   readonly evidence: Json;
   /** Everything seen, for the evidence file. */

@@ -44,7 +44,13 @@ export async function claimRun<W extends Surroundings>(
       action: action.name,
       planHash: planHash(action.name, action.steps(target, params, world), params),
       // with the link that is conducted, and what later decisions ask of this run
-      policy: asJson({ ...policy, ...link, mode: modeOf(input), progressMark: look.progressMark }),
+      policy: asJson({
+        ...policy,
+        ...link,
+        mode: modeOf(input),
+        progressMark: look.progressMark,
+        once: look.once?.what,
+      }),
       params,
       target,
       actor: approval === undefined ? 'auto' : `human:${approval.decidedBy ?? 'unknown'}`,

@@ -191,6 +191,8 @@ export interface ActionView {
   readonly owner: Verdict | undefined;
   readonly observers: readonly { readonly by: string; readonly says: 'broken' | 'healthy' | 'unknown' }[] | undefined;
   readonly progressMark: string | undefined;
+  /** Trouble that is answered once in a while, and the run that has answered it already. */
+  readonly answered?: { readonly what: string; readonly runId: string; readonly atMs: number } | undefined;
 }
 
 export interface Guard {

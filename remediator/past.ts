@@ -6,6 +6,8 @@ import type { Demotion, Episode, Json, Run } from './model.ts';
 export interface KeptOfRun {
   readonly policy: string;
   readonly progressMark: string | undefined;
+  /** See Look.once. */
+  readonly once: string | undefined;
   readonly mode: Policy['mode'] | undefined;
 }
 
@@ -20,6 +22,7 @@ export function keptOf(run: Pick<Run, 'policy'>): KeptOfRun {
   return {
     policy: text('name') ?? '',
     progressMark: text('progressMark'),
+    once: text('once'),
     mode: mode === 'observe' || mode === 'approve' || mode === 'auto' ? mode : undefined,
   };
 }
@@ -96,6 +99,21 @@ export function lastFailedOf(runs: readonly Run[], action: string | undefined): 
   const [last] = tried.toSorted((a, b) => b.claimedMs - a.claimedMs);
   if (last?.outcome !== 'failed') return undefined;
   return { runId: last.id, mark: keptOf(last).progressMark };
+}
+
+/** @param runs of the target, newest first, whoever began them */
+export function answeredOf(
+  runs: readonly Run[],
+  once: { readonly what: string; readonly withinMs: number } | undefined,
+  nowMs: number,
+): { readonly what: string; readonly runId: string; readonly atMs: number } | undefined {
+  if (once === undefined) return undefined;
+  const { what, withinMs } = once;
+  // one that changed nothing has answered nothing
+  const run = runs.find(
+    (r) => keptOf(r).once === what && r.firstMutationMs !== undefined && nowMs - r.claimedMs < withinMs,
+  );
+  return run && { what, runId: run.id, atMs: run.claimedMs };
 }
 
 /** Relapses in this time that cost a policy its right to act by itself; one outcome that nobody knows costs it too. */

@@ -8,7 +8,7 @@ import { selfOf, type Sweeping } from './fitness.ts';
 import type { ApprovalView, Limits, LinkView, PlanInput, Policy } from './guard.ts';
 import type { Approval, Demotion, Episode, Json, Run } from './model.ts';
 import { limited } from './limited.ts';
-import { dueDemotion, lastFailedOf, ofObject, relapsesOf } from './past.ts';
+import { answeredOf, dueDemotion, lastFailedOf, ofObject, relapsesOf } from './past.ts';
 import { chosenFor, isFor, lookMs, plannedOf, type Chosen, type Hashes } from './planned.ts';
 import { maintenanceNow, readSwitches, scopeOf, scopesOf } from './restraint.ts';
 import type { Settings } from './settings.ts';
@@ -108,6 +108,7 @@ export async function situationOf<W extends Surroundings>(
             owner: look.owner,
             observers: look.observers,
             progressMark: look.progressMark,
+            answered: answeredOf(runs, look.once, nowMs),
           },
     symptom: symptoms.seen(episode.id, look, hashes?.evidenceHash),
     ...(await paceOf(deps, target, policy, runs, nowMs)),

@@ -3,7 +3,7 @@ import { asJson } from '../../canonical.ts';
 import { allow, deny, unsure, type Verdict } from '../../guard.ts';
 import type { Json } from '../../model.ts';
 import type { World } from '../../world.ts';
-import { memoryVerdict } from '../service/capture.ts';
+import { memoryOnce, memoryVerdict } from '../service/capture.ts';
 import { serviceOwner } from '../service/owner.ts';
 import type { ServiceBefore } from '../service/started.ts';
 import { busVerdict, startedVerdict } from '../service/verdicts.ts';
@@ -39,6 +39,7 @@ export async function lookAt(
     },
     owner: serviceOwner(service),
     observers: observersOf(facts),
+    ...(errorClass.code === 'memory' ? { once: memoryOnce } : {}),
     evidence: {
       running: service.known ? (service.value.running?.id ?? null) : 'unknown',
       last: service.known ? (service.value.last?.incarnation.id ?? null) : 'unknown',

@@ -4,7 +4,7 @@ import type { Look } from '../../action.ts';
 import { allow, deny, unsure, type Verdict } from '../../guard.ts';
 import type { Json } from '../../model.ts';
 import type { World } from '../../world.ts';
-import { memoryVerdict } from '../service/capture.ts';
+import { memoryOnce, memoryVerdict } from '../service/capture.ts';
 import { serviceOwner } from '../service/owner.ts';
 import { busVerdict, startedVerdict } from '../service/verdicts.ts';
 import { adviceFor } from './advice.ts';
@@ -49,6 +49,7 @@ export async function lookAt(
     // No progressMark: a start that failed for a passing trouble (Kafka was away for a moment) has moved nothing, and is
     // tried again within the budget.
     evidence: evidenceOf(facts, errorClass),
+    ...(errorClass.code === 'memory' ? { once: memoryOnce } : {}),
     seen: seenOf(facts, errorClass),
     before: beforeOf(target, facts, errorClass.code === 'memory', world.clock.wallMs()),
     advice: adviceFor(target, facts),

@@ -22,6 +22,8 @@ export interface CaptureParams {
 }
 
 const onceMs = 24 * 3_600_000;
+/** With the runs of the store, for the remediators of other machines too, and by its time. */
+export const memoryOnce = { what: 'its memory is full', withinMs: onceMs } as const;
 const threadsMs = 15_000;
 const heapMs = 60_000;
 const outputBytes = 16 * 1024 * 1024;
