@@ -32,12 +32,14 @@ export function verifyStart<B extends ServiceBefore>(
     verify: async (run) => {
       const started = startedOf(run.memo['start']);
       if (started === undefined) return { is: 'no', because: 'no start is on record' };
+      // Not since its start: that is of the clock of its supervisor, which may be another machine's.
+      const sinceMono = world.clock.monoMs();
       for (;;) {
         const state = await stateOf(target, world, run);
         if (!state.known) return { is: 'unknown', because: state.why };
         const ended = await endOf(target, world, started.id, state.value, run.signal, judge);
         if (ended !== undefined) return ended;
-        if (world.clock.wallMs() - started.startedAtMs >= params.startStableSeconds * 1000) {
+        if (world.clock.monoMs() - sinceMono >= params.startStableSeconds * 1000) {
           return { is: 'yes', because: `${started.id} has lived for ${params.startStableSeconds} s` };
         }
         await pause(pollMs, run.signal);
