@@ -243,7 +243,8 @@ function keysOf(fields: RedisFields, nowMs: number): Known<number> {
   let keys = 0;
   // The fields are hundreds, and the expression is made anew for each that it is held against.
   for (const name of fields.keys()) {
-    if (name.startsWith('db') && /^db\d+$/.test(name)) keys += Number(/keys=(\d+)/.exec(fields.get(name) ?? '')?.[1] ?? 0);
+    if (name.startsWith('db') && /^db\d+$/.test(name))
+      keys += Number(/keys=(\d+)/.exec(fields.get(name) ?? '')?.[1] ?? 0);
   }
   return known(keys, nowMs);
 }
