@@ -74,7 +74,23 @@ function targetLines({ target, kind, down, collectors, findings }: TargetReport,
     }
   }
   const says = down === undefined ? (isWell ? 'well' : 'answers') : `DOWN, ${down.class}: ${oneLine(down.why)}`;
-  return [`${target} (${kind}): ${says}`, ...lines];
+  return [`${target} (${kind}): ${says}`, ...(down === undefined ? [] : whereToLook(down)), ...lines];
+}
+
+const placesToLook: Readonly<Partial<Record<Failure['class'], string>>> = {
+  refused: 'nobody listens there. Does it run, and are host and port of its `address` right?',
+  unreachable: 'the name, the route and the firewall between this machine and its `address`',
+  auth: 'user and password of its `auth`, and whether that account may come from this machine',
+  tls: '`tls`: ca_file, server_name, and until when the certificates hold',
+  protocol: 'whether something else listens at its `address`, or whether it wants `tls`',
+  deadline:
+    'whether it is overloaded or frozen, a firewall drops what is sent, or something else listens at its `address`',
+};
+
+/** What keeps it from being reached is on the way or in the inventory, unless the reason has said more. */
+function whereToLook(down: Failure): string[] {
+  const place = placesToLook[down.class];
+  return place === undefined || down.why.includes('To allow it:') ? [] : [`          look at: ${place}`];
 }
 
 function findingLines(findings: readonly Finding[]): string[] {

@@ -6,6 +6,7 @@ import { doctorText, isHealthy, type TargetReport } from '../../exporter/doctor/
 import type { Sample } from '../../exporter/families.ts';
 import { systemClock } from '../../exporter/runtime/clock.ts';
 import { TargetError } from '../../exporter/runtime/errors.ts';
+import type { Failure } from '../../exporter/scrape/outcome.ts';
 import { fakeInventory, script, type Script } from '../support/fake-system.ts';
 
 const look = (scripts: Readonly<Record<string, Script>>, deadlineMs = 2000): Promise<readonly TargetReport[]> =>
@@ -100,6 +101,20 @@ test('a target that is down, one that hangs, one whose collector hangs: each wit
   const text = doctorText(reports);
   assert.match(text, /refused \(fake\): DOWN, refused: nobody listens\n/);
   assert.match(text, /\nwell \(fake\): well\n3 of 4 targets need somebody: refused, hangs, slow; /);
+});
+
+test('one that cannot be reached: where to look, unless the reason has said it', () => {
+  const saying = (down: Failure): string =>
+    doctorText([{ target: 'a', kind: 'fake', down, collectors: [], findings: [] }]).split('\n')[1] ?? '';
+  for (const { class: by, words } of [
+    { class: 'refused', words: /^ +look at: .*Does it run/ },
+    { class: 'auth', words: /^ +look at: user and password/ },
+    { class: 'deadline', words: /^ +look at: .*something else listens/ },
+    { class: 'secret', words: /^1 of 1 target / },
+  ] as const) {
+    assert.match(saying({ class: by, why: 'x' }), words);
+  }
+  assert.match(saying({ class: 'auth', why: 'no. To allow it: GRANT' }), /^(Run a GRANT|1 of 1)/);
 });
 
 test('an examination that fails is not well, and says why', async () => {
