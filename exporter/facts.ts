@@ -58,6 +58,13 @@ export class FactBoard {
   }
 }
 
+interface Waiting {
+  readonly waitMs: number;
+  readonly signal: AbortSignal;
+  /** When nothing more is to be expected. */
+  readonly ended?: Promise<void> | undefined;
+}
+
 /**
  * A target, or a collector of it, that nobody asks for any more says nothing of now: /probe asks for one at a time, and
  * with collect[] for a part of one. Longer than the longest useful scrape interval, which is 5 minutes.
@@ -88,11 +95,7 @@ export class SharedFacts {
    * A fact that is shared at or after `sinceMs` (monotonic), awaited for at most `waitMs`; without one, the newest before,
    * while it may still hold. Never rejects.
    */
-  async newest<T>(
-    target: string,
-    key: FactKey<T>,
-    wait: { readonly sinceMs: number; readonly waitMs: number; readonly signal: AbortSignal },
-  ): Promise<Known<T>> {
+  async newest<T>(target: string, key: FactKey<T>, wait: Waiting & { readonly sinceMs: number }): Promise<Known<T>> {
     const id = idOf(target, key);
     const isNew = (): boolean => (this.#newest.get(id)?.sharedAtMs ?? -Infinity) >= wait.sinceMs;
     if (!isNew() && !wait.signal.aborted) await this.#change(isNew, wait);
@@ -107,7 +110,7 @@ export class SharedFacts {
     for (const id of [...this.#newest.keys()]) if (id.endsWith(`\0${target}`)) this.#newest.delete(id);
   }
 
-  #change(is: () => boolean, wait: { readonly waitMs: number; readonly signal: AbortSignal }): Promise<void> {
+  #change(is: () => boolean, wait: Waiting): Promise<void> {
     return new Promise((resolve) => {
       const end = (): void => {
         clearTimeout(timer);
@@ -120,6 +123,7 @@ export class SharedFacts {
       };
       const timer = setTimeout(end, wait.waitMs);
       wait.signal.addEventListener('abort', end);
+      void wait.ended?.then(end);
       this.#waiting.add(look);
     });
   }

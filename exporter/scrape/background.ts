@@ -20,7 +20,7 @@ export class BackgroundWork {
   constructor(bound: BoundTarget, target: string, deps: SweepDeps, after: Promise<void> = Promise.resolve()) {
     const { signal } = this.#abort;
     // Outside of rounds the newest that is known will do.
-    const peers = peersOf(deps, target, { sinceMs: -Infinity, signal });
+    const peers = peersOf(deps, target, { sinceMs: -Infinity, signal, patienceMs: 0 });
     const work = { target, clock: deps.clock, ...peers };
     this.#jobs = bound.collectors.flatMap(({ name, background }) => {
       if (background === undefined) return [];

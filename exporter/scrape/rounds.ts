@@ -24,6 +24,7 @@ export class Rounds {
   readonly #deps: RoundsDeps & SweeperDeps;
   #inventory: Inventory;
   #sweepers: readonly Sweeper[];
+  #byName: ReadonlyMap<string, Sweeper>;
   #graph: readonly Block[];
   readonly #facts: SharedFacts;
   #sources: ReadonlyMap<string, readonly string[]>;
@@ -37,11 +38,16 @@ export class Rounds {
     this.#deps = {
       ...deps,
       gate: new SweepGate((deps.limits ?? defaultLimits).maxSweeps, deps.clock),
-      others: { facts: this.#facts, sourcesOf: (target) => this.#sources.get(target) ?? [] },
+      others: {
+        facts: this.#facts,
+        sourcesOf: (target) => this.#sources.get(target) ?? [],
+        underWay: (target) => this.#byName.get(target)?.underWay,
+      },
     };
     this.#inventory = inventory;
     this.#sources = sourcesOf(inventory);
     this.#sweepers = [...inventory.targets.values()].map((target) => new Sweeper(target, this.#deps));
+    this.#byName = byName(this.#sweepers);
     this.#graph = graphBlocks(inventory);
   }
 
@@ -79,7 +85,7 @@ export class Rounds {
 
   /** Names of a target's collectors that are on. Undefined: there is no such target. */
   collectorsOf(name: string): readonly string[] | undefined {
-    return this.#sweepers.find((s) => s.state.target.name === name)?.collectors;
+    return this.#byName.get(name)?.collectors;
   }
 
   /**
@@ -87,7 +93,7 @@ export class Rounds {
    * target's fault, and answers within the budget.
    */
   async probe(name: string, budgetMs: number, only?: ReadonlySet<string>): Promise<readonly Block[] | undefined> {
-    const sweeper = this.#sweepers.find((s) => s.state.target.name === name);
+    const sweeper = this.#byName.get(name);
     if (sweeper === undefined) return undefined;
     const report = await sweeper.report(this.#deps.clock.monoMs(), targetsBudgetMs(budgetMs), only);
     return withoutInventoryLabels(report);
@@ -112,7 +118,7 @@ export class Rounds {
   /** A target whose connection and collectors are configured as before keeps them, with what they remember. */
   replace(inventory: Inventory): void {
     if (this.#isClosed) return; // it was still being read when the program was told to end
-    const before = new Map(this.#sweepers.map((s) => [s.state.target.name, s]));
+    const before = new Map(this.#byName);
     this.#sweepers = [...inventory.targets.values()].map((target) => {
       const kept = before.get(target.name);
       before.delete(target.name);
@@ -123,6 +129,7 @@ export class Rounds {
       }
       return new Sweeper(target, this.#deps, this.#retire(kept));
     });
+    this.#byName = byName(this.#sweepers);
     for (const gone of before.values()) void this.#retire(gone);
     this.#inventory = inventory;
     this.#sources = sourcesOf(inventory);
@@ -157,6 +164,10 @@ export class Rounds {
       return [];
     }
   }
+}
+
+function byName(sweepers: readonly Sweeper[]): ReadonlyMap<string, Sweeper> {
+  return new Map(sweepers.map((s) => [s.state.target.name, s]));
 }
 
 function sameSource(before: Target, after: Target): boolean {

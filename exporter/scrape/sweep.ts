@@ -278,10 +278,14 @@ export class Sweep {
 
   #callOf(signal: AbortSignal, board: FactBoard): CollectorCall {
     const target = this.#parts.target.name;
-    const peers = peersOf(this.#parts.deps, target, { sinceMs: this.startedAtMs, signal });
+    const patienceMs = this.#budgetMs * peerShare;
+    const peers = peersOf(this.#parts.deps, target, { sinceMs: this.startedAtMs, signal, patienceMs });
     return { signal, clock: this.#parts.deps.clock, target, board, ...peers };
   }
 }
+
+/** Of the time of a sweep, for what another target is about to tell: enough is left for what is made of it. */
+const peerShare = 1 / 3;
 
 /** The target may be well: it is this program that was late. */
 const queued: Failure = {

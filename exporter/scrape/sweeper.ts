@@ -81,6 +81,11 @@ export class Sweeper {
     this.#background = new BackgroundWork(bound, target.name, this.#deps, after);
   }
 
+  /** The end of the sweep that runs now. */
+  get underWay(): Promise<void> | undefined {
+    return this.#running?.done;
+  }
+
   get state(): TargetState {
     return { target: this.#target, seen: this.#seen };
   }
