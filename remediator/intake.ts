@@ -32,11 +32,11 @@ export async function processPending(context: Context): Promise<number> {
   let count = 0;
   for (;;) {
     const hooks = await context.store.pendingWebhooks(mostHooks);
-    if (hooks.length === 0) return count;
     for (const group of groupsOf(hooks.map(readHook))) {
       await processGroup(context, group);
       count += group.length;
     }
+    if (hooks.length < mostHooks) return count;
   }
 }
 

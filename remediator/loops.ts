@@ -15,6 +15,7 @@ const leastWaitMs = 20;
 /**
  * Runs `work` again and again, never twice at a time; a failure is told and does not end it.
  * @param untilDueMs after the work: how long from now there is nothing to do; `everyMs` at most
+ * @param restMs after the work: who wakes it waits so long, and what comes close together is done together
  */
 export function loop(
   name: string,
@@ -23,6 +24,7 @@ export function loop(
   log: Log,
   work: () => Promise<void>,
   untilDueMs: () => Promise<number | undefined> = () => Promise.resolve(everyMs),
+  restMs = 0,
 ): Loop {
   let wake = new AbortController();
   let toldAtMs = -Infinity;
@@ -45,7 +47,8 @@ export function loop(
             log.error({ part: name, err: error }, 'a part of the remediator failed and goes on');
           }
         }
-        await pause(waitMs, AbortSignal.any([signal, wake.signal])).catch(() => undefined);
+        if (restMs > 0) await pause(restMs, signal).catch(() => undefined);
+        await pause(Math.max(0, waitMs - restMs), AbortSignal.any([signal, wake.signal])).catch(() => undefined);
       }
     },
   };

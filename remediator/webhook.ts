@@ -66,7 +66,13 @@ export function webhookRouter(context: Context): Router {
       // what is left of the body is not read
       if (!request.readableEnded) response.set('Connection', 'close');
     }
-    response.status(statusOf[result]).json(id === undefined ? { error: why } : { id });
+    const text = JSON.stringify(id === undefined ? { error: why } : { id });
+    // Express's json() parses the type that it has just set itself, for each answer.
+    response.writeHead(statusOf[result], {
+      'Content-Type': 'application/json; charset=utf-8',
+      'Content-Length': Buffer.byteLength(text),
+    });
+    response.end(text);
   };
 
   const router = Router();
