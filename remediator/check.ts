@@ -4,6 +4,7 @@ import { access, readFile, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Inventory } from '../exporter/config/inventory.ts';
 import type { Path, Problem } from '../exporter/config/places.ts';
+import { listed } from '../exporter/config/suggest.ts';
 import { messageOf } from '../exporter/runtime/errors.ts';
 import type { Policy } from './guard.ts';
 import type { KnownAction } from './policies.ts';
@@ -187,7 +188,7 @@ function unreachableTargets(
         ofPolicy(
           i,
           ['match', 'target'],
-          `there is no target ${named}. Name one of: ${[...inventory.targets.keys()].join(', ')}`,
+          `there is no target ${named}. Name one of: ${listed([...inventory.targets.keys()], named)}`,
         ),
       ];
     }

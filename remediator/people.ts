@@ -1,5 +1,6 @@
 // What people change, by the API or by the command line while nobody serves: one place for both, each with its audit.
 import { z } from 'zod';
+import { listed } from '../exporter/config/suggest.ts';
 import type { LedgerClock } from './clock.ts';
 import { decide } from './decide.ts';
 import type { Json, Maintenance } from './model.ts';
@@ -218,5 +219,5 @@ function wanted({ inventory }: PeopleContext, of: string): void {
   const name = rest.join(':');
   if (kind === 'global') return;
   const names = kind === 'target' ? [...inventory.targets.keys()] : inventory.pipelines.map((p) => p.name);
-  if (!names.includes(name)) throw new Refusal(404, `there is no ${kind} ${name}. Name one of: ${names.join(', ')}`);
+  if (!names.includes(name)) throw new Refusal(404, `there is no ${kind} ${name}. Name one of: ${listed(names, name)}`);
 }

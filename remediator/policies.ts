@@ -5,6 +5,7 @@ import type { Inventory } from '../exporter/config/inventory.ts';
 import { readPlacedYaml } from '../exporter/config/loader.ts';
 import { nowhere, placeText, type Path, type Places, type Problem } from '../exporter/config/places.ts';
 import { issuesOf } from '../exporter/config/problems.ts';
+import { listed } from '../exporter/config/suggest.ts';
 import { ConfigError } from '../exporter/runtime/errors.ts';
 import type { Limits, Policy, PolicyFile } from './guard.ts';
 import { lowerMode } from './guards/mode.ts';
@@ -189,7 +190,7 @@ function wrongScopes({ maintenance }: WrittenFile, { targets, pipelines }: Scope
     const name = rest.join(':');
     const names = kind === 'target' ? [...targets.keys()] : pipelines.map((p) => p.name);
     if (names.includes(name)) return [];
-    const reason = `there is no ${kind} ${name}. Name one of: ${names.join(', ') || 'none is there'}`;
+    const reason = `there is no ${kind} ${name}. Name one of: ${listed(names, name) || 'none is there'}`;
     return [{ path: ['maintenance', i, 'scope'], reason }];
   });
 }

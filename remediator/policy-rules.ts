@@ -3,6 +3,7 @@ import { glob } from 'node:fs/promises';
 import { z } from 'zod';
 import { readYaml } from '../exporter/config/loader.ts';
 import type { Problem } from '../exporter/config/places.ts';
+import { listed } from '../exporter/config/suggest.ts';
 import { ConfigError } from '../exporter/runtime/errors.ts';
 import type { PolicyFile } from './guard.ts';
 
@@ -40,7 +41,7 @@ export async function unansweredAlerts({
     const alertname = match['alertname'];
     const named = alerts.filter((a) => alertname === undefined || a.name === alertname);
     if (named.length === 0) {
-      return [at('alertname', `no rule raises ${alertname ?? 'an alert'}. Name one of: ${names.join(', ')}`)];
+      return [at('alertname', `no rule raises ${alertname ?? 'an alert'}. Name one of: ${listed(names, alertname)}`)];
     }
     // A rule without the label is the user's own, and so is the route that brings it.
     if (named.every((a) => leftToPeople.has(a.labels['remediation'] ?? ''))) {

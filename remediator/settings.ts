@@ -1,6 +1,7 @@
 // The `remediation:` block of pipemedic.yml. Its secrets are the remediator's own: the exporter never looks inside.
 import { z } from 'zod';
 import type { Inventory } from '../exporter/config/inventory.ts';
+import { listed } from '../exporter/config/suggest.ts';
 import { absolutePath, authField, durationMs, tlsField, type Auth, type Tls } from '../exporter/fields.ts';
 import { problemsOf } from '../exporter/config/problems.ts';
 import { ConfigError } from '../exporter/runtime/errors.ts';
@@ -163,7 +164,7 @@ export function settingsOf(inventory: Inventory, file: string): Settings {
     for (const name of Object.keys(written[part])) {
       if (inventory.targets.has(name)) continue;
       problems.push(
-        `remediation.${part}.${name}: there is no target ${name}. Name one of: ${[...inventory.targets.keys()].join(', ')}`,
+        `remediation.${part}.${name}: there is no target ${name}. Name one of: ${listed([...inventory.targets.keys()], name)}`,
       );
     }
   }

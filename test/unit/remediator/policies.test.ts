@@ -177,6 +177,13 @@ test('policies are compared with the rules that they answer', async () => {
       await check([fine, { ...policy, name: 'q', match: { alertname: 'Sik' } }]),
       /^policies\[1\]\.match\.alertname: no rule raises Sik\. Name one of: Sick$/,
     );
+    const many = Array.from({ length: 100 }, (_, i) => `  - {alert: Other${String(i)}, expr: up}\n`).join('');
+    await writeFile(join(dir, 'many.rules.yml'), `groups:\n- name: more\n  rules:\n${many}`);
+    assert.match(
+      await check([fine, { ...policy, name: 'q', match: { alertname: 'Sik' } }]),
+      /no rule raises Sik\. Name one of: Sick, .{1,200} and 89 more$/,
+    );
+    await rm(join(dir, 'many.rules.yml'));
     assert.match(
       await check([{ ...policy, match: { alertname: 'Sick', severity: 'warning' } }]),
       /^policies\[0\]\.match\.severity: warning is never the value of this label of Sick: it is critical/,
