@@ -1,6 +1,7 @@
 import type { Family, Sample } from '../families.ts';
 import { escapeLabel, planOf, type ConstantLabels, type FamilyPlan } from './family-plan.ts';
 import type { LineRecorder } from './known-lines.ts';
+import { mostNumberChars, writeNumber } from './number-text.ts';
 import { hashOf, noSeries, oneSeries, SeriesIndex } from './series-index.ts';
 import type { BegunFamily } from './line-writer.ts';
 import { slab, slabLineBytes } from './slab.ts';
@@ -104,7 +105,7 @@ export class FamilyWriter {
   }
 
   /** Of a sample that has been checked. */
-  add(sample: Sample, value: string): void {
+  add(sample: Sample): void {
     const { name, type, quantiles } = this.#family;
     const { quantile } = sample;
     const part: string = sample.part ?? '';
@@ -113,8 +114,8 @@ export class FamilyWriter {
       throw new Error(`${name}: ${part} is no part of a ${type}`);
     }
     const begin = this.#at;
-    const isWritten = type !== 'summary' && this.#writePlain(value.length + 1);
-    if (!isWritten) this.#writeAny(part, quantile, value.length + 1);
+    const isWritten = type !== 'summary' && this.#writePlain(mostNumberChars + 1);
+    if (!isWritten) this.#writeAny(part, quantile, mostNumberChars + 1);
     if (this.#check && !this.#addSeries(begin, isWritten)) {
       const series = this.#buffer.toString('utf8', begin, this.#at);
       this.#at = begin;
@@ -122,10 +123,9 @@ export class FamilyWriter {
       throw new Error(`emitted twice: ${series}`.slice(0, 300));
     }
     const buffer = this.#buffer;
-    let at = this.#at;
     this.#lineFrom = begin;
-    this.#numberFrom = at;
-    for (let i = 0; i < value.length; i++) buffer[at++] = value.charCodeAt(i);
+    this.#numberFrom = this.#at;
+    let at = writeNumber(sample.value, buffer, this.#at);
     buffer[at++] = newline;
     this.#at = at;
     this.#count += 1;

@@ -2,12 +2,10 @@ import type { Family, Sample } from '../families.ts';
 import { escapeLabel, type ConstantLabels } from './family-plan.ts';
 import { isOne, keyFromOf, type Block } from './family-writer.ts';
 import { extraOf, isSameFamily, type KnownLines } from './known-lines.ts';
-import { isWhole, numberText, writeWhole } from './number-text.ts';
+import { mostNumberChars, writeNumber } from './number-text.ts';
 import { oneSeries, SeriesIndex } from './series-index.ts';
 import { slab, slabLineBytes } from './slab.ts';
 
-/** `-0.0000012345678901234567`, with a newline; the exponents of the smallest take no more. */
-const mostNumberChars = 25;
 /** Lines that were there the last time and are not there now, one after another. */
 const mostPassedOver = 32;
 
@@ -57,7 +55,7 @@ export class LineWriter {
   }
 
   /** False, and nothing is written, when it is none of the lines that may come next. */
-  put(sample: Sample, value: number): boolean {
+  put(sample: Sample): boolean {
     const { familyOf } = this.#known;
     const last = Math.min(this.#next + mostPassedOver, familyOf.length);
     let line = this.#next;
@@ -68,7 +66,7 @@ export class LineWriter {
     this.#families[family] = sample.family;
     const lines = this.#lines[family] ?? 0;
     const first = lines > 0 && sample.family.type !== 'summary' ? (this.#starts[family] ?? 0) : -1;
-    this.#ends[family] = this.#write(line, value, this.#ends[family] ?? 0, first);
+    this.#ends[family] = this.#write(line, sample.value, this.#ends[family] ?? 0, first);
     this.#lines[family] = lines + 1;
     return true;
   }
@@ -164,11 +162,7 @@ export class LineWriter {
       buffer.copyWithin(from, first, first + at - from);
     } else at = copy(constant, 0, constant.length, buffer, copy(bytes, begin, split, buffer, at));
     at = copy(bytes, split, begins[line + 1] ?? 0, buffer, at);
-    if (isWhole(value)) at = writeWhole(value, buffer, at);
-    else {
-      const text = numberText(value);
-      for (let i = 0; i < text.length; i++) buffer[at++] = text.charCodeAt(i);
-    }
+    at = writeNumber(value, buffer, at);
     buffer[at++] = newline;
     return at;
   }

@@ -5,7 +5,6 @@ import { FamilyWriter, type Block } from './family-writer.ts';
 import type { LineRecorder } from './known-lines.ts';
 import type { LineMemory } from './line-memory.ts';
 import type { LineWriter } from './line-writer.ts';
-import { numberText } from './number-text.ts';
 
 export { escapeLabel } from './family-plan.ts';
 export { shareSeries, type Block, type Header } from './family-writer.ts';
@@ -91,14 +90,14 @@ export class SampleWriter {
   #write(sample: Sample): void {
     if (this.#closed) throw new TargetError('deadline', 'emitted after the sweep had ended');
     try {
-      const value = valueOf(sample);
+      checkValue(sample);
       if (this.#lines !== undefined) {
-        if (this.#lines.put(sample, value)) return;
+        if (this.#lines.put(sample)) return;
         this.#leave(this.#lines);
       }
       const family = this.#families.get(sample.family) ?? this.#open(sample.family);
       family.check(sample);
-      family.add(sample, numberText(value));
+      family.add(sample);
       if (this.#recorder !== undefined) family.record(sample, this.#recorder);
     } catch (error) {
       this.#fault ??= error instanceof Error ? error : new Error('emit failed', { cause: error });
@@ -125,9 +124,8 @@ export class SampleWriter {
   }
 }
 
-function valueOf({ family, value }: { family: { readonly name: string }; value: unknown }): number {
+function checkValue({ family, value }: { family: { readonly name: string }; value: unknown }): void {
   if (typeof value !== 'number' || Number.isNaN(value)) {
     throw new Error(`${family.name}: ${String(value)} is not a value: leave the sample out when it is unknown`);
   }
-  return value;
 }
