@@ -40,7 +40,8 @@ export const binlogCollector = collectorOf<MysqlClient>()({
     const { binlogs } = read;
     const { serverId, serverUuid } = server;
     call.board.publish(call.target, binlogsFact, known(binlogs, askedAtMs));
-    call.board.publish(call.target, sourceLogFact, known({ serverId, serverUuid, binlogs, askedAtMs }, askedAtMs));
+    const log = { serverId, serverUuid, binlogs, askedAtMonoMs };
+    call.board.publish(call.target, sourceLogFact, known(log, askedAtMs));
     if (binlogs.current !== undefined) {
       state.history.add(askedAtMonoMs, binlogs.current, server);
       call.board.publish(call.target, binlogAgesFact, known(binlogAges(state.history, server, call.clock), askedAtMs));

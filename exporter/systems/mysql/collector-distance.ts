@@ -39,9 +39,11 @@ export const distanceCollector = collectorOf<MysqlClient>()({
       emitDistance(emit, nobody, nothing('not_matched', 'it does not replicate from anywhere'));
       return;
     }
+    // Facts have the time of the wall clock, in whole milliseconds; it may have jumped since the source was read.
+    const readAtMs = clock.monoMs() - (clock.wallMs() - channels.observedAtMs) + 1;
     const distances = paired.map((channel) => {
       const { channelName, connectionName } = channel;
-      return { channelName, connectionName, ...distanceOf(channel, logs, channels.observedAtMs) };
+      return { channelName, connectionName, ...distanceOf(channel, logs, readAtMs) };
     });
     board.publish(target, replicaDistanceFact, known(distances, clock.wallMs()));
     for (const distance of distances) emitDistance(emit, distance, distance);

@@ -29,8 +29,8 @@ export interface BinlogServer extends ServerIdentity {
 /** Binary logs with whose they are and when that was read, for those who read them. */
 export interface SourceLog extends ServerIdentity {
   readonly binlogs: Binlogs;
-  /** ms since the epoch, before the position was asked for */
-  readonly askedAtMs: number;
+  /** On the monotonic clock: before the position was asked for. */
+  readonly askedAtMonoMs: number;
 }
 
 export const sourceLogFact = factKey<SourceLog>('mysql.source_log');

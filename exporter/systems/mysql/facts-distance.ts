@@ -36,7 +36,7 @@ export type ChannelPlace = Pick<ReplicaChannel, 'sourceServerId' | 'sourceUuid' 
  *
  * @param logs of the sources that the inventory names for this replica; one read too long ago (a source that is scraped
  * no more) would make a replica that has gone past it seem not to be behind
- * @param readAtMs when the status of the replica had been read, ms since the epoch
+ * @param readAtMs when the status of the replica had been read, on the monotonic clock
  */
 export function distanceOf(
   channel: ChannelPlace,
@@ -45,8 +45,8 @@ export function distanceOf(
 ): ReplicaDistance {
   const found = logs.find((log) => log.known && replicatesFrom(channel, log.value) === true);
   if (found?.known === true) {
-    const isOld = readAtMs - found.value.askedAtMs > sourceAtMostMs;
-    return isOld ? nothing('unknown', 'the source was not read lately') : distanceTo(channel, found.value, readAtMs);
+    const isOld = readAtMs - found.value.askedAtMonoMs > sourceAtMostMs;
+    return isOld ? nothing('unknown', 'the source was not read lately') : distanceTo(channel, found, readAtMs);
   }
   const missing = logs.find((log) => !log.known);
   if (missing?.known === false) return nothing('unknown', `the source: ${missing.why}`);
@@ -56,8 +56,10 @@ export function distanceOf(
   return nothing('not_matched', 'the channel replicates from another server than the inventory names');
 }
 
-function distanceTo(channel: ChannelPlace, log: SourceLog, readAtMs: number): ReplicaDistance {
-  if (log.binlogs.current === undefined) return nothing('unknown', 'the source writes no binary logs');
+type KnownLog = Extract<Known<SourceLog>, { readonly known: true }>;
+
+function distanceTo(channel: ChannelPlace, log: KnownLog, readAtMs: number): ReplicaDistance {
+  if (log.value.binlogs.current === undefined) return nothing('unknown', 'the source writes no binary logs');
   const behind = between(channel.executed, log, readAtMs);
   const unreceived = between(channel.received, log, readAtMs);
   const worst = [behind, unreceived].reduce((a, b) => (order.indexOf(b.state) > order.indexOf(a.state) ? b : a));
@@ -76,19 +78,20 @@ interface Between {
  * A replica whose status was read after its source's position may have come further than that: it is not behind then.
  * One that was read before and is further all the same has changes that its source lost.
  */
-function between(place: BinlogPosition | undefined, { binlogs, askedAtMs }: SourceLog, readAtMs: number): Between {
+function between(place: BinlogPosition | undefined, { value, observedAtMs }: KnownLog, readAtMs: number): Between {
+  const { binlogs, askedAtMonoMs } = value;
   const { current } = binlogs;
   if (current === undefined || place === undefined) return noBytes('unknown', 'the replica tells no position yet');
   const compared = comparePositions(place, current);
   if (compared === undefined) return noBytes('files_gone', `the source has no file like ${place.file}`);
   if (compared > 0) {
-    if (readAtMs < askedAtMs)
+    if (readAtMs < askedAtMonoMs)
       return noBytes('ahead', `the replica is at ${textOf(place)}, its source at ${textOf(current)}`);
-    return { state: 'ok', why: '', bytes: known(0, askedAtMs) };
+    return { state: 'ok', why: '', bytes: known(0, observedAtMs) };
   }
   const bytes = bytesBetween(binlogs, place, current);
   if (bytes === undefined) return noBytes('files_gone', `the source does not have ${textOf(place)} any more`);
-  return { state: 'ok', why: '', bytes: known(bytes, askedAtMs) };
+  return { state: 'ok', why: '', bytes: known(bytes, observedAtMs) };
 }
 
 function noBytes(state: DistanceState, why: string): Between {

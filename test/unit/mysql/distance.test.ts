@@ -1,13 +1,18 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { CollectorCall } from '../../../exporter/collector.ts';
-import { SharedFacts } from '../../../exporter/facts.ts';
+import { FactBoard, SharedFacts } from '../../../exporter/facts.ts';
 import { known, unknown, type Known } from '../../../exporter/runtime/known.ts';
 import { distanceCollector } from '../../../exporter/systems/mysql/collector-distance.ts';
-import { channelsToSources, type SourceLog } from '../../../exporter/systems/mysql/facts-binlog-server.ts';
+import {
+  channelsToSources,
+  sourceLogFact,
+  type SourceLog,
+} from '../../../exporter/systems/mysql/facts-binlog-server.ts';
 import { filesOf } from '../../../exporter/systems/mysql/facts-binlogs.ts';
 import { distanceOf, type ChannelPlace } from '../../../exporter/systems/mysql/facts-distance.ts';
-import { fakeClient, runner, statesOf, testCall } from './fake-client.ts';
+import { channelOf, replicationFact } from '../../../exporter/systems/mysql/facts-replication.ts';
+import { fakeClient, fixture, runner, statesOf, testCall } from './fake-client.ts';
 
 const at = (file: string, position: number): { file: string; position: number } => ({ file, position });
 
@@ -18,7 +23,7 @@ function log(parts: Partial<SourceLog> = {}): Known<SourceLog> {
     { Log_name: 'b.000005', File_size: '300' },
   ]);
   const binlogs = { files, current: at('b.000005', 300) };
-  return known({ serverId: 1, serverUuid: undefined, binlogs, askedAtMs: 1000, ...parts }, 1000);
+  return known({ serverId: 1, serverUuid: undefined, binlogs, askedAtMonoMs: 1000, ...parts }, 1000);
 }
 
 function place(executed: [string, number], received: [string, number] = executed, sourceServerId = 1): ChannelPlace {
@@ -101,4 +106,23 @@ test('the state is told also of a target without a source, without facts, and wh
   assert.deepEqual(await state(callOf(new SharedFacts(), [])), ['not_paired']);
   assert.deepEqual(await state(callOf(new SharedFacts(), ['db0'])), ['unknown']);
   assert.deepEqual(await state(callOf(new SharedFacts(), ['db0']), new Error('down')), ['unknown']);
+});
+
+test('a wall clock that was set back between source and replica makes no replica that is ahead', async () => {
+  const [row] = fixture('mariadb-10.11.19-running');
+  assert.ok(row);
+  const end = { Master_Server_Id: '1', Exec_Master_Log_Pos: '301', Read_Master_Log_Pos: '301' };
+  const files = { Master_Log_File: 'b.000005', Relay_Master_Log_File: 'b.000005' };
+  const replica = channelOf({ ...row, ...end, ...files }, -3_599_000);
+  const facts = new SharedFacts();
+  const board = new FactBoard();
+  board.publish('db0', sourceLogFact, log());
+  board.publish('db', replicationFact, known([replica], -3_599_000));
+  facts.share(board, 0);
+  const clock = { monoMs: () => 2000, wallMs: () => -3_599_000 };
+  const found = await runner(distanceCollector)(fakeClient('10.11.19-MariaDB', {}), {
+    ...callOf(facts, ['db0']),
+    clock,
+  });
+  assert.match(statesOf(found.samples, 'mysql_replication_distance_state').join(), /^[^,]*,[^,]*,state="ok"\}$/);
 });
