@@ -2,6 +2,7 @@
 // with the next notification once the one before is answered, or so many notifications a second whatever the answers do.
 // Bare sockets: a client that costs more than the receiver would be what is measured.
 import { connect } from 'node:net';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { payload, sent, token } from '../support/remediator-serve.ts';
 
 export interface Sending {
@@ -21,6 +22,9 @@ export interface Sent {
   readonly tookMs: readonly number[];
   readonly ranMs: number;
   readonly bodyBytes: number;
+  /** By how much the senders themselves were late, 99 % and at most: it is in `tookMs`, and none of the receiver's. */
+  readonly stallP99Ms: number;
+  readonly stallMaxMs: number;
 }
 
 /** 20 groups that go on firing, told again and again, with what alerts of the shipped rules carry. */
@@ -86,12 +90,17 @@ function answerIn(bytes: Buffer): Answer | undefined {
   };
 }
 
+/** The delay that is measured has this in it. */
+const stallEveryMs = 1;
+
 async function send({ port, senders, alerts, seconds, perSecond }: Sending): Promise<Sent> {
   const { all, bodyBytes } = requests(alerts);
   const acknowledged: number[] = [];
   const tookMs: number[] = [];
   let refused = 0;
   let n = 0;
+  const delay = monitorEventLoopDelay({ resolution: stallEveryMs });
+  delay.enable();
   const begun = performance.now();
   const untilMs = seconds === undefined ? Infinity : begun + seconds * 1000;
   /** When the next one is due; undefined once there is none. */
@@ -142,6 +151,8 @@ async function send({ port, senders, alerts, seconds, perSecond }: Sending): Pro
   return {
     ...{ acknowledged, refused, bodyBytes, tookMs: tookMs.toSorted((a, b) => a - b) },
     ranMs: performance.now() - begun,
+    stallP99Ms: Math.max(0, delay.percentile(99) / 1e6 - stallEveryMs),
+    stallMaxMs: Math.max(0, delay.max / 1e6 - stallEveryMs),
   };
 }
 

@@ -1,6 +1,7 @@
 // How many notifications a second are taken durably, in the real program, and how long one waits for its 2xx: as fast as 64
-// connections can, and at the rate that is aimed at. With the disk's own fsync measured in the same minute, and a kill -9
-// under full load: every id that was acknowledged is there. The senders are a process of their own.
+// connections can, and at the rate that is aimed at, right after the start (its code is not compiled yet) and later. With the
+// disk's own fsync measured in the same minute, and a kill -9 under full load: every id that was acknowledged is there. The
+// senders are a process of their own, which says by how much it was late itself.
 // `node test/bench/remediator-intake.ts [seconds]`
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
@@ -14,6 +15,9 @@ import type { Sending, Sent } from './notification-senders.ts';
 const seconds = Number(process.argv[2] ?? 10);
 const senders = 64;
 const aimPerSecond = 2000;
+/** After so many the code that takes them is compiled. */
+const warmUp = { perSecond: 1000, seconds: 4 };
+const coldSeconds = 2;
 const stored = 'pipemedic_remediator_webhooks_total{source="main",result="stored"}';
 
 function quantile(sorted: readonly number[], q: number): number {
@@ -70,11 +74,18 @@ function waiting(): number {
   );
 }
 
-async function measured(home: Home, sending: Pick<Sending, 'alerts' | 'perSecond'>): Promise<void> {
+type Measured = Pick<Sending, 'alerts' | 'perSecond'> & { readonly isCold: boolean };
+
+async function measured(home: Home, { isCold, ...sending }: Measured): Promise<void> {
   await using remediator = await startRemediator(home);
+  if (!isCold) {
+    await load(remediator, { alerts: sending.alerts, ...warmUp });
+    await waitFor(() => waiting() === 0, { deadlineMs: 120_000, what: 'the warm-up to be processed', intervalMs: 20 });
+  }
   const cpu = async (): Promise<number> => (await remediator.metric('process_cpu_seconds_total')) ?? Number.NaN;
   const cpuBefore = await cpu();
-  const { acknowledged, tookMs, ranMs, refused, bodyBytes } = await load(remediator, { ...sending, seconds });
+  const sent = await load(remediator, { ...sending, seconds: isCold ? coldSeconds : seconds });
+  const { acknowledged, tookMs, ranMs, refused, bodyBytes, stallP99Ms, stallMaxMs } = sent;
   const behind = waiting();
   const begun = performance.now();
   await waitFor(() => waiting() === 0, { deadlineMs: 120_000, what: 'all of it to be processed', intervalMs: 20 });
@@ -83,13 +94,15 @@ async function measured(home: Home, sending: Pick<Sending, 'alerts' | 'perSecond
     p50Ms: quantile(tookMs, 0.5),
     p99Ms: quantile(tookMs, 0.99),
     maxMs: tookMs.at(-1) ?? Number.NaN,
+    stallP99Ms,
+    stallMaxMs,
     refused,
     behind,
     behindMs: performance.now() - begun,
     // with all that is done with it later, in all threads: what counts on a machine that does other things too
     cpuMsEach: (((await cpu()) - cpuBefore) * 1000) / acknowledged.length,
   };
-  print({ ...sending, bodyBytes, taken: acknowledged.length, ...rounded(figures) });
+  print({ ...sending, isCold, bodyBytes, taken: acknowledged.length, ...rounded(figures) });
 }
 
 /** Acknowledged ones that the store does not have. */
@@ -111,8 +124,9 @@ try {
   const disk = fsyncMs();
   print({ senders, seconds, ...rounded({ fsyncP50Ms: quantile(disk, 0.5), fsyncP99Ms: quantile(disk, 0.99) }) });
   for (const alerts of [1, 10]) {
-    await measured(home, { alerts, perSecond: undefined });
-    await measured(home, { alerts, perSecond: aimPerSecond });
+    await measured(home, { alerts, perSecond: undefined, isCold: false });
+    await measured(home, { alerts, perSecond: aimPerSecond, isCold: true });
+    await measured(home, { alerts, perSecond: aimPerSecond, isCold: false });
   }
   let acknowledged: readonly number[];
   {
