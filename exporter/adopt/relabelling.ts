@@ -10,6 +10,8 @@ export interface Relabelling {
   readonly target: string;
   readonly action: string;
   readonly replacement: string;
+  /** Made with the first address; undefined where it is none. */
+  readonly pattern: () => Pattern | undefined;
 }
 
 export function relabellings(list: unknown): Relabelling[] {
@@ -18,7 +20,7 @@ export function relabellings(list: unknown): Relabelling[] {
     .map((rule) => ({
       sources: listOf(rule['source_labels']).map(String),
       separator: textOf(rule['separator']) ?? ';',
-      regex: scalarOf(rule['regex']) ?? '(.*)',
+      ...madeOnce(scalarOf(rule['regex']) ?? '(.*)'),
       target: textOf(rule['target_label']) ?? '',
       action: (textOf(rule['action']) ?? 'replace').toLowerCase(),
       replacement: scalarOf(rule['replacement']) ?? '$1',
@@ -41,7 +43,7 @@ export function relabelled(rules: readonly Relabelling[], given: Labels, isOpen:
   const labels = new Map(given);
   for (const rule of rules) {
     const value = valueOf(rule, labels, isOpen);
-    const pattern = compiled(rule.regex);
+    const pattern = rule.pattern();
     if (rule.action === 'keep' || rule.action === 'drop') {
       // what is not known is taken to stay: it is what people are told of
       const isHit = value === undefined || pattern === undefined ? undefined : pattern.matches(value);
@@ -111,6 +113,12 @@ function expand(text: string, groups: ReadonlyMap<string, string>): string {
     /\$\$?(?:\{(\w+)\}|(\w+))/g,
     (_, braced?: string, name?: string) => groups.get(braced ?? name ?? '') ?? '',
   );
+}
+
+/** A job may have thousands of addresses. */
+function madeOnce(regex: string): Pick<Relabelling, 'regex' | 'pattern'> {
+  let made: { readonly pattern: Pattern | undefined } | undefined;
+  return { regex, pattern: () => (made ??= { pattern: compiled(regex) }).pattern };
 }
 
 function compiled(regex: string): Pattern | undefined {

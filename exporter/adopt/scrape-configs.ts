@@ -62,6 +62,7 @@ export function jobsOf(configs: readonly unknown[]): {
 } {
   const read: Read[] = [];
   const problems: string[] = [];
+  const work = { left: maxSteps };
   for (const [i, config] of configs.slice(0, 10_000).entries()) {
     const name = isObject(config) ? textOf(config['job_name']) : undefined;
     if (!isObject(config) || name === undefined) {
@@ -69,8 +70,9 @@ export function jobsOf(configs: readonly unknown[]): {
       continue;
     }
     problems.push(...problemsIn(config, `scrape_configs[${i}] (${name})`));
-    read.push(readJob(name, config));
+    read.push(readJob(name, config, work));
   }
+  if (work.left < 0) problems.push('more addresses and relabelling than a person keeps: not all of it is worked out');
   // Addresses of exporters that are asked for other targets: what is scraped of them by itself is their own page.
   const asked = new Set(read.flatMap(({ isMultiTarget, addresses }) => (isMultiTarget ? addresses : [])));
   return { jobs: read.map((one) => jobOf(one, asked)), problems };
@@ -102,7 +104,10 @@ interface Read {
   readonly isMultiTarget: boolean;
 }
 
-function readJob(job: string, config: Json): Read {
+/** Addresses times the rules for them, some seconds of work; aliases of YAML make many of few. */
+const maxSteps = 100_000;
+
+function readJob(job: string, config: Json, work: { left: number }): Read {
   const before = relabellings(config['relabel_configs']);
   const after = relabellings(config['metric_relabel_configs']);
   const groups = listOf(config['static_configs']).filter(isObject);
@@ -111,7 +116,8 @@ function readJob(job: string, config: Json): Read {
   const found = groups.flatMap((group) => {
     const labels = Object.entries(isObject(group['labels']) ? group['labels'] : {});
     return listOf(group['targets']).flatMap((address) => {
-      if (typeof address !== 'string') return [];
+      if (typeof address !== 'string' || work.left < 0) return [];
+      work.left -= 1 + before.length + after.length;
       const given = [
         ...base,
         ['job', job],

@@ -367,3 +367,12 @@ test('a configuration without jobs is one, and what Prometheus would refuse in i
     assert.equal(exitStatusOf(report), status, text);
   }
 });
+
+test('few lines that stand for more addresses than are worked out say so', async () => {
+  const targets = Array.from({ length: 500 }, (_, i) => `a${String(i)}:9104`).join(', ');
+  const lines = [`x: &t [{targets: [${targets}]}]`, 'scrape_configs:'];
+  for (let i = 0; i < 300; i += 1) lines.push(`- {job_name: j${String(i)}, static_configs: *t}`);
+  const [found] = (await adopt([await file('many.yml', lines.join('\n'))])).files;
+  assert.equal(found?.jobs.length, 300);
+  assert.match(found.problems.join(), /^more addresses and relabelling/);
+});
