@@ -1,11 +1,12 @@
 import type { ConstantLabels } from './family-plan.ts';
+import { defaultSeriesLimit } from './guard.ts';
 import { LineRecorder, share, type KnownLines } from './known-lines.ts';
 import { LineWriter } from './line-writer.ts';
 
 /** Sweeps in which nothing is taken down, of a target that writes something else each time. */
 const longestRest = 64;
-/** So that what is kept is bounded: 100,000 series with long names have about 10 MB. */
-const mostLineBytes = 16 * 1024 * 1024;
+/** So that what is kept is bounded: of a series that a target may have, what is kept of each of its collectors. Most have half as much. */
+const bytesOfSeries = 200;
 
 /** What one collector of one target has written, from sweep to sweep. */
 export class LineMemory {
@@ -14,8 +15,8 @@ export class LineMemory {
   #rest = 0;
   readonly #mostBytes: number;
 
-  constructor(mostBytes: number = mostLineBytes) {
-    this.#mostBytes = mostBytes;
+  constructor(seriesLimit: number = defaultSeriesLimit) {
+    this.#mostBytes = seriesLimit * bytesOfSeries;
   }
 
   get isKnown(): boolean {

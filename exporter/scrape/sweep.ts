@@ -271,7 +271,7 @@ export class Sweep {
   }
 
   #memoryOf(collector: string): LineMemory {
-    const memory = this.#parts.memories.get(collector) ?? new LineMemory();
+    const memory = this.#parts.memories.get(collector) ?? new LineMemory(this.#parts.target.seriesLimit);
     this.#parts.memories.set(collector, memory);
     return memory;
   }

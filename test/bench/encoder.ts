@@ -10,7 +10,7 @@ import { loadAverage, median } from '../support/measured-exporter.ts';
 const samples = Number(process.argv[2] ?? 100_000);
 const rounds = 8;
 const names = ['kafka_consumergroup_current_offset', 'kafka_consumergroup_lag', 'kafka_consumergroup_lag_seconds'];
-const memories = names.map(() => new LineMemory());
+const memories = names.map(() => new LineMemory(samples));
 const families = names.map((name) => gauge(name, 'Help text.', ['consumergroup', 'topic', 'partition']));
 const constant = { target: 'kafka-main' };
 
@@ -52,7 +52,7 @@ function known(): Promise<Buffer> {
 
 /** As in the first sweep: what is written is taken down. */
 function first(): Promise<Buffer> {
-  const blocks = families.flatMap((family) => write(family, true, new LineMemory()));
+  const blocks = families.flatMap((family) => write(family, true, new LineMemory(samples)));
   return join(blocks, 'text', systemClock);
 }
 
@@ -106,7 +106,7 @@ const ways: Readonly<Record<string, () => Promise<Buffer>>> = {
   'direct, taken down': first,
   'direct, known lines': known,
   'direct, paced': () => paced([]),
-  'direct, paced, taken down': () => paced(families.map(() => new LineMemory())),
+  'direct, paced, taken down': () => paced(families.map(() => new LineMemory(samples))),
   'direct, paced, known lines': () => paced(memories),
   'rows only': rowsOnly,
   'string join': strings,

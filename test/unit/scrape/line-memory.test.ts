@@ -241,7 +241,7 @@ test('more than is kept of a target, and what is passed on from its own page, is
     Array.from({ length: 100 }, (_, i) => sampleOf('x'.repeat(100), String(i))),
     [{ ...sampleOf('x', 'y'), family: { ...family, passed: true as const } }],
   ]) {
-    const memory = new LineMemory(10_000);
+    const memory = new LineMemory(50);
     await write(samples, {}, memory);
     assert.ok(!memory.isKnown);
     await write([sampleOf('x', 'y')], {}, memory);
