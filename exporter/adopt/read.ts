@@ -1,7 +1,7 @@
 // Files, folders and patterns, as documents. Whatever is wrong with one is told with its place, and the others are read.
 import { glob, open, stat } from 'node:fs/promises';
 import { join, relative, resolve } from 'node:path';
-import { CORE_SCHEMA, loadAll, mergeTag, YAMLException } from 'js-yaml';
+import { CORE_SCHEMA, defineScalarTag, defineSequenceTag, loadAll, mergeTag, YAMLException } from 'js-yaml';
 import { messageOf } from '../runtime/errors.ts';
 
 /** More is no rule file and no dashboard that a person keeps. */
@@ -10,7 +10,19 @@ const maxFiles = 5_000;
 /** Rule files share labels by them; a bomb needs few, and what it unfolds to is bounded where it is walked. */
 const maxAliases = 20_000;
 
-const schema = CORE_SCHEMA.withTags(mergeTag);
+/** Tags of the programs around it (`!vault`, `!secret`, `!Ref`, `!reference [a, b]`): what they stand for is not asked. */
+const localScalar = defineScalarTag('!', {
+  matchByTagPrefix: true,
+  resolve: (text) => text,
+  identify: () => false,
+});
+const localList = defineSequenceTag<unknown[]>('!', {
+  matchByTagPrefix: true,
+  create: () => [],
+  addItem: (list, item) => void list.push(item),
+  identify: () => false,
+});
+const schema = CORE_SCHEMA.withTags(mergeTag, localScalar, localList);
 
 export interface Input {
   readonly file: string;

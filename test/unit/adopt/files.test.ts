@@ -402,3 +402,18 @@ test('templates of Jinja that begin with a comment, of Terraform, and of Helm wi
     assert.match(found?.problems.join() ?? '', new RegExp(`^a template, no YAML yet: line ${String(line)} is `));
   }
 });
+
+test('tags of other programs are no reason not to read the rest', async () => {
+  const text =
+    "password: !vault |\n  $ANSIBLE_VAULT;1.1\nx: !reference [a, b]\njobs:\n- {job_name: redis, static_configs: [{targets: ['r:9121']}]}\n";
+  const [found] = (await adopt([await file('vault.yml', text)])).files;
+  assert.deepEqual(found?.problems, []);
+  assert.deepEqual(
+    found.jobs.map(({ instances }) => instances),
+    [['r:9121']],
+  );
+  const [rules] = (
+    await adopt([await file('sub.yml', 'groups: [{name: g, rules: [{alert: A, expr: !Sub redis_up == 0}]}]')])
+  ).files;
+  assert.equal(rules?.expressions[0]?.verdict, 'served');
+});
