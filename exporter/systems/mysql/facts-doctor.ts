@@ -51,15 +51,18 @@ export async function examineMysql(
     ...replicationFindings(channels),
     ...grantFindings(client, grants, asking),
     clockFinding(await readClockOffset(client, call)),
-    ...cdcFindings(source, needs).map((finding) => placed(finding, place)),
+    ...cdcFindings(source, needs).map((finding) => placed(finding, place, asking.collectors.has('cdc_ready'))),
   ];
 }
 
-/** A setting that readers need is a fault where there are readers. The pipelines say where; without them, everywhere. */
-function placed(finding: Finding, place: Place | undefined): Finding {
+/**
+ * A setting that readers need is a fault where there are readers. The pipelines say where; without them, everywhere. Who
+ * does not have it watched says that none reads from this source.
+ */
+function placed(finding: Finding, place: Place | undefined, isWatched: boolean): Finding {
   if (place === undefined || finding.ok !== false) return finding;
   if (place.readers.length > 0) return { ...finding, text: `${finding.text} (read by ${place.readers.join(', ')})` };
-  if (place.isSource) return finding;
+  if (place.isSource && isWatched) return finding;
   return { ...finding, ok: 'unknown', text: `${finding.text}; nobody in this inventory reads its changes` };
 }
 

@@ -12,7 +12,7 @@ import {
 } from '../../../exporter/systems/mysql/facts-cdc.ts';
 import type { Place } from '../../../exporter/system.ts';
 import { clockFinding, examineMysql, grantFindings } from '../../../exporter/systems/mysql/facts-doctor.ts';
-import { defaultAsking, grantsOf, holds, needsOf } from '../../../exporter/systems/mysql/facts-grants.ts';
+import { defaultAsking, grantsOf, holds, needsOf, type Asking } from '../../../exporter/systems/mysql/facts-grants.ts';
 import { mysql } from '../../../exporter/systems/mysql/index.ts';
 import { serverOf } from '../../../exporter/systems/mysql/facts-server.ts';
 import { parseVersion } from '../../../exporter/systems/mysql/facts-version.ts';
@@ -333,7 +333,7 @@ test('an examination: every part is told, and the clock has its error', async ()
   assert.equal(clockFinding({ offsetMs: 20, uncertaintyMs: 3 }).ok, true);
 });
 
-test('a setting that breaks readers is a fault where there are readers: by the pipelines, or everywhere without them', async () => {
+test('a setting that breaks readers is a fault where there are readers: by the pipelines and collectors, or everywhere without them', async () => {
   const client = fakeClient('9.7.4', {
     'SHOW GLOBAL VARIABLES': Object.entries({ ...good, binlog_format: 'STATEMENT', read_only: 'OFF' }).map(
       ([Variable_name, Value]) => ({ Variable_name, Value }),
@@ -344,8 +344,9 @@ test('a setting that breaks readers is a fault where there are readers: by the p
     'SHOW SESSION STATUS': [{ Variable_name: 'Ssl_cipher', Value: 'TLS_AES_256_GCM_SHA384' }],
     'SELECT UNIX_TIMESTAMP': [{ now_ms: '1700000000000.000' }],
   });
-  const look = async (place?: Place): Promise<readonly [unknown, string]> => {
-    const found = (await examineMysql(client, testCall(), undefined, place)).find((f) => f.check === 'binlog_format');
+  const look = async (place?: Place, asking?: Asking): Promise<readonly [unknown, string]> => {
+    const findings = await examineMysql(client, testCall(), undefined, place, asking);
+    const found = findings.find((f) => f.check === 'binlog_format');
     return [found?.ok, found?.text ?? ''];
   };
   const text = 'binlog_format = STATEMENT: readers see no rows in statements';
@@ -355,4 +356,8 @@ test('a setting that breaks readers is a fault where there are readers: by the p
   assert.deepEqual(await look({ isSource: true, readers: [] }), [false, text]);
   const nobody = 'nobody in this inventory reads its changes';
   assert.deepEqual(await look({ isSource: false, readers: [] }), ['unknown', `${text}; ${nobody}`]);
+  // a source that feeds replicas only, by its collectors; who reads from it needs it in any case
+  const off = { collectors: new Set(['replication', 'binlog']) };
+  assert.deepEqual(await look({ isSource: true, readers: [] }, off), ['unknown', `${text}; ${nobody}`]);
+  assert.deepEqual(await look({ isSource: true, readers: ['mx'] }, off), [false, `${text} (read by mx)`]);
 });
