@@ -83,6 +83,11 @@ export class Sweep {
     return this.#parts.deps.clock.monoMs() >= this.startedAtMs + this.#budgetMs - 5;
   }
 
+  /** Has its turn not come yet? */
+  get isWaiting(): boolean {
+    return this.#waitsFor !== undefined;
+  }
+
   get target(): Target {
     return this.#parts.target;
   }

@@ -81,9 +81,9 @@ export class Sweeper {
     this.#background = new BackgroundWork(bound, target.name, this.#deps, after);
   }
 
-  /** The end of the sweep that runs now. */
+  /** The end of the sweep that runs now; of one that waits for its turn nothing is to be expected soon. */
   get underWay(): Promise<void> | undefined {
-    return this.#running?.done;
+    return this.#running?.isWaiting === false ? this.#running.done : undefined;
   }
 
   get state(): TargetState {

@@ -5,6 +5,7 @@ import type { CollectorCall } from '../../../exporter/collector.ts';
 import { factKey } from '../../../exporter/facts.ts';
 import { pause } from '../../../exporter/runtime/deadline.ts';
 import { known } from '../../../exporter/runtime/known.ts';
+import { plainLimits } from '../../../exporter/scrape/limits.ts';
 import { Rounds } from '../../../exporter/scrape/rounds.ts';
 import { fakeInventory, roundsDeps, script } from '../../support/fake-system.ts';
 
@@ -40,5 +41,28 @@ test('a source that is swept is awaited, one that nobody asks is not', async () 
   await rounds.scrape(4000);
   assert.deepEqual(seen, [1, 2, 2, 2]);
   assert.equal(looks, 3);
+  await rounds.close();
+});
+
+test('a source whose turn has not come is not awaited: whoever did would keep it from its turn', async () => {
+  const seen: unknown[] = [];
+  const rounds = new Rounds(
+    fakeInventory({
+      replica: script({
+        collect: async (_emit, call) => {
+          seen.push((await (call as CollectorCall).peers?.fact('source', lookFact, 5))?.known);
+        },
+      }),
+      source: script({
+        collect: (_emit, call) => {
+          (call as CollectorCall).board.publish('source', lookFact, known(1, 0));
+          return Promise.resolve();
+        },
+      }),
+    }),
+    roundsDeps({ limits: { ...plainLimits, maxSweeps: 1 } }),
+  );
+  await rounds.scrape(4000);
+  assert.deepEqual(seen, [false]);
   await rounds.close();
 });
