@@ -222,8 +222,11 @@ export class Sweeper {
       log.warn({ ...down }, down.class === 'queue' ? 'target was not asked' : 'target is down');
     }
     if (down === undefined && before?.down !== undefined) log.info('target is up again');
-    if (down === undefined && failed.join() !== (before?.failed.join() ?? ''))
-      log.warn({ failed }, 'collectors failing');
+    if (down === undefined && failed.join() !== (before?.failed.join() ?? '')) {
+      if (failed.length > 0) log.warn({ failed, reasons: reasonsOf(whole) }, 'collectors failing');
+      // While it was down they failed for that, and that is over.
+      else if (before?.down === undefined) log.info('every collector succeeds again');
+    }
     // A collector that has failed tells nothing of what it has.
     if (whole !== undefined && failed.length === 0) this.#noteTooLarge(tooLargeIn(whole.served));
   }
@@ -246,6 +249,14 @@ interface Whole {
 
 function cutOf(target: Target, outcomes: readonly Outcome[]): Cut {
   return cut(outcomes, target.seriesLimit, () => prefixOf(target).length);
+}
+
+/** For the log: each reason is bounded already, and so is the number of collectors. */
+function reasonsOf(whole: Whole | undefined): readonly string[] {
+  const { outcomes = [] } = whole ?? {};
+  return outcomes.flatMap(({ collector, failure }) =>
+    failure === undefined ? [] : [`${collector}, ${failure.class}: ${failure.why}`],
+  );
 }
 
 /** For the log: not more than can be read. */
