@@ -179,7 +179,7 @@ const drilled = defineChange(
       );
     }
     if (nowMs - run.endedMs > drillMs) throw new Refusal(409, `run ${of} ended more than 90 days ago`);
-    const detail = { run: of, target: run.target, comment };
+    const detail = { run: of, action: run.action, target: run.target, comment };
     await store.audit({ atMs: nowMs, actor: actor.name, via: actor.via, verb: drillVerb, object: policy, detail });
     return { drilled: true, policy, target: run.target };
   },

@@ -1,6 +1,6 @@
 // How a policy has done so far, and whether more may be left to it: numbers and thresholds; a person changes the file.
 import type { Policy } from './guard.ts';
-import type { Demotion, PolicyCounts } from './model.ts';
+import type { Demotion, Json, PolicyCounts } from './model.ts';
 import type { StoreOfPeople } from './store/store-of-people.ts';
 import type { Store } from './store/store.ts';
 
@@ -53,7 +53,9 @@ export async function policyViews(
   const [demotions, unknown] = [await store.demotions(), await unknownGuards(store, target)];
   return Promise.all(
     policies.map(async ({ policy, highestMode }): Promise<PolicyView> => {
-      const counts = await store.policyCounts(policy.name, target);
+      // What it did while it named another action is no reason to trust it with this one.
+      const actions = [policy.action, ...policy.chain.map((link) => link.action)];
+      const counts = await store.policyCounts(policy.name, target, actions);
       const guards = unknown.get(policy.name) ?? [];
       const own = demotions.filter((d) => d.policy === policy.name && (target === undefined || d.target === target));
       return {
@@ -63,7 +65,7 @@ export async function policyViews(
         unknownGuards: guards,
         next: nextOf(policy, highestMode, {
           ...{ counts, guards, nowMs, demotions: own },
-          drilledMs: await drilledMs(store, policy.name, target),
+          drilledMs: await drilledMs(store, policy.name, actions, target),
         }),
       };
     }),
@@ -90,13 +92,22 @@ function nextOf(policy: Policy, highestMode: 'approve' | 'auto', seen: Seen): Po
 async function drilledMs(
   store: Pick<StoreOfPeople, 'auditOf'>,
   policy: string,
+  actions: readonly string[],
   target: string | undefined,
 ): Promise<number | undefined> {
   const drills = (await store.auditOf({ object: policy, limit: 100 })).filter(({ verb, detail }) => {
-    const of = typeof detail === 'object' && detail !== null && 'target' in detail ? detail['target'] : undefined;
-    return verb === drillVerb && (target === undefined || of === target);
+    const of = (key: string): Json | undefined => field(detail, key);
+    const action = of('action');
+    // one that was recorded by an older version names none
+    const isOfThese = typeof action !== 'string' || actions.includes(action);
+    return verb === drillVerb && isOfThese && (target === undefined || of('target') === target);
   });
   return drills.length === 0 ? undefined : Math.max(...drills.map((d) => d.atMs));
+}
+
+function field(detail: Json, key: string): Json | undefined {
+  if (typeof detail !== 'object' || detail === null || Array.isArray(detail)) return undefined;
+  return (detail as Readonly<Record<string, Json>>)[key];
 }
 
 function everyGuard(guards: readonly string[]): Criterion {

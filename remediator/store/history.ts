@@ -14,11 +14,13 @@ export function historyIn(db: Db): Pick<Store, 'policyCounts' | 'auditOf'> {
     return int(row, 'n');
   };
   return {
-    policyCounts: async (policy, target) => {
-      const of = [policy, target ?? null, target ?? null];
-      const decisions = `FROM decision d WHERE d.policy = ? AND (? IS NULL OR d.target = ?)`;
-      const approvals = `SELECT id FROM approval a WHERE a.policy = ? AND (? IS NULL OR a.target = ?)`;
-      const runs = `FROM run r JOIN decision d ON d.id = r.decision_id WHERE d.policy = ? AND (? IS NULL OR r.target = ?)`;
+    policyCounts: async (policy, target, actions = []) => {
+      const of = [policy, target ?? null, target ?? null, ...actions];
+      const named = actions.length === 0 ? '' : ` IN (${actions.map(() => '?').join(', ')})`;
+      const by = (action: string): string => (named === '' ? '' : ` AND ${action}${named}`);
+      const decisions = `FROM decision d WHERE d.policy = ? AND (? IS NULL OR d.target = ?)${by('d.action')}`;
+      const approvals = `SELECT id FROM approval a WHERE a.policy = ? AND (? IS NULL OR a.target = ?)${by('a.action')}`;
+      const runs = `FROM run r JOIN decision d ON d.id = r.decision_id WHERE d.policy = ? AND (? IS NULL OR r.target = ?)${by('d.action')}`;
       const ended = (outcome: string): Promise<number> =>
         count(`SELECT r.id ${runs} AND r.outcome = ?`, ...of, outcome);
       const first = await db.get(`SELECT min(d.first_ms) AS ms ${decisions}`, ...of);

@@ -49,7 +49,12 @@ export interface StoreOfPeople {
   readonly setStorm: (storm: Storm) => Promise<void>;
 
   // --- over time
-  readonly policyCounts: (policy: string, target: string | undefined) => Promise<PolicyCounts>;
+  /** @param actions of these only; left out: whatever the policy has named at any time */
+  readonly policyCounts: (
+    policy: string,
+    target: string | undefined,
+    actions?: readonly string[],
+  ) => Promise<PolicyCounts>;
   readonly auditOf: (filter: { readonly object?: string; readonly limit: number }) => Promise<readonly AuditEntry[]>;
   /** One chunk of what is older than it must be kept; call it again while it says `more`. */
   readonly prune: (keep: Retention, nowMs: number) => Promise<{ readonly deleted: number; readonly more: boolean }>;

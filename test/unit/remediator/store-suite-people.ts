@@ -245,6 +245,13 @@ export function peopleSuite(name: string, make: MakeStore): void {
       const other = await store.policyCounts('p', 'other');
       assert.deepEqual([other.wouldAct, other.needless, other.verified, other.firstSeenMs], [1, 0, 0, t0 + 5]);
       assert.equal((await store.policyCounts('none', undefined)).firstSeenMs, undefined);
+      // of the action that it names now: what the policy did with another one before says nothing of it
+      const same = { ...counts, relapses: 1, firstSeenMs: t0 };
+      assert.deepEqual(await store.policyCounts('p', undefined, ['b', 'a']), same);
+      assert.deepEqual(await store.policyCounts('p', undefined, ['b']), {
+        ...Object.fromEntries(Object.keys(same).map((key) => [key, 0])),
+        firstSeenMs: undefined,
+      });
     });
 
     const keep: Retention = { episodesMs: 10 * hour, webhookBytes: 1_000_000, longestWindowMs: hour };
