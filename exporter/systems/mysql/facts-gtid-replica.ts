@@ -61,6 +61,11 @@ export function compareGtids({ channels, sources, now, earlier, observedAtMs }: 
       findings.push({ state: 'unknown', why: `the source: ${source.why}` });
       continue;
     }
+    if (isSameServer(source.value, now)) {
+      // An address that has followed a failover to the replica: against itself nothing would be missing
+      findings.push({ state: 'not_paired', why: 'what the inventory names as its source is the replica itself' });
+      continue;
+    }
     const channel = channelFrom(channels, source.value, sources.length);
     if (channel === undefined || taken.has(channel)) {
       findings.push({ state: 'unknown', why: `no channel of its own from the server ${source.value.serverId}` });
@@ -82,6 +87,11 @@ export function compareGtids({ channels, sources, now, earlier, observedAtMs }: 
   const ofThis = earlier.filter((e) => e.serverId === now.serverId && e.serverUuid === now.serverUuid);
   const { finding, errant } = errantGtids(readings, ofThis, observedAtMs);
   return { ...finding, channels: distances, errant };
+}
+
+function isSameServer(a: GtidReading, b: GtidReading): boolean {
+  if (a.serverUuid !== undefined || b.serverUuid !== undefined) return a.serverUuid === b.serverUuid;
+  return a.serverId > 0 && a.serverId === b.serverId;
 }
 
 function worstOf(findings: readonly Finding[]): Finding {

@@ -74,6 +74,18 @@ test('what another server had under the same address before is not errant on thi
   assert.deepEqual(found, ['unknown', undefined, [0, 0]]);
 });
 
+test('a replica is not compared with itself: the address of its source may have followed a failover', () => {
+  const not = ['not_paired', undefined];
+  for (const channels of [[], [channel(a)]]) {
+    assert.deepEqual(
+      seen(channels, as(mysql(r, 10, `${a}:1-100`)), mysql(r, 20, `${a}:1-100`), [mysql(r, 0, '')]),
+      not,
+    );
+    const own = { pos: '0-1-100', slave: '0-1-100' };
+    assert.deepEqual(seen(channels, as(mariadb(2, 10, own)), mariadb(2, 20, own), [mariadb(2, 0, own)]), not);
+  }
+});
+
 test('MySQL: no number where the order of the readings is the wrong one', () => {
   const source = as(mysql(a, 10, `${a}:1-100`));
   const now = mysql(r, 20, `${a}:1-100`);
