@@ -22,7 +22,7 @@ export function seriesFindings(
 ): readonly Finding[] {
   return [
     ...labelFindings(facts, ours, expected),
-    ...coverFindings(facts, expected),
+    ...coverFindings(facts, ours, expected),
     ...inventoryFindings(facts, expected),
     ...versionFindings(facts, expected),
   ];
@@ -67,7 +67,11 @@ function labelFindings(
 }
 
 /** Who is scraped, against who is in the inventory. */
-function coverFindings({ served, queued }: PrometheusFacts, { targets }: Expected): readonly Finding[] {
+function coverFindings(
+  { served, queued }: PrometheusFacts,
+  ours: readonly ScrapeTarget[],
+  { targets }: Expected,
+): readonly Finding[] {
   const check = 'prometheus_targets';
   if (!served.known) return [cannotKnow(check, served.why)];
   if (!queued.known) return [cannotKnow(check, queued.why)];
@@ -75,7 +79,9 @@ function coverFindings({ served, queued }: PrometheusFacts, { targets }: Expecte
   if (named.some(({ name }) => name === ''))
     return [cannotKnow(check, 'series without the label target say not whom they mean')];
   const found = Map.groupBy(named, ({ name }) => name);
-  const missing = [...targets.keys()].filter((name) => !found.has(name));
+  const absent = [...targets.keys()].filter((name) => !found.has(name));
+  const unseen = absent.filter((name) => ours.some((scrape) => isHiddenBy(scrape, name)));
+  const missing = absent.filter((name) => !unseen.includes(name));
   const twice = [...found].filter(([name, of]) => targets.has(name) && of.length > 1);
   const strange = [...found.keys()].filter((name) => !targets.has(name));
   const waiting = [...targets.keys()].filter((name) => queued.value.some(({ labels }) => nameOf(labels) === name));
@@ -103,10 +109,19 @@ function coverFindings({ served, queued }: PrometheusFacts, { targets }: Expecte
     const text = `${waiting.length} of ${targets.size} targets ${what} (where that goes on: more processors, a higher --max-sweeps, or shards): ${some(waiting)}`;
     findings.push(cannotKnow(check, text));
   }
-  if (missing.length === 0 && twice.length === 0) {
+  if (unseen.length > 0) {
+    const text = `${unseen.length} of ${targets.size} targets are not seen, as the scrape that has them fails, or has not been made yet (prometheus_up): ${some(unseen)}`;
+    findings.push(cannotKnow(check, text));
+  }
+  if (absent.length === 0 && twice.length === 0) {
     findings.push(right(check, `each of the ${targets.size} targets of the inventory is scraped once`));
   }
   return findings;
+}
+
+/** A scrape that fails, or has not been made yet, shows nothing of what it is for. */
+function isHiddenBy({ health, door, labels }: ScrapeTarget, name: string): boolean {
+  return health !== 'up' && (door === 'metrics' || (door === 'probe' && labels['target'] === name));
 }
 
 function nameOf(labels: Readonly<Record<string, string>>): string {

@@ -217,6 +217,28 @@ test('a target that the exporter had no time to ask has no up: it waits, and is 
   assert.ok(pair.every(({ ok }) => ok !== false));
 });
 
+test('a scrape that fails, or that was not made yet, hides its targets: they are not called scraped by nobody', () => {
+  for (const health of ['down', 'unknown']) {
+    const hidden = look({ targets: is([{ ...scrape, health }]), served: is([]) });
+    const cover = hidden.filter(({ check }) => check === 'prometheus_targets');
+    assert.deepEqual(
+      cover.map(({ ok, text }) => [ok, /not seen.*\(prometheus_up\): a, b$/.test(text)]),
+      [['unknown', true]],
+      health,
+    );
+    assert.ok(hidden.some(({ check, ok }) => check === 'prometheus_up' && ok !== true));
+  }
+  // by /probe each scrape is of one target: the other one is scraped by nobody
+  const probes = look({ targets: is([{ ...probe('a'), health: 'down' }, self]), served: is([]) });
+  assert.deepEqual(
+    probes.filter(({ check }) => check === 'prometheus_targets').map(({ ok, text }) => [ok, text.at(-1)]),
+    [
+      [false, 'b'],
+      ['unknown', 'a'],
+    ],
+  );
+});
+
 test('one that waits shows how it is labelled as well as one that is up', () => {
   const crossed = of('b', { class: 'queue', instance: address });
   const found = look({ served: is(series(of('a'))), queued: is(series(crossed)) });
