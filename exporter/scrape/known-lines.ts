@@ -10,9 +10,9 @@ export interface KnownLines {
   readonly constantKey: string;
   readonly families: readonly Family[];
   readonly plans: readonly FamilyPlan[];
-  /** By family: how many lines, and the bytes of all of them. */
-  readonly counts: Int32Array;
-  readonly sizes: Int32Array;
+  /** By family, and behind the last: how many lines the families before it have, and how many bytes. */
+  readonly linesBefore: Int32Array;
+  readonly bytesBefore: Int32Array;
   /** By line: which family. */
   readonly familyOf: Int32Array;
   /** By line, and behind the last: where it begins. It ends with the space before the number. */
@@ -100,8 +100,8 @@ export class LineRecorder {
       constantKey: this.#constant.key,
       families: [...this.#families.keys()],
       plans: this.#plans,
-      counts: new Int32Array(this.#counts),
-      sizes: new Int32Array(this.#sizes),
+      linesBefore: sumsOf(this.#counts),
+      bytesBefore: sumsOf(this.#sizes),
       familyOf: new Int32Array(this.#familyOf),
       begins: new Int32Array(this.#begins),
       splits: new Int32Array(this.#splits),
@@ -146,6 +146,12 @@ export class LineRecorder {
     this.#isPlain.push(isPlain);
     this.#at = at;
   }
+}
+
+function sumsOf(numbers: readonly number[]): Int32Array {
+  const sums = new Int32Array(numbers.length + 1);
+  for (let i = 0; i < numbers.length; i++) sums[i + 1] = (sums[i] ?? 0) + (numbers[i] ?? 0);
+  return sums;
 }
 
 const shared = new Map<number, WeakRef<KnownLines>>();

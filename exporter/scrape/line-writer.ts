@@ -1,5 +1,5 @@
 import type { Family, Sample } from '../families.ts';
-import { escapeLabel, type ConstantLabels } from './family-plan.ts';
+import { escapeLabel, type ConstantLabels, type FamilyPlan } from './family-plan.ts';
 import { isOne, keyFromOf, type Block } from './family-writer.ts';
 import { extraOf, isSameFamily, type KnownLines } from './known-lines.ts';
 import { mostNumberChars, writeNumber } from './number-text.ts';
@@ -14,6 +14,7 @@ const [newline, quote] = [0x0a, 0x22];
 /** What one family has of lines that were begun. */
 export interface BegunFamily {
   readonly family: Family;
+  readonly plan: FamilyPlan;
   /** From its first line to the end of its room. */
   readonly room: Buffer;
   readonly used: number;
@@ -27,31 +28,23 @@ export interface BegunFamily {
 export class LineWriter {
   readonly #known: KnownLines;
   readonly #constant: ConstantLabels;
-  /** Which family it is in this sweep, once it has a line. */
-  readonly #families: Family[];
-  /** By family: where its room begins, and how far it is written. */
-  readonly #starts: Int32Array;
-  readonly #ends: Int32Array;
+  /** Which family it is in this sweep, where it is another object than the one that is known. */
+  #families: Family[] | undefined;
+  /** By family: how many lines it has, and how far its room is written. */
   readonly #lines: Int32Array;
-  readonly #roomBytes: number;
-  #buffer: Buffer | undefined;
+  readonly #ends: Int32Array;
+  /** Beside what is known of it. */
+  readonly #bytesOfLine: number;
+  #room: Buffer | undefined;
   #next = 0;
 
   constructor(known: KnownLines, constant: ConstantLabels) {
     this.#known = known;
     this.#constant = constant;
-    this.#families = known.families.slice();
     const count = known.families.length;
-    this.#starts = new Int32Array(count);
     this.#lines = new Int32Array(count);
-    const ofLine = constant.bytes.length + mostNumberChars + 1;
-    let at = 0;
-    for (let i = 0; i < count; i++) {
-      this.#starts[i] = at;
-      at += (known.sizes[i] ?? 0) + (known.counts[i] ?? 0) * ofLine;
-    }
-    this.#roomBytes = at;
-    this.#ends = this.#starts.slice();
+    this.#ends = new Int32Array(count);
+    this.#bytesOfLine = constant.bytes.length + mostNumberChars + 1;
   }
 
   /** False, and nothing is written, when it is none of the lines that may come next. */
@@ -62,50 +55,67 @@ export class LineWriter {
     while (line < last && !this.#is(line, sample)) line += 1;
     if (line === last) return false;
     this.#next = line + 1;
-    const family = familyOf[line] ?? 0;
-    this.#families[family] = sample.family;
-    const lines = this.#lines[family] ?? 0;
-    const first = lines > 0 && sample.family.type !== 'summary' ? (this.#starts[family] ?? 0) : -1;
-    this.#ends[family] = this.#write(line, sample.value, this.#ends[family] ?? 0, first);
-    this.#lines[family] = lines + 1;
+    const number = familyOf[line] ?? 0;
+    const { family } = sample;
+    if (family !== this.#family(number)) (this.#families ??= this.#known.families.slice())[number] = family;
+    const lines = this.#lines[number] ?? 0;
+    const start = this.#start(number);
+    const first = lines > 0 && family.type !== 'summary' ? start : -1;
+    this.#ends[number] = this.#write(line, sample.value, lines > 0 ? (this.#ends[number] ?? 0) : start, first);
+    this.#lines[number] = lines + 1;
     return true;
   }
 
+  /** What was written. No more is taken after that: others write in the same room. */
   blocks(): Block[] {
     const blocks: Block[] = [];
-    const { plans } = this.#known;
-    for (let i = 0; i < this.#families.length; i++) {
-      const family = this.#families[i];
-      const plan = plans[i];
-      const lines = this.#lines[i] ?? 0;
-      if (lines === 0 || family === undefined || plan === undefined || this.#buffer === undefined) continue;
-      const bytes = this.#buffer.subarray(this.#starts[i], this.#ends[i]);
+    const begun = this.begun();
+    let bytes = 0;
+    for (const { used } of begun) bytes += used;
+    const to = bytes > slabLineBytes ? Buffer.allocUnsafeSlow(bytes) : roomInSlab(bytes);
+    let at = 0;
+    for (const { family, plan, room, used, lines } of begun) {
+      room.copy(to, at, 0, used);
       const series = isOne(family) ? oneSeries : SeriesIndex.ofLines(lines, keyFromOf(family, plan, this.#constant));
-      blocks.push({ header: family, bytes, series });
+      blocks.push({ header: family, bytes: to.subarray(at, at + used), series });
+      at += used;
     }
+    if (this.#room !== undefined) giveBack(this.#room);
+    this.#room = undefined;
     return blocks;
   }
 
   begun(): BegunFamily[] {
     const begun: BegunFamily[] = [];
-    const buffer = this.#buffer;
-    if (buffer === undefined) return begun;
-    for (let i = 0; i < this.#families.length; i++) {
-      const family = this.#families[i];
+    if (this.#room === undefined) return begun;
+    const { plans } = this.#known;
+    for (let i = 0; i < plans.length; i++) {
       const lines = this.#lines[i] ?? 0;
-      const start = this.#starts[i] ?? 0;
-      if (lines === 0 || family === undefined) continue;
-      const room = buffer.subarray(start, this.#starts[i + 1] ?? this.#roomBytes);
-      begun.push({ family, room, used: (this.#ends[i] ?? 0) - start, lines });
+      const family = this.#family(i);
+      const plan = plans[i];
+      if (lines === 0 || family === undefined || plan === undefined) continue;
+      const start = this.#start(i);
+      const room = this.#room.subarray(start, this.#start(i + 1));
+      begun.push({ family, plan, room, used: (this.#ends[i] ?? 0) - start, lines });
     }
     return begun;
+  }
+
+  #family(number: number): Family | undefined {
+    return (this.#families ?? this.#known.families)[number];
+  }
+
+  /** Where the room of a family begins. */
+  #start(number: number): number {
+    const { bytesBefore, linesBefore } = this.#known;
+    return (bytesBefore[number] ?? 0) + (linesBefore[number] ?? 0) * this.#bytesOfLine;
   }
 
   #is(line: number, sample: Sample): boolean {
     const { familyOf, isPlain, extras } = this.#known;
     const number = familyOf[line] ?? 0;
     const { family } = sample;
-    const expected = this.#families[number];
+    const expected = this.#family(number);
     if (family !== expected) {
       // Two families of one name are a fault, which is found where lines are not known.
       if (expected === undefined || this.#lines[number] !== 0 || !isSameFamily(family, expected)) return false;
@@ -152,7 +162,7 @@ export class LineWriter {
   /** @param first where a line of the same name stands; -1 for none. @returns where it ends */
   #write(line: number, value: number, from: number, first: number): number {
     const { begins, splits, bytes } = this.#known;
-    const buffer = (this.#buffer ??= roomFor(this.#roomBytes));
+    const buffer = (this.#room ??= roomFor(this.#start(this.#known.families.length)));
     const split = splits[line] ?? 0;
     const begin = begins[line] ?? 0;
     const constant = this.#constant.bytes;
@@ -175,9 +185,25 @@ function copy(from: Buffer, begin: number, end: number, to: Buffer, at: number):
   return at + end - begin;
 }
 
+/**
+ * Lines are written where there is room for the longest numbers, and then put together: the room is used again. As many are
+ * kept as sweeps run at the same time.
+ */
+const rooms: Buffer[] = [];
+const mostRooms = 64;
+const roomBytes = 64 * 1024;
+
 function roomFor(bytes: number): Buffer {
-  if (bytes > slabLineBytes) return Buffer.allocUnsafeSlow(bytes);
-  const room = slab.rest(bytes).subarray(0, bytes);
+  if (bytes > roomBytes) return Buffer.allocUnsafeSlow(bytes);
+  return rooms.pop() ?? Buffer.allocUnsafeSlow(roomBytes);
+}
+
+function giveBack(room: Buffer): void {
+  if (room.length === roomBytes && rooms.length < mostRooms) rooms.push(room);
+}
+
+function roomInSlab(bytes: number): Buffer {
+  const room = slab.rest(bytes);
   slab.take(bytes);
   return room;
 }
