@@ -9,8 +9,15 @@ export interface FlightLimits {
   readonly lateMs: number;
 }
 
+interface Waiting<T> {
+  item: T;
+  readonly done: Promise<void>;
+  readonly settle: () => void;
+}
+
 interface Flight<T> {
-  readonly items: T[];
+  /** Those after the one that is worked on. */
+  readonly waiting: Waiting<T>[];
   readonly done: Promise<void>;
 }
 
@@ -21,15 +28,18 @@ interface Flight<T> {
 export class Flights<T> {
   readonly #limits: FlightLimits;
   readonly #work: (item: T) => Promise<void>;
+  readonly #isSame: (one: T, other: T) => boolean;
   readonly #flights = new Map<string, Flight<T>>();
   /** One for each place that is taken; each takes itself out. */
   readonly #places = new Set<Promise<void>>();
   readonly #late = new Set<string>();
   readonly #failures: unknown[] = [];
 
-  constructor(limits: FlightLimits, work: (item: T) => Promise<void>) {
+  /** @param isSame the newer one stands for the other, if that waits still */
+  constructor(limits: FlightLimits, work: (item: T) => Promise<void>, isSame: (one: T, other: T) => boolean) {
     this.#limits = limits;
     this.#work = work;
+    this.#isSame = isSame;
   }
 
   get count(): number {
@@ -54,23 +64,29 @@ export class Flights<T> {
     while (this.#places.size >= this.#limits.most && !this.isLate(key)) await Promise.race(this.#places);
   }
 
-  /** Begun now, or when what is under way for its key is done. The answer settles when all of that key is; never rejects. */
+  /**
+   * Begun now, or when what is under way for its key is done; one that waits already keeps its turn. The answer settles when
+   * this one is done, or left for later after a failure; never rejects.
+   */
   add(key: string, item: T): { readonly done: Promise<void> } {
     const under = this.#flights.get(key);
-    if (under !== undefined) {
-      under.items.push(item);
-      return under;
+    const same = under?.waiting.find((w) => this.#isSame(w.item, item));
+    if (same !== undefined) {
+      same.item = item;
+      return same;
     }
-    const items = [item];
+    const { promise: done, resolve: settle } = Promise.withResolvers<void>();
+    const one: Waiting<T> = { item, done, settle };
+    if (under !== undefined) {
+      under.waiting.push(one);
+      return one;
+    }
+    const waiting = [one];
     const ended = new AbortController();
-    const done = this.#fly(items).finally(() => {
-      this.#flights.delete(key);
-      ended.abort();
-    });
-    const flight = { items, done };
+    const flight = { waiting, done: this.#fly(key, waiting, ended) };
     this.#flights.set(key, flight);
     this.#watch(key, ended.signal);
-    return flight;
+    return one;
   }
 
   /** When all that is under way now is done. */
@@ -90,12 +106,22 @@ export class Flights<T> {
   }
 
   /** After a failure the rest of the key is left for later. */
-  async #fly(items: T[]): Promise<void> {
+  async #fly(key: string, waiting: Waiting<T>[], ended: AbortController): Promise<void> {
     try {
-      for (let item = items.shift(); item !== undefined; item = items.shift()) await this.#work(item);
+      for (let one = waiting.shift(); one !== undefined; one = waiting.shift()) {
+        try {
+          await this.#work(one.item);
+        } finally {
+          one.settle();
+        }
+      }
     } catch (error) {
       this.#failures.push(error);
     }
+    // in the same turn as the last look at what waits: nothing is added to a flight that is over
+    this.#flights.delete(key);
+    ended.abort();
+    for (const { settle } of waiting) settle();
   }
 
   #watch(key: string, ended: AbortSignal): void {

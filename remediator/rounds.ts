@@ -49,9 +49,16 @@ export function createRounds(deps: RoundsDeps): Rounds {
   };
   let isFirstOver = false;
   let isBeginning = false;
-  const flights = new Flights<Episode>(limits, async (episode) => {
-    if (!deps.isDraining()) await deps.evaluate(episode, sweeping);
-  });
+  /** What was begun since the start, until all that was left open is. */
+  const atStart: Begun[] = [];
+  let isAllBegun = false;
+  const flights = new Flights<Episode>(
+    limits,
+    async (episode) => {
+      if (!deps.isDraining()) await deps.evaluate(episode, sweeping);
+    },
+    (one, other) => one.id === other.id,
+  );
 
   const begin = async (): Promise<readonly Begun[]> => {
     if (isBeginning || deps.isDraining()) return [];
@@ -73,9 +80,15 @@ export function createRounds(deps: RoundsDeps): Rounds {
     for (const episode of due) {
       if (deps.isDraining() || flights.hasFailed) return begun;
       const one = await beginOne(episode);
-      if (one !== undefined) begun.push(one);
+      if (one === undefined) continue;
+      begun.push(one);
+      if (!isAllBegun) atStart.push(one);
     }
-    if (!isFirstOver) void flights.ended().then(() => (isFirstOver = true));
+    if (!isAllBegun) {
+      isAllBegun = true;
+      // not the end of all flights: one of a target that hangs, with several alerts, may never come
+      void Promise.all(atStart.splice(0).map(({ done }) => done)).then(() => (isFirstOver = true));
+    }
     const open = await store.openEpisodes();
     flights.keep(new Set(open.map(keyOf)));
     deps.keep(new Set(open.map(({ id }) => id)));

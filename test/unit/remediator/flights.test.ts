@@ -6,6 +6,7 @@ const soon = (): Promise<void> => new Promise((resolve) => setImmediate(resolve)
 const keyOf = (item: string): string => item.charAt(0);
 /** No work of these tests is late unless it waits to be let go. */
 const patient = { most: 3, lateMs: 60_000 };
+const isSame = (one: string, other: string): boolean => one === other;
 
 async function fly(flights: Flights<string>, items: readonly string[]): Promise<void> {
   for (const item of items) {
@@ -18,14 +19,18 @@ test('of one key in order and never together, of different keys so many at a tim
   const done: string[] = [];
   const busy = new Set<string>();
   let most = 0;
-  const flights = new Flights<string>(patient, async (item) => {
-    assert.ok(!busy.has(keyOf(item)), item);
-    busy.add(keyOf(item));
-    most = Math.max(most, busy.size);
-    await soon();
-    busy.delete(keyOf(item));
-    done.push(item);
-  });
+  const flights = new Flights<string>(
+    patient,
+    async (item) => {
+      assert.ok(!busy.has(keyOf(item)), item);
+      busy.add(keyOf(item));
+      most = Math.max(most, busy.size);
+      await soon();
+      busy.delete(keyOf(item));
+      done.push(item);
+    },
+    isSame,
+  );
   const items = ['a1', 'b1', 'a2', 'c1', 'd1', 'a3', 'b2', 'e1'];
   await fly(flights, items);
   await flights.ended();
@@ -41,11 +46,15 @@ test('of one key in order and never together, of different keys so many at a tim
 
 test('a failure is raised once; the rest of its key is left, and other keys go on', async () => {
   const done: string[] = [];
-  const flights = new Flights<string>(patient, async (item) => {
-    await soon();
-    if (item === 'a1') throw new Error('full');
-    done.push(item);
-  });
+  const flights = new Flights<string>(
+    patient,
+    async (item) => {
+      await soon();
+      if (item === 'a1') throw new Error('full');
+      done.push(item);
+    },
+    isSame,
+  );
   await fly(flights, ['a1', 'a2', 'b1', 'b2']);
   await flights.ended();
   assert.throws(() => {
@@ -62,10 +71,14 @@ test('one that hangs gives up its place, and takes none when it is begun again',
   const begun: string[] = [];
   let release = (): void => undefined;
   let hangs = new Promise<void>((resolve) => (release = resolve));
-  const flights = new Flights<string>({ most: 1, lateMs: 5 }, async (item) => {
-    begun.push(item);
-    if (item.startsWith('h')) await hangs;
-  });
+  const flights = new Flights<string>(
+    { most: 1, lateMs: 5 },
+    async (item) => {
+      begun.push(item);
+      if (item.startsWith('h')) await hangs;
+    },
+    isSame,
+  );
   flights.add('h', 'h1');
   await flights.place('b'); // the only place: free when h is late
   assert.ok(flights.isLate('h') && flights.isUnderWay('h'));
