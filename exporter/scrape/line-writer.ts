@@ -70,17 +70,16 @@ export class LineWriter {
   blocks(): Block[] {
     const blocks: Block[] = [];
     const begun = this.begun();
-    let bytes = 0;
-    for (const { used } of begun) bytes += used;
-    const to = bytes > slabLineBytes ? Buffer.allocUnsafeSlow(bytes) : roomInSlab(bytes);
+    const to = this.#isLarge ? undefined : roomInSlab(begun.reduce((sum, { used }) => sum + used, 0));
     let at = 0;
     for (const { family, plan, room, used, lines } of begun) {
-      room.copy(to, at, 0, used);
+      const bytes = to?.subarray(at, at + used) ?? room.subarray(0, used);
+      if (to !== undefined) room.copy(to, at, 0, used);
       const series = isOne(family) ? oneSeries : SeriesIndex.ofLines(lines, keyFromOf(family, plan, this.#constant));
-      blocks.push({ header: family, bytes: to.subarray(at, at + used), series });
+      blocks.push({ header: family, bytes, series });
       at += used;
     }
-    if (this.#room !== undefined) giveBack(this.#room);
+    if (this.#room !== undefined && !this.#isLarge) giveBack(this.#room);
     this.#room = undefined;
     return blocks;
   }
@@ -99,6 +98,11 @@ export class LineWriter {
       begun.push({ family, plan, room, used: (this.#ends[i] ?? 0) - start, lines });
     }
     return begun;
+  }
+
+  /** It has a room of its own, which is not worth to be copied. */
+  get #isLarge(): boolean {
+    return this.#room === undefined || this.#room.length > roomBytes;
   }
 
   #family(number: number): Family | undefined {
@@ -199,10 +203,11 @@ function roomFor(bytes: number): Buffer {
 }
 
 function giveBack(room: Buffer): void {
-  if (room.length === roomBytes && rooms.length < mostRooms) rooms.push(room);
+  if (rooms.length < mostRooms) rooms.push(room);
 }
 
 function roomInSlab(bytes: number): Buffer {
+  if (bytes > slabLineBytes) return Buffer.allocUnsafeSlow(bytes);
   const room = slab.rest(bytes);
   slab.take(bytes);
   return room;
