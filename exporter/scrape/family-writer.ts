@@ -3,7 +3,6 @@ import { escapeLabel, planOf, type ConstantLabels, type FamilyPlan } from './fam
 import type { LineRecorder } from './known-lines.ts';
 import { mostNumberChars, writeNumber } from './number-text.ts';
 import { hashOf, noSeries, oneSeries, SeriesIndex } from './series-index.ts';
-import type { BegunFamily } from './line-writer.ts';
 import { slab, slabLineBytes } from './slab.ts';
 
 /** What the exposition needs to know of a family; the program's own metrics have histograms too. */
@@ -43,6 +42,14 @@ export function keyFromOf({ type, name }: Family, plan: FamilyPlan, constant: Co
 /** Has it one series, which nothing tells apart from others? */
 export function isOne({ type, labels }: Family): boolean {
   return labels.length === 0 && type !== 'summary';
+}
+
+/** Lines that somebody else has begun to write. */
+export interface BegunRoom {
+  /** From its first line to its end. */
+  readonly room: Buffer;
+  readonly used: number;
+  readonly lines: number;
 }
 
 /** Writes the lines of one family from one source. */
@@ -135,7 +142,7 @@ export class FamilyWriter {
   }
 
   /** Goes on behind lines that are there, all of them different. */
-  resume({ room, used, lines }: BegunFamily): void {
+  resume({ room, used, lines }: BegunRoom): void {
     this.#inSlab = false;
     this.#buffer = room;
     this.#at = used;

@@ -5,7 +5,7 @@
 // to scrape, after a restart, and in a second exporter; and families with the same labels keep the same objects. The label
 // `state` is left out of the hash: the states of one object stay, or go, together.
 import type { Family, Put, Sample } from '../families.ts';
-import { escapeLabel } from './writer.ts';
+import { escapeLabel } from './family-plan.ts';
 
 const [newline, quote, backslash] = [0x0a, 0x22, 0x5c];
 

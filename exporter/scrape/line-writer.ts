@@ -1,6 +1,6 @@
 import type { Family, Sample } from '../families.ts';
 import { escapeLabel, type ConstantLabels, type FamilyPlan } from './family-plan.ts';
-import { isOne, keyFromOf, type Block } from './family-writer.ts';
+import { isOne, keyFromOf, type BegunRoom, type Block } from './family-writer.ts';
 import { extraOf, isSameFamily, type KnownLines } from './known-lines.ts';
 import { mostNumberChars, writeNumber } from './number-text.ts';
 import { oneSeries, SeriesIndex } from './series-index.ts';
@@ -12,13 +12,9 @@ const mostPassedOver = 32;
 const [newline, quote] = [0x0a, 0x22];
 
 /** What one family has of lines that were begun. */
-export interface BegunFamily {
+interface BegunFamily extends BegunRoom {
   readonly family: Family;
   readonly plan: FamilyPlan;
-  /** From its first line to the end of its room. */
-  readonly room: Buffer;
-  readonly used: number;
-  readonly lines: number;
 }
 
 /**
