@@ -23,6 +23,9 @@ export function verifyStart<B extends ServiceBefore>(
   world: World,
   judge: JudgeEnd,
 ): Step<B> {
+  // Not since its start: that is of the clock of its supervisor, which may be another machine's. Kept from one look to the
+  // next: a supervisor that was silent in between has not ended it.
+  let watched: { readonly id: string; readonly sinceMono: number } | undefined;
   return {
     ...looking,
     name: 'verify_start',
@@ -32,8 +35,8 @@ export function verifyStart<B extends ServiceBefore>(
     verify: async (run) => {
       const started = startedOf(run.memo['start']);
       if (started === undefined) return { is: 'no', because: 'no start is on record' };
-      // Not since its start: that is of the clock of its supervisor, which may be another machine's.
-      const sinceMono = world.clock.monoMs();
+      if (watched?.id !== started.id) watched = { id: started.id, sinceMono: world.clock.monoMs() };
+      const { sinceMono } = watched;
       for (;;) {
         const state = await stateOf(target, world, run);
         if (!state.known) return { is: 'unknown', because: state.why };

@@ -40,3 +40,27 @@ for (const [clock, startedAtMs] of [
     assert.equal(seen.is, 'no', seen.because);
   });
 }
+
+test('a supervisor that is silent for a moment does not make it begin to watch anew', async () => {
+  const running = { id: 'docker:a:1', pid: 7, startedAtMs: 1 };
+  let looks = 0;
+  const state: ServiceState = { running, processState: known('S', 1), orphan: false, last: null, maxFence: null };
+  const supervisor: Pick<Supervisor, 'state'> = {
+    state: () => {
+      looks += 1;
+      return Promise.resolve(looks === 2 ? { known: false, why: 'it does not answer' } : known(state, 1));
+    },
+  };
+  const clock = { ...systemClock, monoMs: () => looks * 600 };
+  const world = { clock, supervisor: () => supervisor } as unknown as World;
+  const never = { code: 'x', because: 'y', never: false };
+  const step = verifyStart('cdc1', { startStableSeconds: 1 }, world, () => never);
+  const look = async (): Promise<string> => {
+    const run = {
+      ...{ before: { running: null, last: null }, memo: { start: { id: running.id, startedAtMs: 1, pid: 7 } } },
+      ...{ fence: 1, runId: 'r1', attempt: 1, signal: AbortSignal.timeout(10_000), note: () => undefined },
+    };
+    return (await step.verify(run)).is;
+  };
+  assert.deepEqual([await look(), await look(), looks], ['unknown', 'yes', 3]);
+});
