@@ -88,7 +88,10 @@ export function createEvaluator<W extends Surroundings>(deps: EvaluatorDeps<W>):
     const takenUntilMs = clock.nowMs() + takenMs;
     if (!(await store.scheduleEval(episode.id, episode.nextEvalMs, takenUntilMs))) return;
     const own = (await store.activeRuns()).find((r) => r.episodeId === episode.id);
-    if (own !== undefined) return; // its run speaks for it
+    if (own !== undefined) {
+      telling.underWay(episode.id);
+      return; // its run speaks for it
+    }
     let nextMs: number;
     try {
       await tellFailure(deps, episode);

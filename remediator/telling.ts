@@ -88,6 +88,11 @@ export class Telling {
     await this.#deps.store.enqueue(refused(episode, told), nowMs);
   }
 
+  /** It has a run, whoever began it: what was lost before is no fault that lasts. */
+  underWay(episodeId: string): void {
+    this.#lost.delete(episodeId);
+  }
+
   /** Keeps only what is of these episodes. */
   keep(openIds: ReadonlySet<string>): void {
     for (const id of this.#lost.keys()) if (!openIds.has(id)) this.#lost.delete(id);

@@ -135,3 +135,21 @@ test('a claim that is lost now and then is nothing to tell', () =>
       [],
     );
   }));
+
+test('claims that were lost before and after a run of the same alert are not one fault that lasts', () =>
+  withBench(async (b) => {
+    b.store.claim = () => Promise.resolve({ won: false, code: 'stale', because: 'the episode has changed' });
+    const id = await b.fire();
+    await b.lookTwice(id);
+    // Another remediator of the store begins it, which this one only sees.
+    const { activeRuns } = b.store;
+    const theirs = { id: 'r9', episodeId: id, target: 'svc1' } as Awaited<ReturnType<typeof activeRuns>>[number];
+    b.store.activeRuns = () => Promise.resolve([theirs]);
+    b.clock.aheadMs += 15_000;
+    await b.look(id);
+    b.store.activeRuns = activeRuns;
+    b.clock.aheadMs += 120_000;
+    await b.store.setAlertState(id, 'active', '', b.clock.nowMs());
+    assert.equal((await b.look(id)).verdict, 'act');
+    assert.deepEqual(await open(b, id), []);
+  }));
