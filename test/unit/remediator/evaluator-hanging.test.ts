@@ -56,6 +56,17 @@ const due = async (b: Bench, id: string): Promise<void> => {
 };
 const lastOf = async (b: Bench, id: string): Promise<string | undefined> =>
   (await b.store.decisionsOf(id)).at(-1)?.reasonKey;
+/** Its symptom has held, and the look that would tell hangs. */
+async function heldAndHangs(b: Bench, hanging: Hanging): Promise<string> {
+  const id = await b.fire({ alertname: 'ServiceSick', target: 'svc1' });
+  await b.evaluator.tick();
+  b.clock.aheadMs += symptomMs;
+  hanging.targets.add('svc1');
+  await due(b, id);
+  await b.evaluator.begin();
+  await waitFor(() => hanging.asked === 1, { intervalMs: 2, what: 'the look that hangs' });
+  return id;
+}
 
 test('a target that hangs keeps no other one from its first step', (t) =>
   withHanging(t, async (b, hanging) => {
@@ -128,13 +139,7 @@ test('after the start nothing is begun before all that was open has been looked 
 
 test('what was seen too long ago is not decided on', (t) =>
   withHanging(t, async (b, hanging) => {
-    const id = await b.fire({ alertname: 'ServiceSick', target: 'svc1' });
-    await b.evaluator.tick();
-    b.clock.aheadMs += symptomMs;
-    hanging.targets.add('svc1');
-    await due(b, id);
-    await b.evaluator.begin();
-    await waitFor(() => hanging.asked === 1, { intervalMs: 2, what: 'the look that hangs' });
+    const id = await heldAndHangs(b, hanging);
     b.clock.aheadMs += 40_000; // the program was stopped, with the answer on its way
     await b.store.setAlertState(id, 'active', '', b.clock.nowMs());
     hanging.release();
@@ -145,13 +150,7 @@ test('what was seen too long ago is not decided on', (t) =>
 
 test('the end waits for looks that are under way, and nothing is begun on them', (t) =>
   withHanging(t, async (b, hanging) => {
-    const id = await b.fire({ alertname: 'ServiceSick', target: 'svc1' });
-    await b.evaluator.tick();
-    b.clock.aheadMs += symptomMs;
-    hanging.targets.add('svc1');
-    await due(b, id);
-    await b.evaluator.begin();
-    await waitFor(() => hanging.asked === 1, { intervalMs: 2, what: 'the look that hangs' });
+    await heldAndHangs(b, hanging);
     let isOver = false;
     const end = b.evaluator.drain(AbortSignal.timeout(30_000)).then(() => (isOver = true));
     await new Promise((resolve) => setImmediate(resolve));

@@ -7,6 +7,7 @@ import { createLog } from '../../../exporter/runtime/log.ts';
 import { defaultLimits } from '../../../remediator/policies.ts';
 import { serve } from '../../../remediator/serve.ts';
 import { settingsOf } from '../../../remediator/settings.ts';
+import { idleEvaluator } from '../../support/idle-evaluator.ts';
 import { makeHome, payload, sent, token } from '../../support/remediator-serve.ts';
 import { portOf } from '../../support/serving-port.ts';
 import { policy } from './evaluator-bench.ts';
@@ -23,12 +24,7 @@ test('a flood of notifications is refused while the store is full, and not for l
     policyFile: { policies: [policy], limits: defaultLimits, rules: [] },
     reloadPolicies: () => Promise.reject(new Error('not here')),
     ...{ listen: [{ host: '127.0.0.1', port: 0 }], version: '1', log: createLog('test', 'silent'), actions: [] },
-    createEvaluator: () => ({
-      begin: () => Promise.resolve(),
-      resume: () => Promise.resolve(),
-      drain: () => Promise.resolve(),
-      stillAsked: () => Promise.resolve({ is: 'same' }),
-    }),
+    createEvaluator: () => idleEvaluator,
   });
   t.after(() => remediator.stop());
   const post = async (): Promise<number> => {

@@ -11,6 +11,7 @@ import { settingsOf } from '../../../remediator/settings.ts';
 import type { Store } from '../../../remediator/store/store.ts';
 import { flood } from '../../support/flood.ts';
 import { hostileRequests } from '../../support/hostile-requests.ts';
+import { idleEvaluator } from '../../support/idle-evaluator.ts';
 import { exchange, type Where } from '../../support/raw-http.ts';
 import { makeHome, token } from '../../support/remediator-serve.ts';
 import { portOf } from '../../support/serving-port.ts';
@@ -29,12 +30,7 @@ async function serving(t: TestContext): Promise<{ readonly where: Where; readonl
     ...{ listen: [{ host: '127.0.0.1', port: 0 }], version: '1', log: createLog('test', 'silent'), actions: [] },
     createEvaluator: (parts) => {
       stores.push(parts.store);
-      return {
-        begin: () => Promise.resolve(),
-        resume: () => Promise.resolve(),
-        drain: () => Promise.resolve(),
-        stillAsked: () => Promise.resolve({ is: 'same' }),
-      };
+      return idleEvaluator;
     },
   });
   t.after(() => remediator.stop());

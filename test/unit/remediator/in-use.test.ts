@@ -17,6 +17,7 @@ import { serve, type EvaluatorParts } from '../../../remediator/serve.ts';
 import { settingsOf } from '../../../remediator/settings.ts';
 import { openSqlite } from '../../../remediator/store/sqlite.ts';
 import type { Retention } from '../../../remediator/store/store-of-people.ts';
+import { idleEvaluator } from '../../support/idle-evaluator.ts';
 import { makeHome, payload, sent, token } from '../../support/remediator-serve.ts';
 import { portOf } from '../../support/serving-port.ts';
 import { policy } from './evaluator-bench.ts';
@@ -125,12 +126,7 @@ test('relapse and windows of policies that were read again count for the store a
     },
     createEvaluator: (given) => {
       parts.push(given);
-      return {
-        begin: () => Promise.resolve(),
-        resume: () => Promise.resolve(),
-        drain: () => Promise.resolve(),
-        stillAsked: () => Promise.resolve({ is: 'same' }),
-      };
+      return idleEvaluator;
     },
   });
   t.after(() => remediator.stop());
