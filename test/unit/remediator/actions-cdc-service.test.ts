@@ -195,6 +195,11 @@ function look(): Promise<Look<unknown>> {
   return cdcServiceRestart.look('cdc1', params, world, soon());
 }
 
+function runOf(change: Partial<StepRun<unknown>>): StepRun<unknown> {
+  const run = { before: null, memo: {}, fence: 1, runId: 'r', attempt: 1, signal: soon(), note: () => undefined };
+  return { ...run, ...change };
+}
+
 function stand200(): void {
   stand.replies.set('/health', json({ status: 'UP' }));
   stand.replies.set('/metrics', text('cdc_binlog_lag_seconds 0\ncdc_rows_total 1\n'));
@@ -219,16 +224,7 @@ test('look: down by its engine, and yet somebody answers: another one, and nothi
   const seen = await look();
   assert.equal(seen.preconditions['owner']?.code, 'second_owner');
   const [gate] = cdcServiceRestart.steps('cdc1', params, world).filter((s) => s.name === 'gate');
-  const run: StepRun<unknown> = {
-    before: seen.before,
-    memo: {},
-    fence: 1,
-    runId: 'r',
-    attempt: 1,
-    signal: soon(),
-    note: () => undefined,
-  };
-  const checked = await gate?.verify(run);
+  const checked = await gate?.verify(runOf({ before: seen.before }));
   assert.equal(checked?.is, 'no');
   assert.ok(checked.never !== undefined);
   assert.deepEqual(
@@ -272,16 +268,7 @@ for (const [what, page, expected, because] of told) {
     let aheadMs = 0;
     const clock = { ...systemClock, monoMs: () => systemClock.monoMs() + (aheadMs += 60_000) };
     const [step] = cdcServiceRestart.steps('cdc1', params, { ...world, clock }).filter((s) => s.name === 'verify_data');
-    const run: StepRun<unknown> = {
-      before: null,
-      memo: { start: { id, startedAtMs, pid: null } },
-      fence: 1,
-      runId: 'r',
-      attempt: 1,
-      signal: soon(),
-      note: () => undefined,
-    };
-    const checked = await step?.verify(run);
+    const checked = await step?.verify(runOf({ memo: { start: { id, startedAtMs, pid: null } } }));
     assert.equal(checked?.is, expected, JSON.stringify(checked));
     assert.match(checked.because, because);
   });
