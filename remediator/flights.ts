@@ -75,7 +75,8 @@ export class Flights<T> {
       same.item = item;
       return same;
     }
-    const { promise: done, resolve: settle } = Promise.withResolvers<void>();
+    let settle = (): void => undefined;
+    const done = new Promise<void>((resolve) => (settle = resolve));
     const one: Waiting<T> = { item, done, settle };
     if (under !== undefined) {
       under.waiting.push(one);
