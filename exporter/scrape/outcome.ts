@@ -34,3 +34,15 @@ export function failureOf(error: unknown, signal: AbortSignal): Failure {
   const known = targetErrorCodes.includes(found) ? found : 'bug';
   return { class: signal.aborted ? 'deadline' : known, why: oneLine(messageOf(error), mostWhyChars) };
 }
+
+/** The target may be well: it is this program that was late. */
+export const queued: Failure = {
+  class: 'queue',
+  why: 'not asked: too many other targets were before it until the time was over (--max-sweeps)',
+};
+
+/** What it was before the reload may hang; what it is now was not asked. */
+export const replacing: Failure = {
+  class: 'queue',
+  why: 'not asked yet: the sweep of what it was before the reload has not ended',
+};

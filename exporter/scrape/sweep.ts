@@ -6,7 +6,7 @@ import type { BoundCollector, BoundTarget, TargetClient } from '../system.ts';
 import { attempt, type Connection } from './connection.ts';
 import type { SweepGate } from './gate.ts';
 import { SeriesGuard } from './guard.ts';
-import { failureOf, type Failure, type Outcome } from './outcome.ts';
+import { failureOf, queued, replacing, type Failure, type Outcome } from './outcome.ts';
 import { LineMemory } from './line-memory.ts';
 import { peersOf, type SweepDeps } from './sweep-deps.ts';
 import { labelsOf } from './target-labels.ts';
@@ -291,18 +291,6 @@ export class Sweep {
 
 /** Of the time of a sweep, for what another target is about to tell: enough is left for what is made of it. */
 const peerShare = 1 / 3;
-
-/** The target may be well: it is this program that was late. */
-const queued: Failure = {
-  class: 'queue',
-  why: 'not asked: too many other targets were before it until the time was over (--max-sweeps)',
-};
-
-/** What it was before the reload may hang; what it is now was not asked. */
-const replacing: Failure = {
-  class: 'queue',
-  why: 'not asked yet: the sweep of what it was before the reload has not ended',
-};
 
 function chosenOf({ collectors }: BoundTarget, only: ReadonlySet<string> | undefined): readonly BoundCollector[] {
   return only === undefined ? collectors : collectors.filter(({ name }) => only.has(name));
