@@ -33,7 +33,7 @@ interface Begun {
 
 /** Whoever evaluates an episode has it for so long: longer than the longest look, or two would look at a time. */
 export const takenMs = 2 * lookMs;
-const limits = { most: 4, lateMs: 1_000 };
+const limits = { most: 16, lateMs: 1_000 };
 /** With more than this in the air nothing is asked that did not answer the last time. */
 const mostInTheAir = 64;
 const putOffMs = 1_000;

@@ -45,7 +45,9 @@ export function judgeCdcMovement(samples: readonly CdcSample[]): CdcMovement {
     return { is: 'unknown', because };
   }
   const shown = [...names].sort().slice(0, 5).join(', ');
-  return { is: 'not_yet', because: `none of ${shown} has grown ${wantedAdvances} times` };
+  const isSeen = samples.some(({ delivered }) => Object.values(delivered).some((of) => Object.keys(of).length > 0));
+  const because = isSeen ? `none of ${shown} has grown ${wantedAdvances} times` : `${shown} could not be seen`;
+  return { is: 'not_yet', because };
 }
 
 /** How often it has grown from one look to the next; what falls is of another process, or of a topic made anew. */

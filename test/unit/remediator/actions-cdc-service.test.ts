@@ -118,6 +118,11 @@ for (const [what, samples, expected] of movements) {
   });
 }
 
+test('movement: what could not be seen is not said to stand still', () => {
+  const unseen = judgeCdcMovement([sample(1, { delivered: { 'the ends of its topics': {} } })]);
+  assert.deepEqual(unseen, { is: 'not_yet', because: 'the ends of its topics could not be seen' });
+});
+
 test('what was read, or grows without a row, is no evidence', async () => {
   const page = await pageOf([
     'cdc_rows_applied_total{t="a"} 3',
