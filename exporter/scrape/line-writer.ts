@@ -65,7 +65,7 @@ export class LineWriter {
   /** What was written. No more is taken after that: others write in the same room. */
   blocks(): Block[] {
     const blocks: Block[] = [];
-    const begun = this.begun();
+    const begun = this.#begun();
     const to = this.#isLarge ? undefined : roomInSlab(begun.reduce((sum, { used }) => sum + used, 0));
     let at = 0;
     for (const { family, plan, room, used, lines } of begun) {
@@ -80,7 +80,17 @@ export class LineWriter {
     return blocks;
   }
 
-  begun(): BegunFamily[] {
+  /** What was written, for whoever goes on with it. A room for all that may come is not kept with the few lines in it. */
+  leave(): BegunFamily[] {
+    const begun = this.#begun();
+    if (this.#room === undefined || this.#isLarge) return begun;
+    const copies = begun.map((one) => ({ ...one, room: Buffer.from(one.room.subarray(0, one.used)) }));
+    giveBack(this.#room);
+    this.#room = undefined;
+    return copies;
+  }
+
+  #begun(): BegunFamily[] {
     const begun: BegunFamily[] = [];
     if (this.#room === undefined) return begun;
     const { plans } = this.#known;

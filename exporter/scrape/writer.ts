@@ -109,7 +109,7 @@ export class SampleWriter {
   #leave(lines: LineWriter): void {
     this.#lines = undefined;
     this.#memory?.broke();
-    for (const begun of lines.begun()) this.#open(begun.family).resume(begun);
+    for (const begun of lines.leave()) this.#open(begun.family).resume(begun);
   }
 
   #open(family: Family): FamilyWriter {

@@ -248,3 +248,30 @@ test('more than is kept of a target, and what is passed on from its own page, is
     assert.ok(!memory.isKnown);
   }
 });
+
+test('what was begun from memory and gone on with keeps no more room than it needs', () => {
+  const rooms = new Map<ArrayBufferLike, number>();
+  const blocks: Block[] = [];
+  for (let target = 0; target < 200; target++) {
+    const memory = new LineMemory();
+    const sweep = (...samples: readonly Sample[]): readonly Block[] => {
+      const writer = new SampleWriter({ level: 'target', constant: { target: String(target) }, memory });
+      for (const sample of samples) writer.put(sample);
+      return writer.finish();
+    };
+    const before = Array.from({ length: 10 }, (_, i) => sampleOf('x', String(i)));
+    sweep(...before);
+    assert.ok(memory.isKnown);
+    blocks.push(...sweep(...before, sampleOf('x', 'new')));
+    assert.ok(!memory.isKnown);
+  }
+  for (const { bytes } of blocks) rooms.set(bytes.buffer, bytes.buffer.byteLength);
+  const held = [...rooms.values()].reduce((a, b) => a + b, 0);
+  assert.ok(held < 4 * 1024 * 1024, `${String(held)} bytes for ${String(blocks.length)} blocks`);
+  const written = blocks.map(({ bytes }) => bytes.toString());
+  const expected = blocks.map((_, i) => {
+    const line = (b: string): string => `m{target="${String(i)}",a="x",b="${b}"} 1\n`;
+    return [...Array(10).keys()].map((n) => line(String(n))).join('') + line('new');
+  });
+  assert.deepEqual(written, expected);
+});
