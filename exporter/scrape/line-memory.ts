@@ -46,7 +46,7 @@ export class LineMemory {
     if (this.#breaks > 0) this.#breaks -= 1;
   }
 
-  /** A sweep has written something else: it is taken down the next time, or later when that goes on. */
+  /** A sweep has written something else, or far less: it is taken down the next time, or later when that goes on. */
   broke(): void {
     this.#known = undefined;
     this.#rest = Math.min(2 ** this.#breaks - 1, longestRest);

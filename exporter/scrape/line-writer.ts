@@ -62,6 +62,12 @@ export class LineWriter {
     return true;
   }
 
+  /** Was most of what is known not there? Room for all of it is made in each sweep. */
+  get isSparse(): boolean {
+    const { length } = this.#known.familyOf;
+    return length > mostPassedOver && this.#lines.reduce((sum, lines) => sum + lines, 0) * 2 < length;
+  }
+
   /** What was written. No more is taken after that: others write in the same room. */
   blocks(): Block[] {
     const blocks: Block[] = [];

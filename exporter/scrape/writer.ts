@@ -67,7 +67,8 @@ export class SampleWriter {
     this.#closed = true;
     if (this.#fault !== undefined) throw this.#fault;
     if (this.#lines !== undefined) {
-      this.#memory?.held();
+      if (this.#lines.isSparse) this.#memory?.broke();
+      else this.#memory?.held();
       return this.#lines.blocks();
     }
     if (this.#recorder !== undefined) this.#memory?.learn(this.#recorder);

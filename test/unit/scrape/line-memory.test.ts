@@ -275,3 +275,17 @@ test('what was begun from memory and gone on with keeps no more room than it nee
   });
   assert.deepEqual(written, expected);
 });
+
+test('a target that has far less than before keeps no room for what it had', () => {
+  const memory = new LineMemory();
+  const bytesFor = (lines: number): number => {
+    const writer = new SampleWriter({ level: 'target', memory });
+    for (let i = 0; i < lines; i++) writer.put(sampleOf('x', String(i)));
+    return writer.finish().reduce((sum, { bytes }) => sum + bytes.buffer.byteLength, 0);
+  };
+  for (let i = 0; i < 3; i++) bytesFor(9000);
+  assert.ok(memory.isKnown);
+  const held = [1, 2, 3, 4].map(() => bytesFor(5));
+  assert.ok(memory.isKnown);
+  assert.ok((held.at(-1) ?? Infinity) <= 64 * 1024, held.join());
+});
