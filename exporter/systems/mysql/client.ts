@@ -120,13 +120,17 @@ export async function openMysql(opening: MysqlOpening, call: Call): Promise<Mysq
   const grants = new GrantWatch();
   /** Its account has got other privileges: they come with another connection. */
   let outdated = false;
+  let isLooking = false;
   const lookAtGrants = async ({ clock, signal }: Call): Promise<void> => {
-    if (outdated || !grants.isDue(clock.monoMs())) return;
+    if (outdated || isLooking || !grants.isDue(clock.monoMs())) return;
+    isLooking = true;
     try {
       const rows = await run(ownGrants, [], signal);
       outdated = grants.look(rows, clock.monoMs());
     } catch {
       // What went wrong with the connection is told by the next statement.
+    } finally {
+      isLooking = false;
     }
   };
   const query = async (sql: string, params: readonly (string | number)[], of: Call): Promise<readonly Row[]> => {

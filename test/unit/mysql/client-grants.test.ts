@@ -61,6 +61,14 @@ test('refused once, granted later: the connection is given up within a minute, a
   assert.equal((await w.client.query('SELECT 1', [], w.call)).length, 0);
 });
 
+test('what is refused at the same time is looked at once', async () => {
+  await using w = await world();
+  const refusals = Array.from({ length: 4 }, () => w.client.query('SHOW REPLICA STATUS', [], w.call));
+  for (const refusal of refusals) await assert.rejects(refusal, { code: 'denied' });
+  await w.client.query('SELECT 1', [], w.call); // one connection: what was asked before it has been answered
+  assert.equal(w.looks(), 1);
+});
+
 test('a collector that has looked at the grants itself: the same', async () => {
   await using w = await world();
   await w.client.query('SHOW GRANTS', [], w.call);
