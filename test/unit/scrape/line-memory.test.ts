@@ -283,7 +283,7 @@ test('a target that has far less than before keeps no room for what it had', () 
     for (let i = 0; i < lines; i++) writer.put(sampleOf('x', String(i)));
     return writer.finish().reduce((sum, { bytes }) => sum + bytes.buffer.byteLength, 0);
   };
-  for (let i = 0; i < 3; i++) bytesFor(9000);
+  for (let i = 0; i < 3; i++) bytesFor(3000);
   assert.ok(memory.isKnown);
   const held = [1, 2, 3, 4].map(() => bytesFor(5));
   assert.ok(memory.isKnown);
