@@ -221,7 +221,7 @@ const addresses: Readonly<Record<string, readonly Case[]>> = {
 
 /** What the options of collectors say, by kind. */
 const options: readonly (readonly [kind: string, address: string, ...Case])[] = [
-  ['kafka', "brokers: ['h:1']", "kafka_lag: {groups: {include: ['a(']}}", `.kafka_lag.groups.include[0]: "a(" cannot stand here. Write ${regex} /a(/: Unterminated group`], // prettier-ignore
+  ['kafka', "brokers: ['h:1']", "kafka_lag: {groups: {include: ['a(']}}", `.kafka_lag.groups.include[0]: "a(" cannot stand here. Write ${regex} missing closing ): \`a(\``], // prettier-ignore
   ['kafka', "brokers: ['h:1']", 'kafka_lag: {every: 1h}', '.kafka_lag.every: "1h" cannot stand here. Write a duration from 1s to 10m'], // prettier-ignore
   ['kafka', "brokers: ['h:1']", 'kafka_lag: {granularity: topics}', '.kafka_lag.granularity: "topics" is not known. Write topic; there are partition, topic'], // prettier-ignore
   ['kafka', "brokers: ['h:1']", 'kafka_lga: {}', '.kafka_lga: no such key. Write kafka_lag'],

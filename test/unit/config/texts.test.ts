@@ -36,7 +36,7 @@ for (const [target, expected] of [
   [
     "kind: kafka, address: {brokers: ['h:9092']}, collectors: {kafka_lag: {topics: {exclude: ['x([']}}}",
     [
-      'targets[1] (t).collectors.kafka_lag.topics.exclude[0]: "x([" cannot stand here. Write a regular expression; this is none: /x([/: Unterminated character class',
+      'targets[1] (t).collectors.kafka_lag.topics.exclude[0]: "x([" cannot stand here. Write a regular expression; this is none: missing closing ]: `[`',
     ],
   ],
 ] as const) {
